@@ -1,0 +1,15 @@
+/** One try against one upstream, as it is reported: numbered from 1, with its duration and how it failed. */
+import type { FailureCode } from "./failure.ts";
+
+export interface Attempt {
+  readonly number: number;
+  /** The upstream's configured name. */
+  readonly upstream: string;
+  /** Unix time in milliseconds. */
+  readonly startedAt: number;
+  durationMs: number;
+  /** Undefined while it runs, and when it succeeded. */
+  failure: FailureCode | undefined;
+  /** The upstream's HTTP status, once known. */
+  status: number | undefined;
+}

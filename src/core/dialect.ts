@@ -1,0 +1,62 @@
+/** What every wire dialect must answer: when is a stream whole, what is content, what does an error look like. */
+import type { Failure } from "./failure.ts";
+import type { StreamEvent, Verdict } from "./stream-event.ts";
+
+/** What a dialect needs to know of the client's request to judge the answer. */
+export interface DialectRequest {
+  readonly stream: boolean;
+  /** As the client named it; for logs. */
+  readonly model: string | undefined;
+  /** How many choices were asked for (`n`). */
+  readonly choices: number;
+  /** The client asked for a final usage chunk. */
+  readonly includeUsage: boolean;
+}
+
+/** Watches one attempt's stream, event by event. Holds the state that decides whether it is whole. */
+export interface StreamInspector {
+  onEvent(event: StreamEvent): Verdict;
+  /** A line that is no SSE field: FastAPI tracebacks, `error: {…}`, bare JSON. A Failure ends the stream. */
+  onStrayLine(line: string): Failure | undefined;
+  /** Every choice seen has finished well, so the end of the body would be a whole answer. */
+  isFinished(): boolean;
+  /** Judges the end of the body. `undefined` when the stream is whole. */
+  onEnd(end: StreamEnd): Failure | undefined;
+  /** Content has been seen. */
+  readonly hasContent: boolean;
+  /** Characters of text seen so far; for messages and logs. */
+  readonly characters: number;
+}
+
+export interface StreamEnd {
+  /** The terminator was seen. */
+  readonly terminated: boolean;
+  /** Why the body ended, when that was not a clean end. */
+  readonly cause: Failure | undefined;
+  /** The upstream's setting `requireDone`. */
+  readonly requireTerminator: boolean;
+  /** Every attempt so far was formally whole but empty, and no more will follow: the model has nothing to say. */
+  readonly acceptEmpty: boolean;
+}
+
+export interface Dialect {
+  /** As it appears in logs. */
+  readonly name: string;
+  /** Paths under the base URL, such as `/chat/completions`; matched exactly, method POST. */
+  readonly paths: readonly string[];
+  /** @throws Failure `invalid_request` when the body cannot be such a request. */
+  parseRequest(body: unknown): DialectRequest;
+  inspectStream(request: DialectRequest): StreamInspector;
+  /** Judges a whole, not streamed answer. `undefined` when it is one. */
+  inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined;
+  /** The `data` of the events that a stream of this answer would have had, terminator excluded. */
+  answerToEvents(answer: unknown, request: DialectRequest): StreamEvent[];
+  /** One event in wire form. */
+  encodeEvent(event: StreamEvent): string;
+  /** The terminator in wire form; empty where the end of the body is the terminator. */
+  readonly terminator: string;
+  /** The explicit error event in wire form, after which nothing follows. */
+  encodeError(failure: Failure, message: string): string;
+  /** The JSON body of an HTTP error. */
+  errorBody(failure: Failure, message: string): unknown;
+}

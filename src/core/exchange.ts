@@ -1,0 +1,64 @@
+/** One client request and everything that is known of it, from its arrival to its one outcome. */
+import type { Attempt } from "./attempt.ts";
+import type { Dialect, DialectRequest } from "./dialect.ts";
+import type { FailureCode } from "./failure.ts";
+import type { Outcome } from "./outcome.ts";
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** What the client asked for; never changes. */
+export interface ExchangeRequest {
+  readonly method: string;
+  /** Path and query under the base URL, beginning with `/`. */
+  readonly path: string;
+  /** As received, names in lower case. */
+  readonly headers: Headers;
+  /** The original bytes. */
+  readonly body: Buffer;
+}
+
+/** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
+export interface PolicyOverrides {
+  readonly maxAttempts?: number;
+  readonly firstTokenMs?: number;
+  readonly idleMs?: number;
+  readonly totalMs?: number;
+}
+
+/** What is counted while the exchange runs; one object, mutated in place, read once at the end. */
+export interface ExchangeStats {
+  /** Milliseconds from arrival to the first content. */
+  firstTokenMs: number | undefined;
+  /** Events sent to the client. */
+  events: number;
+  /** Body bytes sent to the client. */
+  bytes: number;
+}
+
+export interface Exchange {
+  readonly id: string;
+  /** The dialect's name, or `passthrough`. */
+  readonly kind: string;
+  readonly dialect: Dialect | undefined;
+  readonly asked: DialectRequest | undefined;
+  readonly request: ExchangeRequest;
+  readonly overrides: PolicyOverrides;
+  /** Unix time in milliseconds. */
+  readonly startedAt: number;
+  /** Aborted with a Failure as its reason: the client left, the deadline passed, or Perennial is draining. */
+  readonly signal: AbortSignal;
+  readonly attempts: Attempt[];
+  readonly stats: ExchangeStats;
+}
+
+/** The end of an exchange, as every listener hears it. */
+export interface ExchangeEnd {
+  readonly outcome: Outcome;
+  /** Present for `failed`, `interrupted` and `rejected`. */
+  readonly failure: FailureCode | undefined;
+  /** HTTP status sent to the client; undefined when none was. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
+  /** The underlying error of a defect of ours, for the log. */
+  readonly defect: unknown;
+}

@@ -1,0 +1,129 @@
+/** What went wrong with an exchange: one class, stable codes, and who failed and whether to try again as fields. */
+
+export type FailureCode =
+  | "upstream_unreachable"
+  | "upstream_status"
+  | "first_token_timeout"
+  | "stream_stalled"
+  | "deadline_exceeded"
+  | "empty_stream"
+  | "stream_truncated"
+  | "stream_corrupted"
+  | "upstream_error_event"
+  | "overloaded"
+  | "circuit_open"
+  | "draining"
+  | "unauthorized"
+  | "invalid_request"
+  | "body_too_large"
+  | "not_found"
+  | "client_gone"
+  | "internal_error";
+
+/** Who failed. `internal` is a defect of ours, or a refusal of ours. */
+export type FailureSource = "upstream" | "downstream" | "internal";
+
+interface FailureKind {
+  /** HTTP status when nothing was sent yet. */
+  readonly status: number;
+  readonly source: FailureSource;
+  /** Whether another attempt may help. */
+  readonly retryable: boolean;
+  /** `error.type` on the wire. */
+  readonly type: "upstream_error" | "invalid_request_error" | "perennial_error";
+}
+
+/** Every failure code and what it implies. These codes are a public contract: add, never rename. */
+export const FAILURES: Readonly<Record<FailureCode, FailureKind>> = {
+  upstream_unreachable: upstream(502),
+  upstream_status: upstream(502),
+  first_token_timeout: upstream(504),
+  stream_stalled: upstream(504),
+  deadline_exceeded: { ...upstream(504), retryable: false },
+  empty_stream: upstream(502),
+  stream_truncated: upstream(502),
+  stream_corrupted: upstream(502),
+  upstream_error_event: upstream(502),
+  overloaded: refusal(503, "perennial_error"),
+  circuit_open: refusal(503, "perennial_error"),
+  draining: refusal(503, "perennial_error"),
+  unauthorized: refusal(401, "invalid_request_error"),
+  invalid_request: refusal(400, "invalid_request_error"),
+  body_too_large: refusal(413, "invalid_request_error"),
+  not_found: refusal(404, "invalid_request_error"),
+  client_gone: { status: 499, source: "downstream", retryable: false, type: "perennial_error" },
+  internal_error: refusal(500, "perennial_error"),
+};
+
+/** The upstream's own refusal, kept whole so that it can be passed on byte for byte. */
+export interface UpstreamReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: Buffer;
+}
+
+export interface FailureDetails {
+  /** HTTP status when nothing was sent yet. @defaultValue the code's own, from {@link FAILURES} */
+  readonly status?: number;
+  readonly source?: FailureSource;
+  readonly retryable?: boolean;
+  /** How long the upstream asked us to wait, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** What the upstream said in its own words. Shown to the client, never logged: it may quote the prompt. */
+  readonly upstreamMessage?: string;
+  /** The upstream's answer, for `upstream_status`. */
+  readonly reply?: UpstreamReply;
+  /** The stream had a good end but no content, which a model may mean: see the empty rule in docs/architecture.md. */
+  readonly formallyWhole?: boolean;
+  readonly cause?: unknown;
+}
+
+/** The one error type below the server. `message` is ours and safe to log. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+  readonly code: FailureCode;
+  readonly status: number;
+  readonly source: FailureSource;
+  readonly retryable: boolean;
+  readonly type: FailureKind["type"];
+  readonly retryAfterMs: number | undefined;
+  readonly upstreamMessage: string | undefined;
+  readonly reply: UpstreamReply | undefined;
+  readonly formallyWhole: boolean;
+
+  constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const kind = FAILURES[code];
+    this.code = code;
+    this.status = details.status ?? kind.status;
+    this.source = details.source ?? kind.source;
+    this.retryable = details.retryable ?? kind.retryable;
+    this.type = kind.type;
+    this.retryAfterMs = details.retryAfterMs;
+    this.upstreamMessage = details.upstreamMessage;
+    this.reply = details.reply;
+    this.formallyWhole = details.formallyWhole ?? false;
+  }
+}
+
+/** Anything that was thrown, as a Failure: what is not one already is a defect of ours. */
+export function toFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  return new Failure("internal_error", "Perennial failed on this request; this is a bug, please report it.", { cause: thrown });
+}
+
+/**
+ * Whether a status is worth another try: the set that the OpenAI SDKs retry (408, 409, 429 and every 5xx).
+ * A 501 or 505 will not change, so it is left out.
+ */
+export function isRetryableStatus(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+}
+
+function upstream(status: number): FailureKind {
+  return { status, source: "upstream", retryable: true, type: "upstream_error" };
+}
+
+function refusal(status: number, type: FailureKind["type"]): FailureKind {
+  return { status, source: "internal", retryable: false, type };
+}

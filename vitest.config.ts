@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    exclude: ["test/llama/**", "test/containers/**", "test/clients/**", "test/soak/**"],
+    testTimeout: 15_000,
+    pool: "forks",
+  },
+});
