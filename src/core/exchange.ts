@@ -1,7 +1,8 @@
 /** One client request and everything that is known of it, from its arrival to its one outcome. */
+import type { Readable } from "node:stream";
 import type { Attempt } from "./attempt.ts";
 import type { Dialect, DialectRequest } from "./dialect.ts";
-import type { FailureCode } from "./failure.ts";
+import type { Failure, FailureCode } from "./failure.ts";
 import type { Outcome } from "./outcome.ts";
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -13,8 +14,8 @@ export interface ExchangeRequest {
   readonly path: string;
   /** As received, names in lower case. */
   readonly headers: Headers;
-  /** The original bytes. */
-  readonly body: Buffer;
+  /** The original bytes; a stream where they are passed through unread; null when there are none. */
+  readonly body: Buffer | Readable | null;
 }
 
 /** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
@@ -33,20 +34,22 @@ export interface ExchangeStats {
   events: number;
   /** Body bytes sent to the client. */
   bytes: number;
+  /** Characters of text that the client has got. */
+  characters: number;
 }
 
 export interface Exchange {
   readonly id: string;
-  /** The dialect's name, or `passthrough`. */
-  readonly kind: string;
-  readonly dialect: Dialect | undefined;
-  readonly asked: DialectRequest | undefined;
+  /** What was asked, and in which dialect; undefined for a request that is passed through. */
+  readonly ask: { readonly dialect: Dialect; readonly asked: DialectRequest } | undefined;
   readonly request: ExchangeRequest;
   readonly overrides: PolicyOverrides;
   /** Unix time in milliseconds. */
   readonly startedAt: number;
   /** Aborted with a Failure as its reason: the client left, the deadline passed, or Perennial is draining. */
   readonly signal: AbortSignal;
+  /** Ends the exchange for a reason of ours or the client's. */
+  abort(reason: Failure): void;
   readonly attempts: Attempt[];
   readonly stats: ExchangeStats;
 }

@@ -1,0 +1,46 @@
+/** Buffers a body that is not a stream (an answer in JSON, an error reply), up to a limit. */
+import { Failure } from "../core/failure.ts";
+import type { BodyReader } from "./body-reader.ts";
+
+export interface AnswerReaderOptions {
+  /** Largest body, in bytes. */
+  readonly maxBytes: number;
+  onProgress(): void;
+  onWhole(body: Buffer): void;
+  onFailure(failure: Failure): void;
+}
+
+export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  return {
+    onData(chunk) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      options.onProgress();
+      if (bytes > options.maxBytes) {
+        options.onFailure(new Failure("stream_corrupted", `the upstream's answer is larger than ${options.maxBytes} bytes`));
+      }
+    },
+    onEnd(cause) {
+      if (cause === undefined) options.onWhole(Buffer.concat(chunks, bytes));
+      else options.onFailure(cause);
+    },
+  };
+}
+
+/**
+ * The JSON value that a body holds.
+ * @throws Failure `empty_stream` when there is none, `stream_truncated` when it stops in the middle, `stream_corrupted` otherwise.
+ */
+export function parseAnswer(body: Buffer): unknown {
+  const text = body.toString("utf8").replace(/^\uFEFF/, "").trim();
+  if (text === "") throw new Failure("empty_stream", "the upstream answered 200 with an empty body");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // An object that was begun and cannot be read was cut: without a length the transport cannot tell.
+    if (text.startsWith("{")) throw new Failure("stream_truncated", "the upstream's JSON answer stops in the middle", { cause });
+    throw new Failure("stream_corrupted", "the upstream's answer is not JSON", { cause });
+  }
+}

@@ -1,0 +1,137 @@
+/** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
+import type { Attempt } from "../core/attempt.ts";
+import { Failure, isRetryableStatus, toFailure, type UpstreamReply } from "../core/failure.ts";
+import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
+import { createAnswerReader } from "./answer-reader.ts";
+import type { BodyReader } from "./body-reader.ts";
+import { readRetryAfterMs, readShouldRetry } from "./retry-after.ts";
+import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
+
+export interface CallOptions {
+  readonly upstream: Upstream;
+  readonly request: UpstreamRequest;
+  readonly attempt: Attempt;
+  readonly signal: AbortSignal;
+  readonly watchdog: WatchdogOptions;
+  /** Largest error reply that is kept, in bytes. */
+  readonly maxReplyBytes: number;
+}
+
+/** What a running call offers to the reader of its body. */
+export interface CallControl<T> {
+  /** Progress was made: feeds the idle clock. */
+  progress(): void;
+  /** The client is slow: the upstream waits, and its clock with it. */
+  pause(): void;
+  resume(): void;
+  /** The attempt has succeeded. `bodyEnded` is false when the response has not come to its end yet. */
+  succeed(result: T, bodyEnded: boolean): void;
+  fail(failure: Failure): void;
+}
+
+export type ReaderFactory<T> = (reply: Omit<UpstreamReply, "body">, control: CallControl<T>) => BodyReader;
+
+/**
+ * Resolves with what the reader made of a 2xx response.
+ * @throws Failure for everything else; `upstream_status` carries the upstream's own reply.
+ */
+export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>): Promise<T> {
+  const { upstream, attempt, signal } = options;
+  return new Promise<T>((resolve, reject) => {
+    let reader: BodyReader | undefined;
+    let call: Call | undefined;
+    let settled = false;
+    const watchdog = new Watchdog(options.watchdog, endWith);
+
+    const control: CallControl<T> = {
+      progress: () => watchdog.progress(),
+      pause() {
+        watchdog.pause();
+        call?.pause();
+      },
+      resume() {
+        if (settled) return;
+        watchdog.resume();
+        call?.resume();
+      },
+      succeed(result, bodyEnded) {
+        if (!settle()) return;
+        if (!bodyEnded) call?.release();
+        resolve(result);
+      },
+      fail(failure) {
+        if (!settle()) return;
+        call?.abort();
+        reject(failure);
+      },
+    };
+
+    function settle(): boolean {
+      if (settled) return false;
+      settled = true;
+      watchdog.stop();
+      signal.removeEventListener("abort", onAbort);
+      return true;
+    }
+
+    /** Ends the attempt from outside. What was read may already be whole, which only the reader knows. */
+    function endWith(cause: Failure): void {
+      if (settled) return;
+      if (reader === undefined) control.fail(cause);
+      else guarded((body) => body.onEnd(cause));
+      call?.abort();
+    }
+
+    function onAbort(): void {
+      endWith(toFailure(signal.reason));
+    }
+
+    /** A defect in a reader ends this attempt, and nothing else. */
+    function guarded(use: (body: BodyReader) => void): void {
+      if (settled || reader === undefined) return;
+      try {
+        use(reader);
+      } catch (thrown) {
+        control.fail(toFailure(thrown));
+      }
+    }
+
+    signal.addEventListener("abort", onAbort);
+    call = upstream.send(options.request, {
+      onHead(status, headers) {
+        attempt.status = status;
+        try {
+          reader = status < 300 ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+        } catch (thrown) {
+          control.fail(toFailure(thrown));
+        }
+      },
+      onData: (chunk) => guarded((body) => body.onData(chunk)),
+      onEnd: () => guarded((body) => body.onEnd(undefined)),
+      onFailure(failure) {
+        if (reader === undefined) control.fail(failure);
+        else guarded((body) => body.onEnd(failure));
+      },
+    });
+    if (signal.aborted) onAbort();
+  });
+}
+
+function readErrorReply<T>(status: number, headers: UpstreamReply["headers"], options: CallOptions, control: CallControl<T>): BodyReader {
+  return createAnswerReader({
+    maxBytes: options.maxReplyBytes,
+    onProgress: control.progress,
+    onWhole(body) {
+      const retryAfterMs = readRetryAfterMs(headers, Date.now());
+      control.fail(
+        new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
+          status,
+          retryable: readShouldRetry(headers) ?? isRetryableStatus(status),
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          reply: { status, headers, body },
+        }),
+      );
+    },
+    onFailure: control.fail,
+  });
+}

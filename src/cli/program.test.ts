@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { LoadedConfig } from "../config/load.ts";
+import { type ChaosOptions, runProgram } from "./program.ts";
+
+let cwd: string;
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), "perennial-cli-"));
+});
+afterEach(() => rmSync(cwd, { recursive: true }));
+
+async function run(args: string[], env: Record<string, string> = {}) {
+  const result = { out: "", err: "", served: [] as LoadedConfig[], chaos: [] as ChaosOptions[], code: -1 };
+  result.code = await runProgram(args, {
+    serve: async (loaded) => void result.served.push(loaded),
+    chaos: async (options) => void result.chaos.push(options),
+    stdout: { write: (text) => (result.out += text) },
+    stderr: { write: (text) => (result.err += text) },
+    env,
+    cwd,
+  });
+  return result;
+}
+
+it("serves when no command is named, with flags over the environment", async () => {
+  const { code, served } = await run(["--port", "9000", "--upstream", "http://a/v1", "--log-level", "debug"], {
+    PERENNIAL_PORT: "1",
+  });
+  expect(code).toBe(0);
+  expect(served).toMatchObject([
+    { file: undefined, config: { port: 9000, upstreams: [{ baseUrl: "http://a/v1" }], log: { level: "debug" } } },
+  ]);
+});
+
+it("serves with the file that --config names", async () => {
+  writeFileSync(join(cwd, "a.yaml"), "port: 7");
+  const { served } = await run(["serve", "--config", "a.yaml", "--host", "localhost"]);
+  expect(served).toMatchObject([{ file: join(cwd, "a.yaml"), config: { port: 7, host: "localhost" } }]);
+});
+
+it("does not serve with a wrong configuration, and exits with 2", async () => {
+  const { code, err, served } = await run(["--port", "web"]);
+  expect({ code, err, served }).toEqual({
+    code: 2,
+    served: [],
+    err: '--port: expected a whole number from 0 to 65535, got "web"\n',
+  });
+});
+
+it("prints the resulting configuration with secrets masked", async () => {
+  writeFileSync(join(cwd, "perennial.yaml"), "port: 7\nauth: { keys: [my-secret] }\n");
+  const { code, out } = await run(["check-config"], { PERENNIAL_UPSTREAM: "http://a", PERENNIAL_API_KEY: "my-secret" });
+  expect(code).toBe(0);
+  expect(out).toContain("perennial.yaml");
+  expect(out).toContain("port: 7");
+  expect(out).not.toContain("my-secret");
+});
+
+it("prints the problems of the file that check-config names on stderr, and exits with 2", async () => {
+  writeFileSync(join(cwd, "b.yaml"), "prot: 7\nlog: { level: loud }\n");
+  const { code, out, err } = await run(["check-config", "b.yaml"]);
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+  expect(err).toBe(
+    "b.yaml:1:1: prot: unknown key; did you mean port?\n" +
+      'b.yaml:2:8: log.level: expected trace, debug, info, warn, error, fatal or silent, got "loud"\n',
+  );
+});
+
+it("hands chaos its options", async () => {
+  expect((await run(["chaos"])).chaos).toEqual([{ port: 8788, host: "127.0.0.1", list: false }]);
+  expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
+});
+
+it.each([
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, chaos)"],
+  [["--prot", "1"], "unknown option '--prot'"],
+  [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
+  [["chaos", "--what"], "unknown option '--what'"],
+  [["check-config", "a", "b"], "too many arguments"],
+  [["--port"], "argument missing"],
+])("explains a wrong command line and exits with 2: %j", async (args, message) => {
+  const { code, err, served, chaos } = await run(args);
+  expect({ code, served, chaos }).toEqual({ code: 2, served: [], chaos: [] });
+  expect(err).toContain(message);
+});
+
+it("prints help with examples, and the version", async () => {
+  const help = await run(["--help"]);
+  expect(help.code).toBe(0);
+  for (const text of ["check-config", "chaos", "--upstream", "Examples:", "OPENAI_BASE_URL", "PERENNIAL_CONFIG"])
+    expect(help.out).toContain(text);
+  expect((await run(["--version"])).out).toMatch(/^\d+\.\d+\.\d+/);
+});
+
+it("leaves an error of the server to its caller", async () => {
+  const serve = async () => Promise.reject(new Error("EADDRINUSE"));
+  const output = { write: () => true };
+  await expect(runProgram([], { serve, chaos: serve, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow(
+    "EADDRINUSE",
+  );
+});

@@ -1,0 +1,132 @@
+/** The command line: commands, flags, help and exit codes. What the commands do is handed in. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { ConfigError } from "../config/config-error.ts";
+import type { Env } from "../config/env.ts";
+import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
+import { printConfig } from "../config/print.ts";
+import { readVersion } from "./version.ts";
+
+export interface ChaosOptions {
+  readonly port: number;
+  readonly host: string;
+  /** Only list the faults; do not listen. */
+  readonly list: boolean;
+}
+
+interface Output {
+  write(text: string): unknown;
+}
+
+export interface ProgramActions {
+  serve(loaded: LoadedConfig): Promise<void>;
+  chaos(options: ChaosOptions): Promise<void>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** @defaultValue process.env */
+  readonly env?: Env;
+  /** @defaultValue process.cwd() */
+  readonly cwd?: string;
+}
+
+/** Exit code for a wrong command line or a wrong configuration. */
+export const EXIT_USAGE = 2;
+
+const HELP = `
+Options of serve may be given without its name:
+  --config FILE     configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)
+  --upstream URL    base URL of the upstream
+  --host H          address to listen on
+  --port N          port to listen on
+  --log-level L     trace, debug, info, warn, error, fatal or silent
+
+Examples:
+  $ perennial                                          try it with the built-in sandbox upstream
+  $ perennial --upstream https://api.openai.com/v1     stand in front of OpenAI
+  $ perennial --config ${DEFAULT_FILE} --port 9000       with a configuration file
+  $ perennial check-config                             show the resulting configuration, or what is wrong with it
+  $ perennial chaos --list                             what can go wrong with a stream
+
+Then point your client at it:
+  $ export OPENAI_BASE_URL=http://127.0.0.1:8787/v1
+
+Environment: PERENNIAL_CONFIG, PERENNIAL_UPSTREAM, PERENNIAL_API_KEY, PERENNIAL_HOST, PERENNIAL_PORT, PERENNIAL_LOG_LEVEL.
+Flags win over the environment, and the environment over the file.`;
+
+/**
+ * The commander program. Its `parseAsync` throws CommanderError and ConfigError and never exits the process;
+ * {@link runProgram} turns both into exit codes.
+ */
+export function createProgram(actions: ProgramActions): Command {
+  const { stdout, stderr, env = process.env, cwd = process.cwd() } = actions;
+  const program = new Command("perennial")
+    .description("A local reverse proxy that makes LLM streams unbreakable.")
+    .version(readVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .usage("[command] [options]")
+    .addHelpText("after", HELP)
+    .showHelpAfterError("(perennial --help shows what there is)")
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
+    .exitOverride();
+
+  program
+    .command("serve", { isDefault: true })
+    .description("start the proxy (the default command)")
+    .option("--config <file>", `configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)`)
+    .option("--upstream <url>", "base URL of the upstream, such as https://api.openai.com/v1")
+    .option("--host <host>", "address to listen on")
+    .option("--port <number>", "port to listen on")
+    .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent")
+    .allowExcessArguments()
+    .action(async ({ config: file, ...flags }: { config?: string } & ConfigFlags, command: Command) => {
+      // Whatever is no command arrives here, at the default one.
+      const [unknown] = command.args;
+      if (unknown !== undefined) {
+        const known = program.commands.map((each) => each.name()).join(", ");
+        command.error(`error: unknown command '${unknown}' (commands: ${known})`, { code: "commander.unknownCommand" });
+      }
+      await actions.serve(loadConfig({ file, env, flags, cwd }));
+    });
+
+  program
+    .command("check-config")
+    .description("print the resulting configuration, secrets masked, or what is wrong with it")
+    .argument("[file]", `configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)`)
+    .action((file: string | undefined) => {
+      const loaded = loadConfig({ file, env, flags: {}, cwd });
+      stdout.write(`# From ${loaded.file ?? "the defaults"} and the environment.\n${printConfig(loaded.config)}`);
+    });
+
+  program
+    .command("chaos")
+    .description("start an upstream that fails in every known way, to test a client or a proxy against")
+    .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
+    .option("--host <host>", "address to listen on", "127.0.0.1")
+    .option("--list", "list the faults and exit", false)
+    .action((options: ChaosOptions) => actions.chaos(options));
+
+  return program;
+}
+
+/**
+ * Runs one command line.
+ * @param args without the interpreter and the script: `process.argv.slice(2)`
+ * @returns the exit code: 0, or 2 for a wrong command line or configuration, already explained on stderr
+ * @throws whatever else a command throws
+ */
+export async function runProgram(args: readonly string[], actions: ProgramActions): Promise<number> {
+  try {
+    await createProgram(actions).parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (!(error instanceof ConfigError)) throw error;
+    actions.stderr.write(`${error.problems.join("\n")}\n`);
+    return EXIT_USAGE;
+  }
+}
+
+function toPort(text: string): number {
+  if (!/^\d+$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError("Expected a whole number from 0 to 65535.");
+  return Number(text);
+}

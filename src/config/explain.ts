@@ -1,0 +1,109 @@
+/** Turns the schema's complaints into sentences that say what was expected, and what was there. */
+import { z } from "zod";
+import type { Path } from "./config-file.ts";
+import { configSchema } from "./schema.ts";
+
+export interface Complaint {
+  readonly path: Path;
+  /** Without the place and the key. Holds no secret. */
+  readonly message: string;
+}
+
+export function explainIssues(issues: readonly z.core.$ZodIssue[], values: unknown): Complaint[] {
+  return issues.flatMap((issue) => explain(issue, [], values));
+}
+
+function explain(issue: z.core.$ZodIssue, parent: Path, values: unknown): Complaint[] {
+  const path = [...parent, ...issue.path];
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => explainUnknownKey(key, path));
+  if (issue.code === "invalid_union") {
+    // The branch that was meant is the one that did not fail as a whole; its own complaints say more.
+    const meant = issue.errors.find((branch) =>
+      branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys"),
+    );
+    if (meant) return meant.flatMap((inner) => explain(inner, path, values));
+  }
+  const value = valueAt(values, path);
+  if (value === undefined && issue.code !== "custom") return [{ path, message: `is missing; ${expected(issue)}` }];
+  const message = expected(issue);
+  return [{ path, message: message.startsWith("expected") ? `${message}, got ${show(value, path, issue)}` : message }];
+}
+
+function expected(issue: z.core.$ZodIssue): string {
+  if (issue.message !== "") return issue.message;
+  if (issue.code === "invalid_value") return `expected ${oneOf(issue.values.map(String))}`;
+  if (issue.code === "invalid_type") return `expected ${TYPES[issue.expected] ?? issue.expected}`;
+  return "is not valid";
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  object: "a mapping",
+  array: "a list",
+  string: "text",
+  boolean: "true or false",
+  number: "a number",
+};
+
+function show(value: unknown, path: Path, issue: z.core.$ZodIssue): string {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  // A key may also stand where its list or mapping belongs, or be pasted in the wrong place.
+  const structural = issue.code === "invalid_type" && (issue.expected === "object" || issue.expected === "array");
+  const secret =
+    path.includes("apiKey") || path[0] === "auth" || /^(sk-|bearer )/i.test(String(value)) || /:\/\/.*[@?#]/.test(String(value));
+  if (structural || secret) return typeof value === "string" ? "some text (not shown)" : `a ${typeof value}`;
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;
+}
+
+function explainUnknownKey(key: string, path: Path): Complaint {
+  const known = knownKeys(path);
+  const similar = known
+    .map((name) => ({ name, distance: editDistance(plain(name), plain(key)) }))
+    .filter(({ distance, name }) => distance <= 2 && distance < name.length - 1)
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint = similar ? `did you mean ${similar.name}?` : `known here: ${known.join(", ")}`;
+  // `auth: { sk-123 }` makes a key's name out of a secret.
+  if (path[0] === "auth" && !similar) return { path, message: `unknown key; ${hint}` };
+  return { path: [...path, key], message: `unknown key; ${hint}` };
+}
+
+/** `base_url` and `BaseURL` are both meant as `baseUrl`. */
+function plain(key: string): string {
+  return key.replace(/[_-]/g, "").toLowerCase();
+}
+
+/** The keys of the mapping at `path`, read from the schema in its JSON form. */
+function knownKeys(path: Path): string[] {
+  type Node = z.core.JSONSchema.BaseSchema;
+  const branches = (node: Node | undefined): Node[] => (node?.anyOf as Node[] | undefined) ?? (node ? [node] : []);
+  let nodes = branches(z.toJSONSchema(configSchema, { io: "input" }));
+  for (const part of path) {
+    nodes = nodes.flatMap((node) =>
+      branches((typeof part === "number" ? node.items : node.properties?.[String(part)]) as Node | undefined),
+    );
+  }
+  return nodes.flatMap((node) => Object.keys(node.properties ?? {}));
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+function oneOf(words: readonly string[]): string {
+  return words.length > 1 ? `${words.slice(0, -1).join(", ")} or ${words.at(-1)}` : String(words[0]);
+}
+
+function valueAt(values: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | null | undefined)?.[key], values);
+}

@@ -1,0 +1,349 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { ConfigError } from "./config-error.ts";
+import { loadConfig } from "./load.ts";
+import { configSchema, isLoopback } from "./schema.ts";
+
+let cwd: string;
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), "perennial-config-"));
+});
+afterEach(() => rmSync(cwd, { recursive: true }));
+
+type Options = Partial<Parameters<typeof loadConfig>[0]>;
+
+function load(yaml: string | undefined, options: Options = {}) {
+  if (yaml !== undefined) writeFileSync(join(cwd, "perennial.yaml"), yaml);
+  return loadConfig({ env: {}, flags: {}, cwd, ...options });
+}
+
+function configOf(yaml?: string, options?: Options) {
+  return load(yaml, options).config;
+}
+
+function problemsOf(yaml?: string, options?: Options): readonly string[] {
+  try {
+    load(yaml, options);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("what is there without a word of configuration", () => {
+  it("needs no file, no variables and no flags", () => {
+    expect(load(undefined)).toEqual({
+      file: undefined,
+      config: {
+        host: "127.0.0.1",
+        port: 8787,
+        upstreams: [],
+        timeouts: { connect: 5000, firstToken: 60_000, idle: 30_000, total: 600_000 },
+        retry: { maxAttempts: 3, backoff: { initial: 1000, factor: 2, max: 30_000, jitter: true }, maxRetryAfter: 60_000 },
+        heartbeat: { after: 15_000, every: 15_000 },
+        recovery: "error",
+        interruptEnd: "clean",
+        limits: { maxBodyBytes: 33_554_432, maxEventBytes: 4_194_304, maxGateBytes: 1_048_576, maxStreams: 1000 },
+        auth: { keys: [] },
+        open: false,
+        drain: { timeout: 30_000 },
+        log: { level: "info", format: "auto" },
+      },
+    });
+  });
+
+  it.each(["", "# nothing here\n", "---\n", "timeouts:\n  # idle: 5s\nport:\n"])(
+    "takes an empty file for the defaults: %j",
+    (yaml) => {
+      expect(configOf(yaml)).toEqual(configSchema.parse({}));
+    },
+  );
+
+  it("ships an example that loads with no environment and equals the defaults", () => {
+    cpSync(fileURLToPath(new URL("../../config.example.yaml", import.meta.url)), join(cwd, "perennial.yaml"));
+    const { upstreams, ...rest } = configOf();
+    const { upstreams: _, ...defaults } = configSchema.parse({});
+    expect(rest).toEqual(defaults);
+    expect(upstreams).toEqual(configSchema.parse({ upstreams: [{ baseUrl: "https://api.openai.com/v1" }] }).upstreams);
+    expect(upstreams[0]?.apiKey).toBeUndefined();
+    expect(configOf(undefined, { env: { OPENAI_API_KEY: "sk-1" } }).upstreams[0]?.apiKey).toBe("sk-1");
+  });
+
+  it("describes every key in a JSON schema", () => {
+    type Node = z.core.JSONSchema.BaseSchema;
+    const undescribed: string[] = [];
+    const walk = (node: Node, path: string) => {
+      for (const [key, child] of Object.entries((node.properties ?? {}) as Record<string, Node>)) {
+        if (!child.description) undescribed.push(`${path}.${key}`);
+        walk(child, `${path}.${key}`);
+      }
+      for (const child of [node.items, ...(node.anyOf ?? [])]) if (child) walk(child as Node, path);
+    };
+    walk(z.toJSONSchema(configSchema, { io: "input" }), "");
+    expect(undescribed).toEqual([]);
+  });
+});
+
+describe("which source wins", () => {
+  const yaml =
+    "port: 1001\nhost: localhost\nlog: { level: error }\nupstreams: [{ baseUrl: http://file/v1, name: mine, apiKey: of-file }]\n";
+
+  it("lets the file win over the defaults, the environment over the file, the flags over all", () => {
+    const env = {
+      PERENNIAL_PORT: "1002",
+      PERENNIAL_HOST: "::1",
+      PERENNIAL_API_KEY: "of-env",
+      PERENNIAL_UPSTREAM: "http://env/v1",
+    };
+    expect(configOf(yaml)).toMatchObject({ port: 1001, host: "localhost", log: { level: "error", format: "auto" } });
+    expect(configOf(yaml, { env })).toMatchObject({
+      port: 1002,
+      host: "::1",
+      log: { level: "error" },
+      upstreams: [{ baseUrl: "http://env/v1", name: "mine", apiKey: "of-env" }],
+    });
+    const flags = { port: "1003", host: "127.0.0.2", upstream: "http://flag/v1/", logLevel: "debug" };
+    expect(configOf(yaml, { env, flags })).toMatchObject({
+      port: 1003,
+      host: "127.0.0.2",
+      log: { level: "debug" },
+      upstreams: [{ baseUrl: "http://flag/v1", apiKey: "of-env" }],
+    });
+  });
+
+  it("makes an upstream of a variable or a flag alone", () => {
+    expect(configOf(undefined, { env: { PERENNIAL_UPSTREAM: "http://a/v1" } }).upstreams).toMatchObject([
+      { name: "main", baseUrl: "http://a/v1" },
+    ]);
+    const both = configOf(undefined, { env: { PERENNIAL_API_KEY: "k" }, flags: { upstream: "http://b" } });
+    expect(both.upstreams).toMatchObject([{ baseUrl: "http://b", apiKey: "k" }]);
+  });
+
+  it("takes an empty variable for one that is not set, and ignores variables it does not know", () => {
+    expect(configOf(yaml, { env: { PERENNIAL_PORT: "", PERENNIAL_CONFIG: "", PERENNIAL_COLOUR: "x" } }).port).toBe(1001);
+  });
+
+  it("reads the file that --config names, else PERENNIAL_CONFIG, else perennial.yaml", () => {
+    mkdirSync(join(cwd, "etc"));
+    writeFileSync(join(cwd, "etc/a.yaml"), "port: 1");
+    writeFileSync(join(cwd, "etc/b.yaml"), "port: 2");
+    const env = { PERENNIAL_CONFIG: "etc/a.yaml" };
+    expect(load("port: 3")).toMatchObject({ file: join(cwd, "perennial.yaml"), config: { port: 3 } });
+    expect(load(undefined, { env })).toMatchObject({ file: join(cwd, "etc/a.yaml"), config: { port: 1 } });
+    expect(load(undefined, { env, file: "etc/b.yaml" })).toMatchObject({ file: join(cwd, "etc/b.yaml"), config: { port: 2 } });
+  });
+
+  it("does not complain about a value in the file that a flag replaces", () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the file's syntax
+    expect(configOf("port: ${PORT}\nhost: a b\n", { flags: { port: "5", host: "localhost" } }).port).toBe(5);
+  });
+});
+
+describe("variables in the file", () => {
+  const expand = (value: string, env: Record<string, string> = {}) => {
+    return configOf(`upstreams:\n  - baseUrl: http://a\n    apiKey: ${value}\n`, { env }).upstreams[0]?.apiKey;
+  };
+
+  /* biome-ignore-start lint/suspicious/noTemplateCurlyInString: the file's syntax */
+  it("expands them wherever text may stand", () => {
+    expect(expand("${A}", { A: "x" })).toBe("x");
+    expect(expand("'p-${A}-${B}'", { A: "x", B: "y" })).toBe("p-x-y");
+    expect(expand("${A:-d:e}")).toBe("d:e");
+    expect(expand("${A:-d}", { A: "" })).toBe("d");
+    expect(expand("$${A}")).toBe("${A}");
+    expect(expand("$A")).toBe("$A");
+  });
+
+  it("does not expand a variable's own value, nor let it add YAML", () => {
+    expect(expand("${A}", { A: "${B}" })).toBe("${B}");
+    expect(expand("${A}", { A: "x#[1]" })).toBe("x#[1]");
+  });
+
+  it("keeps a key made of digits as it was written", () => {
+    expect(expand("${A}", { A: "0012" })).toBe("0012");
+    expect(expand("0012")).toBe("0012");
+    expect(configOf("auth: { keys: [12345678901234567890, true] }").auth.keys).toEqual(["12345678901234567890", "true"]);
+  });
+
+  it("takes an empty variable for a key that is not set", () => {
+    expect(expand("${A}", { A: "" })).toBeUndefined();
+    expect(expand('""')).toBeUndefined();
+    expect(configOf("port: ${P:-}").port).toBe(8787);
+  });
+
+  it("reads numbers and booleans from unquoted variables", () => {
+    const yaml = "port: ${P}\nretry: { backoff: { jitter: '${J}' } }\n";
+    expect(configOf("port: ${P}\nopen: ${O}\n", { env: { P: "9000", O: "true" } })).toMatchObject({ port: 9000, open: true });
+    expect(problemsOf(yaml, { env: { P: "x", J: "true" } })).toEqual([
+      'perennial.yaml:1:1: port: expected a whole number from 0 to 65535, got "x"',
+      'perennial.yaml:2:21: retry.backoff.jitter: expected true or false, got "true"',
+    ]);
+  });
+
+  it("leaves comments and keys alone", () => {
+    expect(configOf("# ${NOPE}\nport: 1 # ${NOPE}\n").port).toBe(1);
+    expect(problemsOf("'${A}': 1\n", { env: { A: "port" } })[0]).toContain("unknown key");
+  });
+
+  it("names the file, the line, the key and the missing variable, once", () => {
+    expect(problemsOf("log:\n  level: ${LEVEL}\nauth:\n  keys:\n    - ${KEY}\n")).toEqual([
+      "perennial.yaml:2:3: log.level: the environment variable LEVEL is not set (${LEVEL:-default} gives it a default)",
+      "perennial.yaml:5:7: auth.keys[0]: the environment variable KEY is not set (${KEY:-default} gives it a default)",
+    ]);
+  });
+
+  it.each(["${", "${A", "${1A}", "${A-b}", "${}"])("refuses %s", (text) => {
+    expect(problemsOf(`host: "${text}"`)).toEqual([
+      "perennial.yaml:1:1: host: expected ${NAME} or ${NAME:-default}; a plain ${ is written $${",
+    ]);
+  });
+
+  it("says that a variable inside [ ] needs quotes", () => {
+    expect(problemsOf("auth: { keys: [${A}] }", { env: { A: "k" } })[0]).toMatch(
+      /^perennial.yaml:1:\d+: not valid YAML: .*needs quotes$/,
+    );
+  });
+  /* biome-ignore-end lint/suspicious/noTemplateCurlyInString: the file's syntax */
+});
+
+describe("mistakes", () => {
+  it.each([
+    ["timeouts:\n  firstToken: fast", '2:3: timeouts.firstToken: expected a duration such as 500ms, 30s or 10m, got "fast"'],
+    ["timeouts: { idle: 30 }", "1:13: timeouts.idle: expected a duration such as 500ms, 30s or 10m, got 30"],
+    ["timeouts: { idle: 0 }", "1:13: timeouts.idle: expected a duration of more than 0, such as 30s, got 0"],
+    ["timeouts: 30s", "1:1: timeouts: expected a mapping, got some text (not shown)"],
+    ["limits: { maxBodyBytes: 32M }", '1:11: limits.maxBodyBytes: expected a size such as 512KiB, 4MiB or 65536, got "32M"'],
+    ["limits: { maxStreams: 0 }", "1:11: limits.maxStreams: expected a whole number of at least 1, got 0"],
+    ["port: 70000", "1:1: port: expected a whole number from 0 to 65535, got 70000"],
+    ["port: 1.5", "1:1: port: expected a whole number from 0 to 65535, got 1.5"],
+    ["retry: { maxAttempts: 21 }", "1:10: retry.maxAttempts: expected a whole number from 1 to 20, got 21"],
+    ["retry: { backoff: { factor: 0.5 } }", "1:21: retry.backoff.factor: expected a number of at least 1, got 0.5"],
+    ["recovery: resume", '1:1: recovery: expected error, got "resume"'],
+    ["interruptEnd: slow", '1:1: interruptEnd: expected clean or cut, got "slow"'],
+    ["heartbeat: on", '1:1: heartbeat: expected off, or a mapping with after and every, got "on"'],
+    ["heartbeat: { every: 0 }", "1:14: heartbeat.every: expected a duration of more than 0, such as 30s, got 0"],
+    ["heartbeat: { evry: 1s }", "1:14: heartbeat.evry: unknown key; did you mean every?"],
+    ["prot: 1", "1:1: prot: unknown key; did you mean port?"],
+    ["timeouts:\n  first_token: 1s", "2:3: timeouts.first_token: unknown key; did you mean firstToken?"],
+    ["drain: { retries: 1 }", "1:10: drain.retries: unknown key; known here: timeout"],
+    ["upstreams: [{ name: x }]", "1:13: upstreams[0].baseUrl: is missing; expected a URL such as https://api.openai.com/v1"],
+    ["upstreams: [{ baseUrl: api }]", '1:15: upstreams[0].baseUrl: expected a URL such as https://api.openai.com/v1, got "api"'],
+    [
+      "upstreams: [{ baseUrl: 'ftp://a' }]",
+      '1:15: upstreams[0].baseUrl: expected a URL that begins with http:// or https://, got "ftp://a"',
+    ],
+    ["upstreams: [{ baseUrl: 'http://a?b' }]", "1:15: upstreams[0].baseUrl: a base URL ends before any ? or #"],
+    ["upstreams: [{ baseUrl: 'http://a', profile: vllm }]", '1:36: upstreams[0].profile: expected openai, got "vllm"'],
+    ["upstreams: { baseUrl: 'http://a' }", "1:1: upstreams: expected a list, got a mapping"],
+    ["- port", "1:1: expected a mapping, got a list"],
+    ["port: 1\nport: 2", "2:1: the key port is there twice"],
+    ["port: 1\n\tlog: {}", "2:1: not valid YAML: Tabs are not allowed as indentation"],
+    ["port: *nope", "1:7: not valid YAML: Unresolved alias (the anchor must be set before the alias)"],
+  ])("explains %j", (yaml, problem) => {
+    expect(problemsOf(yaml)[0]).toBe(`perennial.yaml:${problem}`);
+  });
+
+  it("reports all of them at once, in the order of the file", () => {
+    const problems = problemsOf("log: { level: loud }\nhost: 0.0.0.0\nprot: 1\ntimeouts: { idle: x }\n", {
+      flags: { port: "x" },
+    });
+    expect(problems.map((problem) => problem.split(": ").slice(0, 2).join(" "))).toEqual([
+      '--port expected a whole number from 0 to 65535, got "x"',
+      "perennial.yaml:1:8 log.level",
+      "perennial.yaml:2:1 host",
+      "perennial.yaml:3:1 prot",
+      "perennial.yaml:4:13 timeouts.idle",
+    ]);
+  });
+
+  it("says the variable's or the flag's name in place of a line", () => {
+    expect(problemsOf("port: 1", { env: { PERENNIAL_PORT: "web" } })).toEqual([
+      'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "web"',
+    ]);
+    expect(problemsOf("port: 1", { flags: { logLevel: "loud" } })).toEqual([
+      '--log-level: expected trace, debug, info, warn, error, fatal or silent, got "loud"',
+    ]);
+  });
+
+  it("says so when there is a key but no upstream", () => {
+    expect(problemsOf(undefined, { env: { PERENNIAL_API_KEY: "sk-1", PERENNIAL_PORT: "x" } })).toEqual([
+      "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
+      'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
+    ]);
+  });
+
+  it("says so when the file cannot be read", () => {
+    expect(problemsOf(undefined, { file: "nope.yaml" })).toEqual(["nope.yaml: cannot be read: there is no such file"]);
+    expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
+  });
+
+  it("says that failover is not there yet, and that names are unique", () => {
+    expect(problemsOf("upstreams:\n  - baseUrl: http://a\n  - baseUrl: http://b\n")).toEqual([
+      "perennial.yaml:1:1: upstreams: failover is not there yet: one upstream is supported",
+      'perennial.yaml:3:5: upstreams[1].name: the name "main" is used twice',
+    ]);
+  });
+});
+
+describe("who may come in", () => {
+  const REFUSED = "this host can be reached from other machines: add a key to auth.keys, or set open: true to serve everybody";
+
+  it("refuses to listen to the world without keys, and names both ways out", () => {
+    expect(problemsOf("host: 0.0.0.0")).toEqual([`perennial.yaml:1:1: host: ${REFUSED}`]);
+    expect(problemsOf(undefined, { env: { PERENNIAL_HOST: "::" } })).toEqual([`PERENNIAL_HOST: ${REFUSED}`]);
+    expect(problemsOf(undefined, { flags: { host: "192.168.1.2" } })).toEqual([`--host: ${REFUSED}`]);
+  });
+
+  it("accepts keys, or open in either place", () => {
+    expect(configOf("host: 0.0.0.0\nauth: { keys: [abc] }")).toMatchObject({ open: false, auth: { keys: ["abc"] } });
+    expect(configOf("host: 0.0.0.0\nopen: true")).toMatchObject({ open: true, auth: { keys: [] } });
+    expect(configOf("host: 0.0.0.0\nauth: { open: true }").open).toBe(true);
+  });
+
+  it("knows which addresses are loopback", () => {
+    for (const host of ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "localhost"]) expect(isLoopback(host)).toBe(true);
+    for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.evil.example", "localhost.evil.example"])
+      expect(isLoopback(host)).toBe(false);
+  });
+});
+
+describe("secrets", () => {
+  it.each([
+    'upstreams: [{ baseUrl: http://a, apiKey: "S3CRET x" }]',
+    "upstreams: [{ baseUrl: http://a, apiKey: { S3CRET: 1 } }]",
+    "upstreams: [{ baseUrl: 'ftp://u:S3CRET@a' }]",
+    "upstreams: [{ baseUrl: 'http://u:S3CRET@a' }]",
+    "upstreams: [apiKey S3CRET]",
+    "upstreams: S3CRET",
+    "auth: { keys: [S3CRET x] }",
+    "auth: { keys: S3CRET }",
+    "auth: { S3CRET }",
+    "auth: S3CRET",
+    "auth:\n  keys:\n    - *S3CRET",
+    "auth:\n  keys:\n  - a\n S3CRET",
+    "auth:\n  keys: >S3CRET",
+    "auth:\n  keys: !S3CRET a",
+    "auth:\n  keys: [@S3CRET]",
+    'auth:\n  keys: ["S3CRET',
+    "S3CRET",
+    "name: sk-S3CRET\nport: sk-S3CRET",
+  ])("never shows one in an error: %j", (yaml) => {
+    const problems = problemsOf(yaml);
+    expect(problems).not.toEqual([]);
+    expect(problems.join("\n")).not.toContain("S3CRET");
+  });
+
+  it("never shows one from a variable", () => {
+    const problems = problemsOf(undefined, { env: { PERENNIAL_UPSTREAM: "http://u:S3CRET@a", PERENNIAL_API_KEY: "S3CRET\n" } });
+    expect(problems).toEqual([
+      "PERENNIAL_UPSTREAM: a URL here holds no user name or password; put the key in apiKey",
+      "PERENNIAL_API_KEY: expected a key without spaces or line breaks, got some text (not shown)",
+    ]);
+  });
+});

@@ -1,0 +1,113 @@
+/** Puts the configuration together: defaults, then the file, then the environment, then the flags. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { ConfigError } from "./config-error.ts";
+import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
+import { type Env, envSettings, type Setting, setting, toNumber } from "./env.ts";
+import { type Complaint, explainIssues } from "./explain.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+/** The file that is read when none is named and it is there. */
+export const DEFAULT_FILE = "perennial.yaml";
+
+/** Command-line flags, as typed. */
+export interface ConfigFlags {
+  readonly upstream?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: string | undefined;
+  readonly logLevel?: string | undefined;
+}
+
+export interface LoadOptions {
+  /** From `--config`. Otherwise `PERENNIAL_CONFIG` names the file, or it is `perennial.yaml` in `cwd` if there is one. */
+  readonly file?: string | undefined;
+  readonly env: Env;
+  readonly flags: ConfigFlags;
+  readonly cwd: string;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Absolute path of the file that was read; undefined when there was none. */
+  readonly file: string | undefined;
+}
+
+/**
+ * The configuration to run with.
+ * @throws ConfigError with every problem that was found
+ */
+export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig {
+  const name = file || env.PERENNIAL_CONFIG || (existsSync(resolve(cwd, DEFAULT_FILE)) ? DEFAULT_FILE : undefined);
+  const path = name === undefined ? undefined : resolve(cwd, name);
+  const source = path === undefined || name === undefined ? undefined : readConfigFile(path, name, env);
+
+  const all = [...envSettings(env), ...flagSettings(flags)];
+  const stray = all.filter((setting) => setting.origin === "PERENNIAL_API_KEY" && !hasUpstream(source?.values, all));
+  const settings = all.filter((setting) => !stray.includes(setting));
+  const values = settings.reduce<unknown>((values, { path, value }) => withValue(values, path, value), source?.values ?? {});
+
+  // A value that could not be expanded is reported for that alone, and not at all when something stronger takes its place.
+  const unread = (source?.problems ?? []).filter(({ path }) => originOf(settings, path) === undefined);
+  const unreadPaths = new Set(unread.map(({ path }) => formatPath(path)));
+  const parsed = configSchema.safeParse(values, { error: () => "" });
+  const problems = parsed.success
+    ? []
+    : explainIssues(parsed.error.issues, values).filter(({ path }) => !unreadPaths.has(formatPath(path)));
+  problems.push(...unread);
+  if (parsed.success && problems.length + stray.length === 0) return { config: parsed.data, file: path };
+
+  const strayLines = stray.map(
+    ({ origin }) => `${origin}: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file`,
+  );
+  throw new ConfigError([...strayLines, ...formatProblems(problems, source, settings)]);
+}
+
+/** Each with its place: the flag or the variable first, then the lines of the file in their order. */
+function formatProblems(problems: readonly Complaint[], source: ConfigFile | undefined, settings: readonly Setting[]): string[] {
+  const located = problems.map(({ path, message }) => {
+    const origin = originOf(settings, path);
+    if (origin !== undefined) return { offset: -1, line: `${origin}: ${message}` };
+    const { place, offset } = source?.locate(path) ?? { place: "", offset: -1 };
+    return { offset, line: [place, formatPath(path), message].filter((part) => part !== "").join(": ") };
+  });
+  // A value may fail several rules that have the same sentence.
+  return [...new Set(located.sort((a, b) => a.offset - b.offset).map(({ line }) => line))];
+}
+
+function flagSettings({ upstream, host, port, logLevel }: ConfigFlags): Setting[] {
+  return [
+    setting("--upstream", ["upstreams", 0, "baseUrl"], upstream),
+    setting("--host", ["host"], host),
+    setting("--port", ["port"], toNumber(port)),
+    setting("--log-level", ["log", "level"], logLevel),
+  ].flat();
+}
+
+/** The flag or variable that set the value at `path`: the last one wins, as it did for the value. */
+function originOf(settings: readonly Setting[], path: Path): string | undefined {
+  return settings.findLast((setting) => formatPath(setting.path) === formatPath(path))?.origin;
+}
+
+/** Whether an apiKey from the environment has an upstream to belong to. */
+function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean {
+  const upstreams = (fileValues as { upstreams?: unknown } | undefined)?.upstreams;
+  return settings.some(({ path }) => path.at(-1) === "baseUrl") || (Array.isArray(upstreams) && upstreams.length > 0);
+}
+
+/** A copy with the value at `path`. A parent of the wrong type stays as it is, for the schema to complain about. */
+function withValue(parent: unknown, [key, ...rest]: Setting["path"], value: unknown): unknown {
+  if (key === undefined) return value;
+  const container = parent ?? (typeof key === "number" ? [] : {});
+  if (typeof container !== "object" || Array.isArray(container) !== (typeof key === "number")) return parent;
+  const copy = Array.isArray(container) ? [...container] : { ...container };
+  Object.assign(copy, { [key]: withValue((container as Record<PropertyKey, unknown>)[key], rest, value) });
+  return copy;
+}
+
+/** `upstreams[0].baseUrl` */
+function formatPath(path: Path): string {
+  return path.reduce<string>(
+    (text, key) => (typeof key === "number" ? `${text}[${key}]` : `${text}${text && "."}${String(key)}`),
+    "",
+  );
+}

@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import { parse } from "yaml";
+import { printConfig } from "./print.ts";
+import { configSchema } from "./schema.ts";
+
+it("prints a configuration that loads again as the same one", () => {
+  for (const input of [
+    {},
+    { heartbeat: "off", host: "::1", limits: { maxBodyBytes: 1001 }, retry: { backoff: { initial: 0 } } },
+    { upstreams: [{ baseUrl: "http://a/v1", name: "1e3" }], open: true },
+  ]) {
+    const config = configSchema.parse(input);
+    expect(configSchema.parse(parse(printConfig(config)))).toEqual(config);
+  }
+});
+
+it("reveals nothing of a key, not even its length, and still loads", () => {
+  const keys = ["sk-client-12345", "x"];
+  const printed = printConfig(configSchema.parse({ upstreams: [{ baseUrl: "http://a", apiKey: "sk-abcdef" }], auth: { keys } }));
+  expect(printed).not.toMatch(/sk-|12345|abcdef/);
+  expect(parse(printed)).toMatchObject({ upstreams: [{ apiKey: "********" }], auth: { keys: ["********", "********"] } });
+  expect(configSchema.safeParse(parse(printed)).success).toBe(true);
+});
+
+it("prints durations and sizes as people write them", () => {
+  const printed = printConfig(configSchema.parse({}));
+  expect(printed).toContain("total: 10m");
+  expect(printed).toContain("maxBodyBytes: 32MiB");
+});

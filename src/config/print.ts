@@ -1,0 +1,44 @@
+/** Prints a configuration as YAML that can be loaded again, with its secrets masked. */
+import { stringify } from "yaml";
+import type { Config } from "./schema.ts";
+import { formatDuration, formatSize } from "./units.ts";
+
+// Of one length always, so that not even the length of a secret shows.
+const MASK = "********";
+
+export function printConfig(config: Config): string {
+  const { timeouts, retry, heartbeat, limits, drain } = config;
+  return stringify({
+    host: config.host,
+    port: config.port,
+    upstreams: config.upstreams.map(({ apiKey, keepAlive, ...rest }) => ({
+      ...rest,
+      ...(apiKey === undefined ? {} : { apiKey: MASK }),
+      keepAlive: formatDuration(keepAlive),
+    })),
+    timeouts: {
+      connect: formatDuration(timeouts.connect),
+      firstToken: formatDuration(timeouts.firstToken),
+      idle: formatDuration(timeouts.idle),
+      total: formatDuration(timeouts.total),
+    },
+    retry: {
+      maxAttempts: retry.maxAttempts,
+      backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
+      maxRetryAfter: formatDuration(retry.maxRetryAfter),
+    },
+    heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
+    recovery: config.recovery,
+    interruptEnd: config.interruptEnd,
+    limits: {
+      maxBodyBytes: formatSize(limits.maxBodyBytes),
+      maxEventBytes: formatSize(limits.maxEventBytes),
+      maxGateBytes: formatSize(limits.maxGateBytes),
+      maxStreams: limits.maxStreams,
+    },
+    auth: { keys: config.auth.keys.map(() => MASK) },
+    open: config.open,
+    drain: { timeout: formatDuration(drain.timeout) },
+    log: config.log,
+  } satisfies { [key in keyof Config]: unknown });
+}

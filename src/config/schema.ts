@@ -1,0 +1,253 @@
+/** Every setting: its name, type, default and meaning. The one place to add a setting. */
+import { BlockList, isIP } from "node:net";
+import { z } from "zod";
+import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from "./units.ts";
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+// Number bounds and text rules carry their whole message: "too small" alone would not say what to write.
+const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER) => {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  const error = `expected a whole number ${range}`;
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
+
+const text = (pattern: RegExp, error: string) => z.string({ error }).regex(pattern, { error });
+
+const duration = () =>
+  z
+    .union([z.string(), z.literal(0)], { error: DURATION_EXPECTED })
+    .transform((value, ctx) => read(() => parseDuration(String(value)), ctx));
+
+// Where zero would mean "at once" for a timer, it can only be a mistake.
+const someTime = () => duration().refine((ms) => ms > 0, { error: "expected a duration of more than 0, such as 30s" });
+
+const size = () =>
+  z
+    .union([z.string(), z.number()], { error: SIZE_EXPECTED })
+    .transform((value, ctx) => read(() => parseSize(String(value)), ctx))
+    .refine((bytes) => bytes > 0, { error: "expected a size of more than 0, such as 4MiB" });
+
+function read(parse: () => number, ctx: z.RefinementCtx): number {
+  try {
+    return parse();
+  } catch (error) {
+    ctx.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+}
+
+const URL_EXPECTED = "expected a URL such as https://api.openai.com/v1";
+
+const baseUrl = z.string({ error: URL_EXPECTED }).transform((value, ctx) => {
+  const fail = (message: string) => {
+    ctx.addIssue({ code: "custom", message });
+    return z.NEVER;
+  };
+  if (!URL.canParse(value)) return fail(URL_EXPECTED);
+  const url = new URL(value);
+  if (url.protocol !== "http:" && url.protocol !== "https:") return fail("expected a URL that begins with http:// or https://");
+  if (url.username !== "" || url.password !== "") return fail("a URL here holds no user name or password; put the key in apiKey");
+  if (/[?#]/.test(value)) return fail("a base URL ends before any ? or #");
+  return url.href.replace(/\/+$/, "");
+});
+
+const upstream = z
+  .strictObject({
+    name: text(/^[A-Za-z0-9._-]+$/, "expected letters, digits, dots, dashes and underscores only")
+      .default("main")
+      .describe("Name in logs and in the x-perennial-upstream header; unique. Default: main."),
+    baseUrl: baseUrl.describe("Where requests go: /v1/x is sent to {baseUrl}/x. The same meaning as OPENAI_BASE_URL. Required."),
+    apiKey: text(/^[\x21-\x7e]*$/, "expected a key without spaces or line breaks")
+      .transform((key) => (key === "" ? undefined : key))
+      .optional()
+      .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
+    profile: z
+      .enum(["openai"])
+      .default("openai")
+      .describe("Which server this is; presets its quirks. Only openai so far. Default: openai."),
+    requireDone: z
+      .boolean()
+      .default(false)
+      .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
+    maxConnections: wholeNumber(1).default(256).describe("Most connections open to this upstream at one time. Default: 256."),
+    keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
+  })
+  .describe("One upstream: an LLM API that Perennial stands in front of.");
+
+const upstreams = z
+  .array(upstream)
+  .default([])
+  .refine((list) => list.length <= 1, {
+    error: "failover is not there yet: one upstream is supported",
+    when: ({ value }) => Array.isArray(value),
+  })
+  .superRefine((list, ctx) => {
+    list.forEach(({ name }, index) => {
+      if (list.findIndex((other) => other.name === name) < index)
+        ctx.addIssue({ code: "custom", path: [index, "name"], message: `the name "${name}" is used twice` });
+    });
+  })
+  .describe("The upstreams; one is supported so far. Default: none, and the built-in sandbox upstream answers.");
+
+const timeouts = z
+  .strictObject({
+    connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
+    firstToken: someTime().prefault("60s").describe("Longest wait for the first content of an attempt. Default: 60s."),
+    idle: someTime().prefault("30s").describe("Longest silence between two pieces of content; pings do not count. Default: 30s."),
+    total: someTime().prefault("10m").describe("Longest time for the whole exchange, all attempts included. Default: 10m."),
+  })
+  .prefault({})
+  .describe("How long to wait before an attempt counts as failed, as durations of more than 0.");
+
+const backoff = z
+  .strictObject({
+    initial: duration().prefault("1s").describe("Wait before the second attempt, as a duration; 0 retries at once. Default: 1s."),
+    factor: z
+      .number({ error: "expected a number of at least 1" })
+      .min(1, { error: "expected a number of at least 1" })
+      .default(2)
+      .describe("By how much each wait is longer than the one before; at least 1. Default: 2."),
+    max: duration().prefault("30s").describe("Longest wait between two attempts, as a duration. Default: 30s."),
+    jitter: z
+      .boolean()
+      .default(true)
+      .describe("Vary each wait at random, so that clients do not come back all at once. Default: true."),
+  })
+  .prefault({})
+  .describe("How long to wait between two attempts.");
+
+const retry = z
+  .strictObject({
+    maxAttempts: wholeNumber(1, 20)
+      .default(3)
+      .describe("Most attempts for one request, the first included; 1 to 20. Default: 3."),
+    backoff,
+    maxRetryAfter: duration()
+      .prefault("60s")
+      .describe(
+        "Longest wait that an upstream may ask for with Retry-After, as a duration; beyond it Perennial gives up. Default: 60s.",
+      ),
+  })
+  .prefault({})
+  .describe("When and how often a failed attempt is tried again, as long as the client has seen no content.");
+
+const heartbeat = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        after: duration().prefault("15s").describe("Silence before the first comment, as a duration. Default: 15s."),
+        every: someTime().prefault("15s").describe("Time between two comments, as a duration of more than 0. Default: 15s."),
+      }),
+    ],
+    { error: "expected off, or a mapping with after and every" },
+  )
+  .transform((value): Heartbeat | false => (value === "off" ? false : value))
+  .prefault({})
+  .describe(
+    "Comments that keep clients and load balancers waiting while there is no content yet; `off` turns them off. Default: on.",
+  );
+
+const limits = z
+  .strictObject({
+    maxBodyBytes: size().prefault("32MiB").describe("Largest request body, as a size. Default: 32MiB."),
+    maxEventBytes: size().prefault("4MiB").describe("Largest single event of a stream, as a size. Default: 4MiB."),
+    maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
+    maxStreams: wholeNumber(1)
+      .default(1000)
+      .describe("Most exchanges at one time; further ones are refused with 503. Default: 1000."),
+  })
+  .prefault({})
+  .describe("Bounds that keep one client, or one upstream, from using up the memory.");
+
+const OPEN = "Serve everybody, although host is not loopback and there are no auth.keys. Default: false.";
+
+const auth = z
+  .strictObject({
+    keys: z
+      .array(text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks"))
+      .default([])
+      .describe("Keys, one of which each client must present. Needed when host is not loopback. Default: none."),
+    open: z.boolean().optional().describe(`The same as open at the top level. ${OPEN}`),
+  })
+  .prefault({})
+  .describe("Who may use this proxy.");
+
+export const configSchema = z
+  .strictObject({
+    host: text(/^[A-Za-z0-9._:%-]+$/, "expected an address such as 127.0.0.1, ::1 or localhost")
+      .default("127.0.0.1")
+      .describe("Address to listen on. One that is not loopback needs auth.keys, or open: true. Default: 127.0.0.1."),
+    port: wholeNumber(0, 65_535).default(8787).describe("Port to listen on; 0 picks a free one. Default: 8787."),
+    upstreams,
+    timeouts,
+    retry,
+    heartbeat,
+    recovery: z
+      .enum(["error"])
+      .default("error")
+      .describe("What to do when a stream breaks after content was sent: error ends it with an error event. Default: error."),
+    interruptEnd: z
+      .enum(["clean", "cut"])
+      .default("clean")
+      .describe(
+        "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice. Default: clean.",
+      ),
+    limits,
+    auth,
+    open: z.boolean().default(false).describe(OPEN),
+    drain: z
+      .strictObject({
+        timeout: duration()
+          .prefault("30s")
+          .describe("How long running streams may go on once Perennial is told to stop, as a duration. Default: 30s."),
+      })
+      .prefault({})
+      .describe("What happens on shutdown."),
+    log: z
+      .strictObject({
+        level: z.enum(LOG_LEVELS).default("info").describe("Least important level that is logged. Default: info."),
+        format: z
+          .enum(["auto", "json", "pretty"])
+          .default("auto")
+          .describe("json, pretty, or auto: pretty on a terminal and JSON elsewhere. Default: auto."),
+      })
+      .prefault({})
+      .describe("What is logged, and how."),
+  })
+  .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
+    path: ["host"],
+    error: "this host can be reached from other machines: add a key to auth.keys, or set open: true to serve everybody",
+    // Also beside other mistakes, so that all are reported at once; not when its own parts are wrong.
+    when: ({ value, issues }) =>
+      isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(host|auth|open)$/.test(String(issue.path?.[0]))),
+  })
+  .transform(({ auth, open, ...rest }) => ({ ...rest, auth: { keys: auth.keys }, open: open || auth.open === true }))
+  .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
+
+/** Times of the keep-alive comments, in milliseconds. */
+export interface Heartbeat {
+  after: number;
+  every: number;
+}
+
+/** The resulting configuration: the YAML names, durations in milliseconds, sizes in bytes. */
+export type Config = z.output<typeof configSchema>;
+
+export type UpstreamConfig = Config["upstreams"][number];
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8);
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** Whether only this machine can reach a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  return version === 0 ? host.toLowerCase() === "localhost" : LOOPBACK.check(host, version === 6 ? "ipv6" : "ipv4");
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

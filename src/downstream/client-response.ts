@@ -1,0 +1,153 @@
+/** The response as the client sees it: one HTTP reply, or one stream that ends whole or with an error event. */
+import type { ServerResponse } from "node:http";
+import type { Exchange } from "../core/exchange.ts";
+import { KEEP_ALIVE } from "../sse/encode.ts";
+
+export type ReplyHeaders = Readonly<Record<string, string | string[]>>;
+
+export interface ClientResponseOptions {
+  /** After the error event: end the body cleanly, or close the connection without the last chunk. */
+  readonly interruptEnd: "clean" | "cut";
+  /** Comments that keep a silent stream alive; times in milliseconds. */
+  readonly heartbeat: false | { readonly after: number; readonly every: number };
+}
+
+/** Proxies buffer and compress event streams unless they are told not to. */
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+} as const;
+
+/**
+ * `headersSent` and `committed` are two things: a heartbeat sends the headers, yet any attempt may still win;
+ * from the commit on one attempt has won, and what it says is what the client gets.
+ */
+export class ClientResponse {
+  committed = false;
+  /** The HTTP status that was sent. */
+  status: number | undefined;
+  readonly #raw: ServerResponse;
+  readonly #exchange: Exchange;
+  readonly #options: ClientResponseOptions;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #quiet = true;
+
+  constructor(raw: ServerResponse, exchange: Exchange, options: ClientResponseOptions) {
+    this.#raw = raw;
+    this.#exchange = exchange;
+    this.#options = options;
+  }
+
+  get headersSent(): boolean {
+    return this.status !== undefined;
+  }
+
+  /** From now on the client hears a comment when it has heard nothing else for long. For event streams only. */
+  keepAlive(): void {
+    const { heartbeat } = this.#options;
+    if (heartbeat === false) return;
+    const beat = (): void => {
+      if (this.#raw.destroyed || this.#raw.writableEnded) return;
+      if (this.#quiet && !this.#raw.writableNeedDrain) {
+        if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
+        this.#send(KEEP_ALIVE);
+      }
+      this.#quiet = true;
+      this.#heartbeat = setTimeout(beat, heartbeat.every);
+    };
+    this.#heartbeat = setTimeout(beat, heartbeat.after);
+  }
+
+  /** One attempt has won: its headers, unless a heartbeat went before them. */
+  commit(headers: ReplyHeaders): void {
+    this.committed = true;
+    this.#exchange.stats.firstTokenMs = Date.now() - this.#exchange.startedAt;
+    if (this.headersSent) return;
+    const { "content-length": _length, "content-encoding": _encoding, ...kept } = headers;
+    this.#begin(200, { ...kept, ...STREAM_HEADERS });
+  }
+
+  /** Whole events in wire form. @returns false when the client reads too slowly: wait for {@link onDrain}. */
+  write(text: string, events: number): boolean {
+    this.#quiet = false;
+    this.#exchange.stats.events += events;
+    return this.#send(text);
+  }
+
+  /** Bytes of a body that is passed through. @returns as {@link write} does. */
+  writeBytes(chunk: Buffer): boolean {
+    this.#exchange.stats.bytes += chunk.length;
+    return this.#raw.write(chunk);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#raw.on("drain", listener);
+  }
+
+  offDrain(listener: () => void): void {
+    this.#raw.off("drain", listener);
+  }
+
+  /** Status and headers of a body that is passed through. */
+  begin(status: number, headers: ReplyHeaders): void {
+    this.committed = true;
+    this.#begin(status, headers);
+  }
+
+  /** The stream is whole. */
+  end(terminator: string): void {
+    this.stopTimers();
+    if (terminator !== "") this.write(terminator, 1);
+    this.#raw.end();
+  }
+
+  /** The stream is over and not whole: the error event, then nothing. */
+  interrupt(errorEvent: string): void {
+    this.stopTimers();
+    this.write(errorEvent, 1);
+    if (this.#options.interruptEnd === "clean") this.#raw.end();
+    // Only when the event has left: a connection destroyed earlier would take it along.
+    else this.#raw.write("", () => this.#raw.destroy());
+  }
+
+  /** A body that was passed through broke off: the client must see it break. */
+  cut(): void {
+    this.stopTimers();
+    this.#raw.destroy();
+  }
+
+  /** A whole HTTP reply. */
+  reply(status: number, headers: ReplyHeaders, body: Buffer | string): void {
+    this.stopTimers();
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.#begin(status, { ...headers, "content-length": String(bytes.length) });
+    this.#exchange.stats.bytes += bytes.length;
+    this.#raw.end(bytes);
+  }
+
+  stopTimers(): void {
+    clearTimeout(this.#heartbeat);
+    this.#heartbeat = undefined;
+  }
+
+  #begin(status: number, headers: ReplyHeaders): void {
+    const { id, attempts } = this.#exchange;
+    const upstream = attempts.at(-1)?.upstream;
+    this.status = status;
+    this.#raw.writeHead(status, {
+      ...headers,
+      "x-perennial-id": id,
+      "x-perennial-attempts": String(attempts.length),
+      ...(upstream === undefined ? {} : { "x-perennial-upstream": upstream }),
+    });
+    // A head without a body yet would wait for the first write.
+    this.#raw.flushHeaders();
+  }
+
+  #send(text: string): boolean {
+    const flowing = this.#raw.write(text);
+    this.#exchange.stats.bytes += Buffer.byteLength(text);
+    return flowing;
+  }
+}

@@ -1,0 +1,37 @@
+/** Holds an attempt's events until the first content, so that a failure before it can be retried unseen. */
+import type { ClientResponse, ReplyHeaders } from "./client-response.ts";
+
+export class Gate {
+  readonly #response: ClientResponse;
+  readonly #headers: ReplyHeaders;
+  readonly #maxBytes: number;
+  #held = "";
+  #heldEvents = 0;
+  #open = false;
+
+  /** @param maxBytes how much may be held (`limits.maxGateBytes`); past that the gate opens by itself, so nothing is lost. */
+  constructor(response: ClientResponse, headers: ReplyHeaders, maxBytes: number) {
+    this.#response = response;
+    this.#headers = headers;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Whole events in wire form, as many as one read brought. @returns false when the client reads too slowly. */
+  push(text: string, events: number, hasContent: boolean): boolean {
+    if (this.#open) return this.#response.write(text, events);
+    this.#held += text;
+    this.#heldEvents += events;
+    if (!hasContent && this.#held.length <= this.#maxBytes) return true;
+    return this.open();
+  }
+
+  /** This attempt has won. @returns false when the client reads too slowly. */
+  open(): boolean {
+    if (this.#open) return true;
+    this.#open = true;
+    this.#response.commit(this.#headers);
+    const text = this.#held;
+    this.#held = "";
+    return text === "" || this.#response.write(text, this.#heldEvents);
+  }
+}

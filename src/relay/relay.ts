@@ -1,0 +1,107 @@
+/** One exchange from start to finish: attempts until one wins, then the answer, the error reply or the error event. */
+import type { ServerResponse } from "node:http";
+import { runAttempts } from "../attempt/attempt-loop.ts";
+import { createRetryPolicy } from "../attempt/retry-policy.ts";
+import type { Attempt } from "../core/attempt.ts";
+import type { Exchange } from "../core/exchange.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { Outcome } from "../core/outcome.ts";
+import { openAiErrorBody } from "../dialect/openai-error.ts";
+import { ClientResponse } from "../downstream/client-response.ts";
+import { attemptAnswer } from "./attempt-answer.ts";
+import { attemptPassthrough } from "./attempt-passthrough.ts";
+import { attemptStream } from "./attempt-stream.ts";
+import { explain } from "./explain.ts";
+import { narrowOptions, type RelayOptions } from "./relay-options.ts";
+
+/** Never throws: whatever happens is told to the client, and to the observer. */
+export async function relay(exchange: Exchange, raw: ServerResponse, configured: RelayOptions): Promise<void> {
+  const options = narrowOptions(configured, exchange);
+  const { observer, timeouts } = options;
+  const response = new ClientResponse(raw, exchange, options.response);
+  const deadline = setTimeout(() => {
+    exchange.abort(new Failure("deadline_exceeded", `the answer was not complete within ${timeouts.total / 1_000} s`));
+  }, timeouts.total);
+
+  let outcome: Outcome;
+  let failure: Failure | undefined;
+  try {
+    if (exchange.ask?.asked.stream) response.keepAlive();
+    const repaired = await runAttempts(
+      {
+        exchange,
+        observer,
+        upstreamName: options.upstream.name,
+        policy: createRetryPolicy(isRepeatable(exchange) ? options.retry : { ...options.retry, maxAttempts: 1 }),
+        deadlineAt: exchange.startedAt + timeouts.total,
+        isCommitted: () => response.committed,
+      },
+      ({ attempt, acceptEmpty }) => attemptOnce(exchange, response, attempt, acceptEmpty, options),
+    );
+    outcome = repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete";
+    if ((response.status ?? 0) >= 400) outcome = "failed";
+  } catch (thrown) {
+    failure = toFailure(thrown);
+    outcome = tellClient(exchange, response, failure);
+  } finally {
+    clearTimeout(deadline);
+    response.stopTimers();
+  }
+
+  observer.onExchangeEnd?.(exchange, {
+    outcome,
+    failure: outcome === "cancelled" ? undefined : failure?.code,
+    status: response.status,
+    durationMs: Date.now() - exchange.startedAt,
+    defect: failure?.code === "internal_error" ? failure.cause : undefined,
+  });
+}
+
+/** @returns whether the answer had to be repaired. */
+function attemptOnce(
+  exchange: Exchange,
+  response: ClientResponse,
+  attempt: Attempt,
+  acceptEmpty: boolean,
+  options: RelayOptions,
+): Promise<boolean> {
+  const { ask } = exchange;
+  if (ask === undefined) return attemptPassthrough({ exchange, response, attempt, options });
+  const context = { ...ask, exchange, response, attempt, acceptEmpty, options };
+  return ask.asked.stream ? attemptStream(context) : attemptAnswer(context);
+}
+
+/** Tells the client as much as can still be told. */
+function tellClient(exchange: Exchange, response: ClientResponse, failure: Failure): Outcome {
+  if (failure.code === "client_gone") {
+    response.cut();
+    return "cancelled";
+  }
+  const dialect = exchange.ask?.dialect;
+  const message = explain(failure, exchange);
+  if (!response.headersSent) {
+    replyWithFailure(response, failure, exchange, (dialect?.errorBody ?? openAiErrorBody)(failure, message));
+    return "failed";
+  }
+  // A body that is passed through has no dialect in which to say it.
+  if (dialect === undefined) response.cut();
+  else response.interrupt(dialect.encodeError(failure, message));
+  return "interrupted";
+}
+
+function replyWithFailure(response: ClientResponse, failure: Failure, exchange: Exchange, body: unknown): void {
+  const { reply } = failure;
+  // Our retries are used up: an SDK that now began its own would multiply them.
+  const exhausted = failure.retryable && isRepeatable(exchange) ? { "x-should-retry": "false" } : {};
+  if (reply !== undefined) {
+    response.reply(reply.status, { ...reply.headers, ...exhausted }, reply.body);
+    return;
+  }
+  const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
+  response.reply(failure.status, { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted }, JSON.stringify(body));
+}
+
+/** Nobody knows what a second POST would do to an endpoint that no dialect claims. */
+function isRepeatable({ ask, request }: Exchange): boolean {
+  return ask !== undefined || request.method === "GET" || request.method === "HEAD";
+}

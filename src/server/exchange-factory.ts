@@ -1,0 +1,78 @@
+/** A client's HTTP request as an Exchange: what was asked, and the client's own policy for it. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Dialect } from "../core/dialect.ts";
+import type { Exchange, ExchangeRequest, PolicyOverrides } from "../core/exchange.ts";
+import { Failure } from "../core/failure.ts";
+
+export interface ExchangeInput {
+  readonly id: string;
+  readonly dialect: Dialect | undefined;
+  readonly request: ExchangeRequest;
+}
+
+/** @throws Failure `invalid_request` for a body that is not JSON, or a policy header that makes no sense. */
+export function createExchange({ id, dialect, request }: ExchangeInput): Exchange {
+  const controller = new AbortController();
+  return {
+    id,
+    request,
+    ask: dialect === undefined ? undefined : { dialect, asked: dialect.parseRequest(parseBody(request)) },
+    overrides: readOverrides(request),
+    startedAt: Date.now(),
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    attempts: [],
+    stats: { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0 },
+  };
+}
+
+/** The client's leaving ends the exchange at once. */
+export function abortWhenClientLeaves(exchange: Exchange, incoming: IncomingMessage, response: ServerResponse): void {
+  const onClose = (): void => {
+    if (!response.writableFinished) exchange.abort(new Failure("client_gone", "the client left"));
+  };
+  response.once("close", onClose);
+  if (incoming.socket.destroyed) onClose();
+}
+
+function parseBody({ body, headers }: ExchangeRequest): unknown {
+  if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity") {
+    throw new Failure("invalid_request", "The request body is compressed, which is not supported here. Send it without content-encoding.");
+  }
+  try {
+    return JSON.parse(Buffer.isBuffer(body) ? body.toString("utf8") : "");
+  } catch {
+    throw new Failure("invalid_request", "The request body is not valid JSON.");
+  }
+}
+
+function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
+  const maxAttempts = readPositive(headers, "x-perennial-max-attempts", "a whole number, 1 or more");
+  const firstTokenMs = readDuration(headers, "x-perennial-first-token-timeout");
+  const idleMs = readDuration(headers, "x-perennial-idle-timeout");
+  const totalMs = readDuration(headers, "x-perennial-total-timeout");
+  return {
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
+    ...(idleMs === undefined ? {} : { idleMs }),
+    ...(totalMs === undefined ? {} : { totalMs }),
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+
+function readDuration(headers: ExchangeRequest["headers"], name: string): number | undefined {
+  const text = headers[name];
+  if (text === undefined) return undefined;
+  const [, amount, unit] = /^(\d{1,9})(ms|s|m)$/.exec(String(text)) ?? [];
+  const ms = Number(amount) * (UNITS[unit ?? ""] ?? Number.NaN);
+  if (!(ms > 0)) throw new Failure("invalid_request", `The header ${name} must be a duration such as 500ms, 30s or 10m.`);
+  return ms;
+}
+
+function readPositive(headers: ExchangeRequest["headers"], name: string, expected: string): number | undefined {
+  const text = headers[name];
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(String(text))) throw new Failure("invalid_request", `The header ${name} must be ${expected}.`);
+  return Number(text);
+}

@@ -1,0 +1,48 @@
+/** Refusals: requests that Perennial answers by itself, without asking the upstream. */
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import type { Exchange } from "../core/exchange.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { Observer } from "../core/observer.ts";
+import { openAiErrorBody } from "../dialect/openai-error.ts";
+
+/** Answers with the failure in the OpenAI error shape, and reports the exchange that never was. */
+export function reject(request: FastifyRequest, reply: FastifyReply, thrown: unknown, observer: Observer): void {
+  const failure = fromFastify(thrown);
+  if (failure.status === 503) reply.header("retry-after", "1");
+  // What is left of a body that was refused unread must not be taken for the next request.
+  if (failure.code === "body_too_large" || failure.code === "draining") reply.header("connection", "close");
+  reply.header("x-perennial-attempts", "0").code(failure.status).send(openAiErrorBody(failure, failure.message));
+  observer.onExchangeEnd?.(refusedExchange(request), {
+    outcome: failure.code === "internal_error" ? "failed" : "rejected",
+    failure: failure.code,
+    status: failure.status,
+    durationMs: Math.round(reply.elapsedTime),
+    defect: failure.code === "internal_error" ? failure.cause : undefined,
+  });
+}
+
+function fromFastify(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  const { code, statusCode } = thrown as FastifyError;
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
+    return new Failure("body_too_large", "The request body is larger than limits.maxBodyBytes allows.");
+  }
+  if (typeof statusCode === "number" && statusCode >= 400 && statusCode < 500) {
+    return new Failure("invalid_request", (thrown as Error).message, { status: statusCode });
+  }
+  return toFailure(thrown);
+}
+
+function refusedExchange(request: FastifyRequest): Exchange {
+  return {
+    id: request.id,
+    ask: undefined,
+    request: { method: request.method, path: request.url.split("?", 1)[0] ?? "", headers: {}, body: null },
+    overrides: {},
+    startedAt: Date.now(),
+    signal: AbortSignal.abort(),
+    abort: () => {},
+    attempts: [],
+    stats: { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0 },
+  };
+}

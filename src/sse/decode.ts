@@ -1,0 +1,62 @@
+/** Bytes in, whole server-sent events out: UTF-8, every line end, a size limit, and the lines that are no SSE at all. */
+import { createParser, type ParseError } from "eventsource-parser";
+import { Failure } from "../core/failure.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+
+export interface SseSink {
+  onEvent(event: StreamEvent): void;
+  /** A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). */
+  onStrayLine(line: string): void;
+}
+
+export interface SseDecoder {
+  /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, or an event over the limit. */
+  feed(chunk: Buffer): void;
+  /** The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short. */
+  flush(): void;
+}
+
+/** @param maxEventBytes largest event, in bytes; counted in characters, which are never more. */
+export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecoder {
+  // Not one decoder for all: it keeps the half of a character that a read ended in. It also drops a leading BOM.
+  const utf8 = new TextDecoder("utf-8", { fatal: true });
+  let broken: Failure | undefined;
+
+  const parser = createParser({
+    maxBufferSize: maxEventBytes,
+    onEvent(event) {
+      // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
+      if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
+      else if (broken === undefined) sink.onEvent({ event: event.event, data: event.data });
+    },
+    onError(error: ParseError) {
+      if (error.type === "max-buffer-size-exceeded") broken ??= overLimit(maxEventBytes);
+      else if (error.type === "unknown-field" && broken === undefined) sink.onStrayLine(error.line ?? "");
+    },
+  });
+
+  function feedText(text: string): void {
+    if (text !== "") parser.feed(text);
+    if (broken !== undefined) throw broken;
+  }
+
+  return {
+    feed(chunk) {
+      let text: string;
+      try {
+        text = utf8.decode(chunk, { stream: true });
+      } catch (cause) {
+        throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
+      }
+      feedText(text);
+    },
+    flush() {
+      // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
+      feedText("\n\n");
+    },
+  };
+}
+
+function overLimit(maxEventBytes: number): Failure {
+  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`);
+}

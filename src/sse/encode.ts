@@ -1,0 +1,15 @@
+/** Server-sent events in wire form: `data` alone, or with an `event` line. Never `id` or `retry`, which break clients. */
+
+/** `data` goes out as it came in; a line feed inside it needs a field of its own for each line. */
+export function encodeData(data: string): string {
+  if (data.includes("\n")) return `data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
+  return `data: ${data}\n\n`;
+}
+
+/** An event with a name, for the dialects that have them. */
+export function encodeNamed(event: string, data: string): string {
+  return `event: ${event}\n${encodeData(data)}`;
+}
+
+/** Not `: ping`, which one editor plugin takes for the end of the stream. */
+export const KEEP_ALIVE = ": keep-alive\n\n";

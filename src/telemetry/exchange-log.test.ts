@@ -1,0 +1,177 @@
+import { Writable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import type { Attempt } from "../core/attempt.ts";
+import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
+import { Failure } from "../core/failure.ts";
+import { createExchangeLog } from "./exchange-log.ts";
+import { createLogger, type LogOptions } from "./logger.ts";
+
+const SECRET = "S3CRET";
+
+function attempt(number: number, more: Partial<Attempt> = {}): Attempt {
+  return { number, upstream: "main", startedAt: 0, durationMs: 12.4, failure: undefined, status: 200, ...more };
+}
+
+function exchange(attempts: Attempt[] = [attempt(1)], model = "gpt-x"): Exchange {
+  return {
+    id: "ex1",
+    ask: { dialect: { name: "chat" }, asked: { model } } as unknown as NonNullable<Exchange["ask"]>,
+    request: { method: "POST", path: `/x?${SECRET}`, headers: { authorization: SECRET }, body: Buffer.from(SECRET) },
+    overrides: {},
+    startedAt: 0,
+    signal: new AbortController().signal,
+    abort() {},
+    attempts,
+    stats: { firstTokenMs: 3.6, events: 5, bytes: 99, characters: 7 },
+  };
+}
+
+function end(more: Partial<ExchangeEnd> = {}): ExchangeEnd {
+  return { outcome: "complete", failure: undefined, status: 200, durationMs: 20.2, defect: undefined, ...more };
+}
+
+function createLog(format: LogOptions["format"] = "json") {
+  let text = "";
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      text += chunk;
+      done();
+    },
+  });
+  const logger = createLogger({ level: "debug", format }, destination);
+  return { logger, log: createExchangeLog(logger), text: () => text, line: () => JSON.parse(text) };
+}
+
+describe("the line of an exchange", () => {
+  it("says in one place how it went", () => {
+    const { log, line } = createLog();
+    const attempts = [attempt(1, { failure: "upstream_status", status: 503 }), attempt(2)];
+    log.onExchangeEnd?.(exchange(attempts), end({ outcome: "recovered" }));
+    expect(line()).toEqual({
+      level: "info",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      id: "ex1",
+      dialect: "chat",
+      model: "gpt-x",
+      upstream: "main",
+      outcome: "recovered",
+      status: 200,
+      attempts: [
+        { n: 1, upstream: "main", ms: 12, status: 503, failure: "upstream_status" },
+        { n: 2, upstream: "main", ms: 12, status: 200 },
+      ],
+      firstTokenMs: 4,
+      durationMs: 20,
+      events: 5,
+      bytes: 99,
+      msg: "recovered after 2 attempts",
+    });
+  });
+
+  it.each([
+    [end(), "info", "complete"],
+    [end({ outcome: "repaired" }), "info", "repaired"],
+    [end({ outcome: "resumed" }), "info", "resumed"],
+    [end({ outcome: "cancelled", failure: "client_gone" }), "info", "cancelled by the client"],
+    [end({ outcome: "interrupted", failure: "stream_truncated" }), "warn", "interrupted: stream_truncated"],
+    [end({ outcome: "failed", failure: "empty_stream" }), "warn", "failed: empty_stream"],
+    [end({ outcome: "rejected", failure: "overloaded" }), "warn", "rejected: overloaded"],
+    [end({ outcome: "failed", failure: "internal_error", defect: new Error("x") }), "error", "failed: internal_error"],
+  ])("has a level and plain words for every outcome: %#", (ended, level, msg) => {
+    const { log, line } = createLog();
+    log.onExchangeEnd?.(exchange(), ended);
+    expect(line()).toMatchObject({ level, msg });
+  });
+
+  it("calls an exchange without a dialect passthrough", () => {
+    const { log, line } = createLog();
+    log.onExchangeEnd?.({ ...exchange([]), ask: undefined }, end());
+    expect(line()).toMatchObject({ dialect: "passthrough", attempts: [] });
+  });
+
+  it("cuts a model name that a client made very long", () => {
+    const { log, line } = createLog();
+    log.onExchangeEnd?.(exchange(undefined, "m".repeat(5000)), end());
+    expect(line().model).toHaveLength(200);
+  });
+
+  it("has a debug line for each retry, without what the upstream said", () => {
+    const { log, line } = createLog();
+    const failure = new Failure("upstream_status", "503", { upstreamMessage: SECRET });
+    log.onRetry?.(exchange(), attempt(1, { status: 503 }), failure, 1000.4);
+    expect(line()).toMatchObject({ level: "debug", id: "ex1", n: 1, failure: "upstream_status", delayMs: 1000 });
+    expect(line().msg).toBe("attempt 1 failed: upstream_status, next in 1000 ms");
+  });
+});
+
+describe("secrets", () => {
+  it("keeps headers, bodies and paths out of the line", () => {
+    const { log, text } = createLog();
+    log.onExchangeEnd?.(exchange(), end());
+    expect(text()).not.toContain(SECRET);
+  });
+
+  it("logs where a defect arose, but not its message, which may quote the prompt", () => {
+    const { log, line, text } = createLog();
+    let defect: unknown;
+    try {
+      JSON.parse(`${SECRET}\n    at ${SECRET} (a.ts:1:1)`);
+    } catch (error) {
+      defect = error;
+    }
+    log.onExchangeEnd?.(exchange(), end({ outcome: "failed", failure: "internal_error", defect }));
+    expect(line().err).toEqual({ name: "SyntaxError", stack: expect.stringMatching(/^SyntaxError\n\s+at /) });
+    expect(text()).not.toContain(SECRET);
+  });
+
+  it("does not log what was thrown when that is no error", () => {
+    const { log, line } = createLog();
+    log.onExchangeEnd?.(exchange(), end({ defect: SECRET }));
+    expect(line().err).toEqual({ name: "string", stack: "string was thrown" });
+  });
+
+  it("masks headers and keys that somebody logs by mistake", () => {
+    const { logger, text } = createLog();
+    const headers = {
+      authorization: SECRET,
+      Authorization: SECRET,
+      cookie: SECRET,
+      "x-api-key": SECRET,
+      "api-key": SECRET,
+      ok: "shown",
+    };
+    logger.info(headers);
+    logger.info({ headers });
+    logger.info({ req: { headers } });
+    logger.info({ config: { upstreams: [{ apiKey: SECRET }], auth: { keys: [SECRET] } } });
+    logger.info({ upstreams: [{ apiKey: SECRET }] });
+    expect(text()).not.toContain(SECRET);
+    expect(text()).toContain("shown");
+  });
+});
+
+describe("on a terminal", () => {
+  it("is one readable line", () => {
+    const { log, text } = createLog("pretty");
+    log.onExchangeEnd?.(
+      exchange([attempt(1, { failure: "upstream_status", status: 503 }), attempt(2)]),
+      end({ outcome: "recovered" }),
+    );
+    expect(text()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: recovered after 2 attempts id=ex1 dialect=chat model=gpt-x /);
+    expect(text()).toContain("attempts=1:main:503:upstream_status:12ms,2:main:200:12ms");
+    expect(text().trimEnd()).not.toContain("\n");
+  });
+
+  it("shows a client's odd model name harmlessly", () => {
+    const { log, text } = createLog("pretty");
+    log.onExchangeEnd?.(exchange(undefined, "\x1b[2J\n\u202e x=y"), end());
+    expect(text()).toContain(String.raw`model="\u001b[2J\n\u202e x=y"`);
+  });
+
+  it("shows the stack of a defect below", () => {
+    const { log, text } = createLog("pretty");
+    log.onExchangeEnd?.(exchange(), end({ outcome: "failed", failure: "internal_error", defect: new TypeError(SECRET) }));
+    expect(text()).toMatch(/ERROR: failed: internal_error .*\n\s*TypeError\n\s+at /);
+    expect(text()).not.toContain(SECRET);
+  });
+});

@@ -1,0 +1,73 @@
+/** One log line for each exchange, at its end; never a word of what was asked or answered. */
+import type { Logger } from "pino";
+import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
+import type { Observer } from "../core/observer.ts";
+import type { Outcome } from "../core/outcome.ts";
+
+/** The client names the model, so it could be anything, of any length. */
+const MAX_MODEL_LENGTH = 200;
+
+const LEVELS: Readonly<Record<Outcome, "info" | "warn">> = {
+  complete: "info",
+  recovered: "info",
+  repaired: "info",
+  resumed: "info",
+  cancelled: "info",
+  failed: "warn",
+  interrupted: "warn",
+  rejected: "warn",
+};
+
+export function createExchangeLog(logger: Logger): Observer {
+  return {
+    onRetry({ id }, { number, upstream, status }, failure, delayMs) {
+      const wait = Math.round(delayMs);
+      logger.debug(
+        { id, n: number, upstream, status, failure: failure.code, delayMs: wait },
+        `attempt ${number} failed: ${failure.code}, next in ${wait} ms`,
+      );
+    },
+
+    onExchangeEnd(exchange, end) {
+      const level = end.defect === undefined ? LEVELS[end.outcome] : "error";
+      if (!logger.isLevelEnabled(level)) return;
+      const { attempts, stats } = exchange;
+      logger[level](
+        {
+          id: exchange.id,
+          dialect: exchange.ask?.dialect.name ?? "passthrough",
+          model: exchange.ask?.asked.model?.slice(0, MAX_MODEL_LENGTH),
+          upstream: attempts.at(-1)?.upstream,
+          outcome: end.outcome,
+          failure: end.failure,
+          status: end.status,
+          attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
+            return { n: number, upstream, ms: Math.round(durationMs), status, failure };
+          }),
+          firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
+          durationMs: Math.round(end.durationMs),
+          events: stats.events,
+          bytes: stats.bytes,
+          err: end.defect === undefined ? undefined : describeDefect(end.defect),
+        },
+        describeEnd(exchange, end),
+      );
+    },
+  };
+}
+
+function describeEnd({ attempts }: Exchange, { outcome, failure }: ExchangeEnd): string {
+  if (outcome === "cancelled") return "cancelled by the client";
+  const after = attempts.length > 1 ? ` after ${attempts.length} attempts` : "";
+  return failure === undefined ? `${outcome}${after}` : `${outcome}${after}: ${failure}`;
+}
+
+/**
+ * Name and stack frames, without the message: JSON.parse and others quote their input in it, which is the user's text.
+ */
+function describeDefect(defect: unknown): { name: string; stack: string } {
+  if (!(defect instanceof Error)) return { name: typeof defect, stack: `${typeof defect} was thrown` };
+  const stack = defect.message === "" ? (defect.stack ?? "") : (defect.stack ?? "").replaceAll(defect.message, "");
+  const frames = stack.split("\n").filter((line) => /^\s+at .*(:\d+:\d+\)?|\(<anonymous>\)|\(native\))$/.test(line));
+  return { name: defect.name, stack: [defect.name, ...frames].join("\n") };
+}

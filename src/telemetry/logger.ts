@@ -1,0 +1,40 @@
+/** The logger: JSON lines, or readable ones on a terminal; secrets that slip through are masked. */
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import { createPrettyStream } from "./pretty.ts";
+
+export interface LogOptions {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  /** `auto` is pretty when stdout is a terminal, and JSON elsewhere. */
+  readonly format: "auto" | "json" | "pretty";
+}
+
+const SECRETS = [
+  "authorization",
+  "Authorization",
+  "proxy-authorization",
+  "cookie",
+  "set-cookie",
+  "x-api-key",
+  "api-key",
+  "apiKey",
+];
+
+// A second net: nothing should log headers or configuration in the first place. Three levels reach `config.upstreams[0].apiKey`.
+const REDACTED = ["", "*", "*.*", "*.*.*"]
+  .flatMap((parent) => SECRETS.map((name) => `${parent}["${name}"]`))
+  .concat("keys", "auth.keys", "config.auth.keys");
+
+/** @param destination where the lines go. @defaultValue stdout */
+export function createLogger({ level, format }: LogOptions, destination?: DestinationStream): Logger {
+  const isTerminal = destination === undefined && process.stdout.isTTY === true;
+  const isPretty = format === "pretty" || (format === "auto" && isTerminal);
+  const options = {
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: REDACTED, censor: "[redacted]" },
+  };
+  if (isPretty) return pino(options, createPrettyStream(destination, isTerminal && process.env.NO_COLOR === undefined));
+  return destination ? pino(options, destination) : pino(options);
+}

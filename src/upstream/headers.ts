@@ -1,0 +1,53 @@
+/** Headers across the proxy, in both directions: hop-by-hop fields end here (RFC 9110 §7.6.1). */
+import type { Headers } from "../core/exchange.ts";
+
+/** Meant for the next hop only, or set anew by it. undici refuses some of them outright. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, "host", "content-length", "expect"]);
+/** `alt-svc` would lead the client around the proxy. */
+const NOT_RETURNED = new Set([...HOP_BY_HOP, "alt-svc"]);
+const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
+
+export interface RequestHeaderPolicy {
+  /** Sent as a bearer token in place of whatever the client sent. */
+  readonly apiKey: string | undefined;
+  /** The client's credentials open our own door and are not for the upstream. */
+  readonly dropCredentials: boolean;
+}
+
+/** The client's headers as the upstream may see them. `x-perennial-*` is between the client and us. */
+export function toUpstreamHeaders(headers: Headers, policy: RequestHeaderPolicy): Record<string, string | string[]> {
+  const forwarded = without(headers, NOT_FORWARDED);
+  for (const name of Object.keys(forwarded)) {
+    if (name.startsWith("x-perennial-")) delete forwarded[name];
+  }
+  if (policy.apiKey !== undefined || policy.dropCredentials) {
+    for (const name of CREDENTIALS) delete forwarded[name];
+  }
+  if (policy.apiKey !== undefined) forwarded.authorization = `Bearer ${policy.apiKey}`;
+  return forwarded;
+}
+
+/** The upstream's headers as the client may see them. `content-length` is kept: the caller knows whether it still holds. */
+export function toClientHeaders(headers: Headers): Record<string, string | string[]> {
+  return without(headers, NOT_RETURNED);
+}
+
+function without(headers: Headers, dropped: ReadonlySet<string>): Record<string, string | string[]> {
+  const named = new Set(String(headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase()));
+  const kept: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !dropped.has(name) && !named.has(name)) kept[name] = value;
+  }
+  return kept;
+}

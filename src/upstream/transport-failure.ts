@@ -1,0 +1,47 @@
+/** What an error of undici means for an exchange; the only place that knows its codes. */
+import { errors } from "undici";
+import { Failure } from "../core/failure.ts";
+
+/**
+ * @param headersSeen whether the response had begun: before that nothing was answered, after that an answer was cut.
+ * @see https://undici.nodejs.org/#/docs/api/Errors
+ */
+export function toTransportFailure(error: Error, headersSeen: boolean): Failure {
+  const code = codeOf(error);
+  if (!headersSeen) return new Failure("upstream_unreachable", unreachable(error, code), { cause: error });
+  if (code === "UND_ERR_BODY_TIMEOUT") return new Failure("stream_stalled", "the upstream stopped sending", { cause: error });
+  // A chunk size that is no number is garbage; the end of the file where a chunk was due is a cut.
+  if (error instanceof errors.HTTPParserError && !/EOF/i.test(error.message)) {
+    return new Failure("stream_corrupted", "the upstream's response breaks the rules of HTTP", { cause: error });
+  }
+  return new Failure("stream_truncated", "the upstream closed the connection in the middle of its answer", { cause: error });
+}
+
+function unreachable(error: Error, code: string): string {
+  if (error instanceof errors.HTTPParserError) return "what the upstream answered is not HTTP";
+  switch (code) {
+    case "UND_ERR_CONNECT_TIMEOUT":
+      return "the upstream did not accept a connection in time";
+    case "UND_ERR_HEADERS_TIMEOUT":
+      return "the upstream sent no response in time";
+    case "ECONNREFUSED":
+      return "the upstream refused the connection";
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "the upstream's host name could not be resolved";
+    case "ECONNRESET":
+    case "EPIPE":
+    case "UND_ERR_SOCKET":
+      return "the upstream closed the connection before it answered";
+    default:
+      return code === "" ? "the upstream could not be reached" : `the upstream could not be reached (${code})`;
+  }
+}
+
+function codeOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code === "string") return code;
+  // Happy eyeballs reports one error for each address it tried.
+  if (error instanceof AggregateError && error.errors[0] instanceof Error) return codeOf(error.errors[0]);
+  return "";
+}

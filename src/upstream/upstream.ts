@@ -1,0 +1,209 @@
+/** One configured upstream: its address, its key, its pool of kept-alive connections, and the one way to call it. */
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { buildConnector, type Dispatcher, Pool } from "undici";
+import type { Headers } from "../core/exchange.ts";
+import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
+import { toTransportFailure } from "./transport-failure.ts";
+import type { Failure } from "../core/failure.ts";
+
+export interface UpstreamOptions {
+  readonly name: string;
+  /** `http(s)://host[:port][/path]`, without a trailing slash. */
+  readonly baseUrl: string;
+  readonly apiKey: string | undefined;
+  /** The client's credentials are Perennial's own keys, and end here. */
+  readonly dropCredentials: boolean;
+  readonly requireDone: boolean;
+  readonly maxConnections: number;
+  readonly keepAliveMs: number;
+  readonly connectTimeoutMs: number;
+}
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Path and query under the base URL. */
+  readonly path: string;
+  /** The client's headers; they are cleaned here. */
+  readonly headers: Headers;
+  /** Headers of ours, set after the cleaning. */
+  readonly set: Readonly<Record<string, string>>;
+  readonly body: Buffer | Readable | null;
+  /** Longest silence in the body, in milliseconds, counted in bytes; 0 when the caller watches by itself. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** What a call tells its caller: one head, data, then one end or one failure; nothing after an abort. */
+export interface ResponseSink {
+  onHead(status: number, headers: Record<string, string | string[]>): void;
+  onData(chunk: Buffer): void;
+  onEnd(): void;
+  onFailure(failure: Failure): void;
+}
+
+export interface Call {
+  pause(): void;
+  resume(): void;
+  /** Ends the call and its connection now. */
+  abort(): void;
+  /** The answer is whole: lets the response come to its end so that the connection can be kept, but not for long. */
+  release(): void;
+}
+
+export interface Upstream {
+  readonly name: string;
+  readonly requireDone: boolean;
+  send(request: UpstreamRequest, sink: ResponseSink): Call;
+  close(): Promise<void>;
+}
+
+/** How long a response may take to end after its last event; some servers leave the socket open. */
+const RELEASE_MS = 1_000;
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { origin, pathname } = new URL(options.baseUrl);
+  const basePath = pathname === "/" ? "" : pathname;
+  const reuse = createReuseWatch(options.connectTimeoutMs);
+  const pool = new Pool(origin, {
+    connections: options.maxConnections,
+    keepAliveTimeout: options.keepAliveMs,
+    keepAliveMaxTimeout: options.keepAliveMs,
+    // A reset of an HTTP/2 stream without an error code would look like a clean end.
+    allowH2: false,
+    // Our own timers count content, not bytes; undici's would be reset by comments.
+    headersTimeout: 0,
+    connect: reuse.connect,
+  });
+
+  return {
+    name: options.name,
+    requireDone: options.requireDone,
+    send(request, sink) {
+      const call = new PooledCall(pool, reuse.wasReused, sink, {
+        method: request.method as Dispatcher.HttpMethod,
+        path: basePath + request.path,
+        headers: { ...toUpstreamHeaders(request.headers, options), ...request.set },
+        body: request.body,
+        bodyTimeout: request.bodyTimeoutMs,
+      });
+      call.start();
+      return call;
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+class PooledCall implements Call, Dispatcher.DispatchHandler {
+  readonly #pool: Pool;
+  readonly #wasReused: (error: Error) => boolean;
+  readonly #sink: ResponseSink;
+  readonly #options: Dispatcher.DispatchOptions;
+  #controller: Dispatcher.DispatchController | undefined;
+  #headersSeen = false;
+  #secondTry = false;
+  /** Nothing more may reach the sink. */
+  #over = false;
+  #aborted = false;
+
+  constructor(pool: Pool, wasReused: (error: Error) => boolean, sink: ResponseSink, options: Dispatcher.DispatchOptions) {
+    this.#pool = pool;
+    this.#wasReused = wasReused;
+    this.#sink = sink;
+    this.#options = options;
+  }
+
+  start(): void {
+    try {
+      this.#pool.dispatch(this.#options, this);
+    } catch (error) {
+      // A header value that HTTP does not allow, or a pool that is closed.
+      queueMicrotask(() => this.#fail(error as Error));
+    }
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    if (this.#controller?.paused) this.#controller.resume();
+  }
+
+  abort(): void {
+    this.#over = true;
+    this.#aborted = true;
+    this.#controller?.abort(new Error("aborted by Perennial"));
+  }
+
+  release(): void {
+    this.#over = true;
+    this.resume();
+    this.#releaseTimer = setTimeout(() => this.abort(), RELEASE_MS).unref();
+  }
+  #releaseTimer: NodeJS.Timeout | undefined;
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(new Error("aborted by Perennial"));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    // 100 Continue, 103 Early Hints: the response itself is still to come.
+    if (status < 200) return;
+    this.#headersSeen = true;
+    if (!this.#over) this.#sink.onHead(status, toClientHeaders(headers));
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.#sink.onData(chunk);
+  }
+
+  onResponseEnd(): void {
+    clearTimeout(this.#releaseTimer);
+    if (this.#over) return;
+    this.#over = true;
+    this.#sink.onEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#releaseTimer);
+    if (this.#over) return;
+    const { body } = this.#options;
+    const replayable = body === null || Buffer.isBuffer(body);
+    // The upstream closed a kept-alive connection at the moment we chose it. That says nothing about this request,
+    // so it is sent again at once, and does not count as an attempt.
+    if (!this.#headersSeen && !this.#secondTry && replayable && this.#wasReused(error)) {
+      this.#secondTry = true;
+      this.#controller = undefined;
+      this.start();
+      return;
+    }
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#sink.onFailure(toTransportFailure(error, this.#headersSeen));
+  }
+}
+
+/** Knows of a dead connection whether it had served before. undici says so for a closed one, but not for a reset one. */
+function createReuseWatch(connectTimeoutMs: number): { connect: buildConnector.connector; wasReused(error: Error): boolean } {
+  const bytesRead = new WeakMap<Error, number>();
+  const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
+  return {
+    connect(options, callback) {
+      connect(options, (...result) => {
+        const [, socket] = result;
+        // Hears of the error before undici does, since undici takes the socket only now.
+        socket?.once("error", (error: Error) => bytesRead.set(error, socket.bytesRead));
+        callback(...result);
+      });
+    },
+    wasReused(error) {
+      const { socket } = error as Error & { socket?: Pick<Socket, "bytesRead"> };
+      return (socket?.bytesRead ?? bytesRead.get(error) ?? 0) > 0;
+    },
+  };
+}

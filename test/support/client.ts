@@ -1,0 +1,80 @@
+/** A client that sees everything: status, headers, every byte, and how the connection ended. */
+import { request } from "node:http";
+import { createParser } from "eventsource-parser";
+
+export interface Seen {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: string;
+  /** `clean`: the body came to its end; `cut`: the connection broke in it. */
+  readonly end: "clean" | "cut";
+}
+
+export interface Sent {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Buffer;
+  /** Called with everything received so far, at each read. */
+  readonly onRead?: (body: string, abort: () => void) => void;
+}
+
+export function send(url: string, { method = "GET", headers = {}, body, onRead }: Sent = {}): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      const seen = (end: Seen["end"]): void =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString("utf8"), end });
+      response.on("data", (chunk: Buffer) => {
+        chunks.push(chunk);
+        onRead?.(Buffer.concat(chunks).toString("utf8"), () => outgoing.destroy());
+      });
+      response.on("end", () => seen("clean"));
+      response.on("error", () => seen("cut"));
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+/** A chat completion; streamed unless the body says otherwise. */
+export function chat(baseUrl: string, body: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
+  return send(`${baseUrl}/chat/completions`, {
+    method: "POST",
+    ...sent,
+    headers: { "content-type": "application/json", ...sent.headers },
+    body: JSON.stringify({ model: "m", stream: true, messages: [{ role: "user", content: "hi" }], ...body }),
+  });
+}
+
+export interface ReadStream {
+  readonly data: string[];
+  readonly text: string;
+  readonly done: boolean;
+  /** `error.code` of the error event. */
+  readonly errorCode: string | undefined;
+  readonly finish: string | null;
+}
+
+/** What an event stream said. @throws when an event is torn, or something follows the end. */
+export function readStream(body: string): ReadStream {
+  const data: string[] = [];
+  const parser = createParser({ onEvent: (event) => data.push(event.data) });
+  parser.feed(body);
+  if (body !== "" && !body.endsWith("\n\n")) throw new Error(`the body ends in the middle of an event: ${JSON.stringify(body.slice(-80))}`);
+  let text = "";
+  let done = false;
+  let errorCode: string | undefined;
+  let finish: string | null = null;
+  for (const item of data) {
+    if (done || errorCode !== undefined) throw new Error(`an event follows the end: ${item}`);
+    if (item === "[DONE]") {
+      done = true;
+      continue;
+    }
+    const json = JSON.parse(item);
+    if (json.error) errorCode = json.error.code;
+    text += json.choices?.[0]?.delta?.content ?? "";
+    finish = json.choices?.[0]?.finish_reason ?? finish;
+  }
+  return { data, text, done, errorCode, finish };
+}
