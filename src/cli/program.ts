@@ -42,7 +42,7 @@ Options of serve may be given without its name:
 Examples:
   $ perennial                                          try it with the built-in sandbox upstream
   $ perennial --upstream https://api.openai.com/v1     stand in front of OpenAI
-  $ perennial --config ${DEFAULT_FILE} --port 9000       with a configuration file
+  $ perennial --config ${DEFAULT_FILE} --port 9000      with a configuration file
   $ perennial check-config                             show the resulting configuration, or what is wrong with it
   $ perennial chaos --list                             what can go wrong with a stream
 

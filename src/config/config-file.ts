@@ -1,6 +1,6 @@
 /** Reads the YAML file: plain values, and where each of them stands, for errors that name the line. */
 import { readFileSync } from "node:fs";
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar } from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar } from "yaml";
 import { ConfigError } from "./config-error.ts";
 import type { Env } from "./env.ts";
 import { expandVariables } from "./expand.ts";
@@ -59,6 +59,9 @@ function parseConfig(source: string, name: string, env: Env): ConfigFile {
         remember(item, [...path, index]);
         visit(item, [...path, index]);
       });
+    } else if (isAlias(node) && node.resolve(doc) === undefined) {
+      // Not named here: a key that begins with * and lacks its quotes looks like this.
+      faults.push(`${at(node.range?.[0] ?? 0)}: this alias stands for nothing; text that begins with * needs quotes`);
     } else if (isScalar(node)) {
       try {
         node.value = scalarValue(node, isText(path), env);
@@ -72,6 +75,7 @@ function parseConfig(source: string, name: string, env: Env): ConfigFile {
     if (range) offsets.set(pathKey(path), range[0]);
   };
   visit(doc.contents, []);
+  if (faults.length > 0) throw new ConfigError(faults);
 
   return {
     values: toValues(doc, name),
@@ -89,9 +93,9 @@ function parseConfig(source: string, name: string, env: Env): ConfigFile {
 function toValues(doc: Document, name: string): unknown {
   try {
     return doc.toJS() ?? undefined;
-  } catch (error) {
-    // Aliases that expand to far too much.
-    throw new ConfigError([`${name}: cannot be read: ${reason(error)}`]);
+  } catch {
+    // The one error left, and its message may quote the file.
+    throw new ConfigError([`${name}: cannot be read: its aliases expand to far too much`]);
   }
 }
 

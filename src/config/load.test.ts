@@ -244,7 +244,8 @@ describe("mistakes", () => {
     ["- port", "1:1: expected a mapping, got a list"],
     ["port: 1\nport: 2", "2:1: the key port is there twice"],
     ["port: 1\n\tlog: {}", "2:1: not valid YAML: Tabs are not allowed as indentation"],
-    ["port: *nope", "1:7: not valid YAML: Unresolved alias (the anchor must be set before the alias)"],
+    ["host: &a [*a,*a]", "1:1: host: expected an address such as 127.0.0.1, ::1 or localhost, got a list"],
+    ["port: *nope", "1:7: this alias stands for nothing; text that begins with * needs quotes"],
   ])("explains %j", (yaml, problem) => {
     expect(problemsOf(yaml)[0]).toBe(`perennial.yaml:${problem}`);
   });

@@ -143,6 +143,9 @@ describe("secrets", () => {
     logger.info(headers);
     logger.info({ headers });
     logger.info({ req: { headers } });
+    logger.info({ exchange: { request: { headers } } });
+    logger.child({ headers }).info("child");
+    logger.info({ apiKey: SECRET, auth: { keys: [SECRET] } });
     logger.info({ config: { upstreams: [{ apiKey: SECRET }], auth: { keys: [SECRET] } } });
     logger.info({ upstreams: [{ apiKey: SECRET }] });
     expect(text()).not.toContain(SECRET);

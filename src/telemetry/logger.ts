@@ -19,10 +19,20 @@ const SECRETS = [
   "apiKey",
 ];
 
-// A second net: nothing should log headers or configuration in the first place. Three levels reach `config.upstreams[0].apiKey`.
-const REDACTED = ["", "*", "*.*", "*.*.*"]
-  .flatMap((parent) => SECRETS.map((name) => `${parent}["${name}"]`))
-  .concat("keys", "auth.keys", "config.auth.keys");
+// A second net: nothing should log headers or configuration in the first place.
+// Paths are spelled out because a leading wildcard costs 10 µs a line and more; these cost next to nothing.
+const PARENTS = [
+  "",
+  "headers",
+  "req.headers",
+  "request.headers",
+  "exchange.request.headers",
+  "res.headers",
+  "upstream",
+  "upstreams[*]",
+  "config.upstreams[*]",
+];
+const REDACTED = [...PARENTS.flatMap((parent) => SECRETS.map((name) => `${parent}["${name}"]`)), "auth.keys", "config.auth.keys"];
 
 /** @param destination where the lines go. @defaultValue stdout */
 export function createLogger({ level, format }: LogOptions, destination?: DestinationStream): Logger {

@@ -1,7 +1,7 @@
 /** One configured upstream: its address, its key, its pool of kept-alive connections, and the one way to call it. */
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { buildConnector, type Dispatcher, Pool } from "undici";
+import { buildConnector, type Dispatcher, errors, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 import { toTransportFailure } from "./transport-failure.ts";
@@ -98,6 +98,7 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
   readonly #wasReused: (error: Error) => boolean;
   readonly #sink: ResponseSink;
   readonly #options: Dispatcher.DispatchOptions;
+  #releaseTimer: NodeJS.Timeout | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #headersSeen = false;
   #secondTry = false;
@@ -140,7 +141,6 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
     this.resume();
     this.#releaseTimer = setTimeout(() => this.abort(), RELEASE_MS).unref();
   }
-  #releaseTimer: NodeJS.Timeout | undefined;
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
@@ -202,6 +202,8 @@ function createReuseWatch(connectTimeoutMs: number): { connect: buildConnector.c
       });
     },
     wasReused(error) {
+      // Something was answered, if not in HTTP.
+      if (error instanceof errors.HTTPParserError) return false;
       const { socket } = error as Error & { socket?: Pick<Socket, "bytesRead"> };
       return (socket?.bytesRead ?? bytesRead.get(error) ?? 0) > 0;
     },

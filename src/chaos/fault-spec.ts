@@ -1,0 +1,66 @@
+/** Reads `empty,truncate:3,ok`: the faults for the successive attempts of one conversation. */
+import type { Fault } from "./fault.ts";
+import { formatDefault, parseArg } from "./fault-arg.ts";
+import { FAULTS, findFault } from "./registry.ts";
+
+export interface SpecStep {
+  readonly fault: Fault;
+  readonly arg: number;
+}
+
+/** The SPEC cannot be read; the message says why and what would do. */
+export class SpecError extends Error {
+  override readonly name = "SpecError";
+}
+
+/** @throws SpecError */
+export function parseSpec(spec: string): SpecStep[] {
+  return spec.split(",").map((part) => parseStep(part.trim()));
+}
+
+/** A fault with its default argument. */
+export function defaultStep(fault: Fault): SpecStep {
+  return { fault, arg: fault.arg?.defaultValue ?? 0 };
+}
+
+function parseStep(text: string): SpecStep {
+  const colon = text.indexOf(":");
+  const name = colon === -1 ? text : text.slice(0, colon);
+  const fault = findFault(name);
+  if (!fault) {
+    const names = FAULTS.map((known) => known.name);
+    throw new SpecError(`Unknown fault "${name}". Did you mean "${closest(name, names)}"? Faults: ${names.join(", ")}.`);
+  }
+  if (colon === -1) return defaultStep(fault);
+  if (!fault.arg) throw new SpecError(`The fault "${name}" takes no argument: write just "${name}".`);
+  const arg = parseArg(fault.arg, text.slice(colon + 1));
+  if (arg === undefined) {
+    const example = `${name}:${formatDefault(fault.arg)}`;
+    throw new SpecError(`"${text.slice(colon + 1)}" is no ${fault.arg.unit} argument for "${name}": write for example "${example}".`);
+  }
+  return { fault, arg };
+}
+
+function closest(name: string, names: readonly string[]): string {
+  let best = "";
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const known of names) {
+    const distance = editDistance(name.slice(0, 64), known);
+    if (distance < bestDistance) [best, bestDistance] = [known, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

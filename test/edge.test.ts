@@ -1,0 +1,242 @@
+/** The edge: who is let in, what is refused and how, what happens when the client or Perennial itself leaves. */
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { chat, readStream, send } from "./support/client.ts";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { chatEvents, frame, jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+
+let upstream: RawUpstream;
+let perennial: TestPerennial;
+
+afterEach(async () => {
+  await perennial.close();
+  await upstream.close();
+});
+
+const WHOLE = frame("chunked", chatEvents(["Hello"]));
+
+async function serve(settings: Record<string, unknown> = {}, answer: string | Buffer = WHOLE): Promise<void> {
+  upstream = await startRawUpstream((socket) => socket.write(answer));
+  perennial = await startPerennial(upstream.baseUrl, settings);
+}
+
+/** Begins a stream and never ends it. */
+async function serveEndless(settings: Record<string, unknown> = {}): Promise<void> {
+  upstream = await startRawUpstream((socket) => {
+    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+    socket.write(chatEvents(["Hello"], { finish: null, done: false }).join(""));
+  });
+  perennial = await startPerennial(upstream.baseUrl, settings);
+}
+
+/** Raw bytes to Perennial, and all that comes back before it closes or falls silent. */
+function raw(text: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+    let seen = "";
+    socket.on("data", (chunk) => {
+      seen += chunk;
+    });
+    socket.setTimeout(300, () => socket.destroy());
+    socket.on("close", () => resolve(seen));
+    socket.on("error", () => {});
+    socket.write(text);
+  });
+}
+
+test("only clients with a key are served, and the key stays here", async () => {
+  await serve({ auth: { keys: ["key-one-1", "key-two-2"] } });
+  for (const headers of [{}, { authorization: "Bearer nope" }, { authorization: "Bearer key-one-" }, { "x-api-key": "" }]) {
+    const seen = await chat(perennial.baseUrl, {}, { headers: headers as Record<string, string> });
+    expect(seen.status).toBe(401);
+    expect(JSON.parse(seen.body).error).toMatchObject({ code: "unauthorized", type: "invalid_request_error" });
+    expect(seen.headers).toMatchObject({ "x-perennial-attempts": "0" });
+  }
+  expect(upstream.requests).toHaveLength(0);
+  for (const headers of [{ authorization: "Bearer key-two-2" }, { "x-api-key": "key-one-1" }, { "api-key": "key-one-1" }]) {
+    expect((await chat(perennial.baseUrl, {}, { headers: headers as Record<string, string> })).status).toBe(200);
+  }
+  expect(upstream.requests.map(({ head }) => head).join("\n")).not.toMatch(/key-one|key-two|authorization|api-key/i);
+  expect((await send(`${perennial.url}/healthz`)).status).toBe(200);
+});
+
+test("the upstream's key takes the place of the client's", async () => {
+  await serve({ upstream: { apiKey: "sk-upstream" } });
+  await chat(perennial.baseUrl, {}, { headers: { authorization: "Bearer sk-client", "x-api-key": "sk-client", "api-key": "sk-client" } });
+  expect(upstream.requests[0]?.head).toContain("authorization: Bearer sk-upstream");
+  expect(upstream.requests[0]?.head).not.toContain("sk-client");
+});
+
+test("no key and no prompt reaches the log", async () => {
+  await serve({ upstream: { apiKey: "sk-upstream" } });
+  const headers = { authorization: "Bearer sk-client", cookie: "sk-cookie", "x-api-key": "sk-other" };
+  await chat(perennial.baseUrl, { messages: [{ role: "user", content: "my secret prompt" }] }, { headers });
+  await send(`${perennial.baseUrl}/models?key=sk-query`, { headers });
+  await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", headers, body: "{my secret prompt" });
+  await send(`${perennial.url}/elsewhere?key=sk-query`, { headers });
+  await perennial.exchangeLog(4);
+  expect(JSON.stringify(perennial.log)).not.toMatch(/sk-|secret|Hello/);
+});
+
+test.each([
+  ["not JSON", "{"],
+  ["nothing", ""],
+  ["an array", "[]"],
+])("a body that is %s is refused with a 400, and the upstream is not asked", async (_what, body) => {
+  await serve();
+  const seen = await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", body, headers: { "content-type": "application/json" } });
+  expect(seen.status).toBe(400);
+  expect(JSON.parse(seen.body).error.code).toBe("invalid_request");
+  expect(upstream.requests).toHaveLength(0);
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "rejected", failure: "invalid_request" });
+});
+
+test("paths that could leave the base URL, and paths beside it, are refused", async () => {
+  await serve({}, jsonReply("{}"));
+  const paths = ["/v1/../admin", "/v1/%2e%2e/admin", "/v1/a/%2E./b", "/v1/a/..%2fb", "/v1/a%5c..%5cb", "/v1/.", "/other", "/", "/v1", "//v1/../x"];
+  for (const path of paths) {
+    const reply = await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    expect([path, reply.slice(9, 12)]).toEqual([path, expect.stringMatching(/40[04]/)]);
+  }
+  const elsewhere = await raw("GET http://127.0.0.1:1/v1/models HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n");
+  expect(elsewhere.slice(9, 12)).toMatch(/40[04]/);
+  expect(upstream.requests).toHaveLength(0);
+  expect((await send(`${perennial.baseUrl}/models/org%2Fname`)).status).toBe(200);
+  expect(upstream.requests[0]?.head).toContain("GET /v1/models/org%2Fname HTTP/1.1");
+});
+
+test.each([
+  ["two lengths", "content-length: 5\r\ncontent-length: 6\r\n\r\nhello"],
+  ["a length and chunks", "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
+  ["an obscured encoding", "transfer-encoding: xchunked\r\n\r\n0\r\n\r\n"],
+  ["a header without a name", ": x\r\n\r\n"],
+])("a request with %s is refused as broken", async (_what, rest) => {
+  await serve();
+  const seen = await raw(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${rest}`);
+  expect(seen).toContain("HTTP/1.1 400");
+  expect(seen).toContain('"code":"invalid_request"');
+  expect(upstream.requests).toHaveLength(0);
+});
+
+test.each(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%69ons"])("%s is protected as well", async (path) => {
+  upstream = await startRawUpstream((socket, { number }) => sendFramed(socket, "chunked", number === 1 ? [] : chatEvents(["Hello"])));
+  perennial = await startPerennial(upstream.baseUrl);
+  const seen = await send(perennial.url + path, { method: "POST", body: '{"stream":true}', headers: { "content-type": "application/json" } });
+  expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
+  expect(upstream.requests[0]?.head).toContain("POST /v1/chat/completions HTTP/1.1");
+});
+
+test("more exchanges than limits.maxStreams are told to come back", async () => {
+  await serveEndless({ limits: { maxStreams: 1 } });
+  await new Promise<void>((resolve) => {
+    void chat(perennial.baseUrl, {}, { onRead: (_body, abort) => { resolve(); setTimeout(abort, 200); } }).catch(() => {});
+  });
+  const seen = await chat(perennial.baseUrl);
+  expect(seen).toMatchObject({ status: 503, headers: { "retry-after": "1" } });
+  expect(JSON.parse(seen.body).error.code).toBe("overloaded");
+});
+
+test("when the client leaves in mid-stream, the upstream is left at once", async () => {
+  await serveEndless();
+  await chat(perennial.baseUrl, {}, { onRead: (_body, abort) => abort() }).catch(() => {});
+  await expect.poll(() => upstream.sockets.size, { interval: 5, timeout: 1_000 }).toBe(0);
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
+});
+
+test("when the client leaves before the answer, the attempt ends, and no other begins", async () => {
+  upstream = await startRawUpstream(() => {});
+  perennial = await startPerennial(upstream.baseUrl);
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}");
+  await expect.poll(() => upstream.requests.length).toBe(1);
+  socket.destroy();
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
+  expect(upstream.sockets.size).toBe(0);
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("when the client leaves between two attempts, the wait ends", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}", "503 Busy", "retry-after: 30\r\n")));
+  perennial = await startPerennial(upstream.baseUrl);
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}");
+  await expect.poll(() => perennial.log.some(({ msg }) => /attempt 1 failed|retry|again/i.test(msg))).toBe(true);
+  socket.destroy();
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("closing lets a running stream finish, and refuses new ones", async () => {
+  upstream = await startRawUpstream(async (socket) => {
+    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+    for (const event of chatEvents(["a", "b", "c", "d"])) {
+      socket.write(event);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    socket.end();
+  });
+  perennial = await startPerennial(upstream.baseUrl);
+  let closed: Promise<void> | undefined;
+  const seen = await chat(perennial.baseUrl, {}, { onRead: () => { closed ??= perennial.close(); } });
+  expect(readStream(seen.body)).toMatchObject({ text: "abcd", done: true });
+  await closed;
+  await expect(send(`${perennial.url}/healthz`)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("a stream that outlives drain.timeout is told why it ends", async () => {
+  await serveEndless({ drain: { timeout: "100ms" } });
+  let closed: Promise<void> | undefined;
+  const seen = await chat(perennial.baseUrl, {}, { onRead: () => { closed ??= perennial.close(); } });
+  expect(readStream(seen.body)).toMatchObject({ text: "Hello", errorCode: "draining", done: false });
+  expect(seen.end).toBe("clean");
+  await closed;
+});
+
+test("a kept connection learns that Perennial is draining", async () => {
+  await serveEndless({ drain: { timeout: "300ms" } });
+  const port = Number(new URL(perennial.url).port);
+  const kept = connect(port, "127.0.0.1");
+  let seen = "";
+  kept.on("data", (chunk) => {
+    seen += chunk;
+  });
+  const ask = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}";
+  kept.write(ask);
+  await expect.poll(() => seen).toContain("Hello");
+  const other = connect(port, "127.0.0.1");
+  let answer = "";
+  other.on("data", (chunk) => {
+    answer += chunk;
+  });
+  // Half a request when the drain begins: it is not idle, and is answered.
+  other.write("GET /readyz HTTP/1.1\r\nhost: x\r\n");
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const closed = perennial.close();
+  other.write("\r\n");
+  await expect.poll(() => answer).toContain("HTTP/1.1 503");
+  await closed;
+  expect(seen).toContain('"code":"draining"');
+});
+
+test("a defect in one exchange is told to its client, and the next one is served", async () => {
+  await serve();
+  // A header value that the upstream's client library refuses to send.
+  const seen = await chat(perennial.baseUrl, {}, { headers: { "x-odd": "caf\u00e9" } });
+  expect([200, 502]).toContain(seen.status);
+  expect((await chat(perennial.baseUrl)).status).toBe(200);
+});
+
+test("every response has an id, and the probes answer", async () => {
+  await serve();
+  for (const path of ["/healthz", "/readyz", "/nothing", "/v1/models"]) {
+    expect((await send(perennial.url + path)).headers["x-perennial-id"]).toMatch(/^[0-9a-f-]{36}$/);
+  }
+});
+
+test("with no upstream configured the sandbox answers", async () => {
+  upstream = await startRawUpstream(() => {});
+  perennial = await startPerennial(undefined);
+  const seen = await chat(perennial.baseUrl, { model: "chaos/empty,ok" });
+  expect(readStream(seen.body)).toMatchObject({ done: true, errorCode: undefined });
+  expect(seen.headers).toMatchObject({ "x-perennial-attempts": "2", "x-perennial-upstream": "sandbox" });
+});

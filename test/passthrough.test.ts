@@ -1,0 +1,86 @@
+/** What no dialect claims goes through as it is: bodies of any size, clean headers, and never a clean end for a broken body. */
+import { createHash, randomBytes } from "node:crypto";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { send } from "./support/client.ts";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { jsonReply, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
+
+let upstream: RawUpstream | undefined;
+let server: Server | undefined;
+let perennial: TestPerennial;
+
+afterEach(async () => {
+  await perennial.close();
+  await upstream?.close();
+  server?.closeAllConnections();
+  server?.close();
+  upstream = server = undefined;
+});
+
+test("GET /v1/models arrives with status, headers and body as the upstream sent them", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply('{"object":"list","data":[]}', "200 OK", "x-request-id: abc\r\nkeep-alive: timeout=5\r\n")));
+  perennial = await startPerennial(upstream.baseUrl);
+  const seen = await send(`${perennial.baseUrl}/models?limit=2`, { headers: { authorization: "Bearer sk-mine", "proxy-authorization": "Basic x" } });
+  expect(seen).toMatchObject({ status: 200, body: '{"object":"list","data":[]}', headers: { "x-request-id": "abc", "content-length": "27" } });
+  const head = upstream.requests[0]?.head ?? "";
+  expect(head).toContain("GET /v1/models?limit=2 HTTP/1.1");
+  expect(head).toContain("authorization: Bearer sk-mine");
+  expect(head).not.toContain("proxy-authorization");
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete", dialect: "passthrough" });
+});
+
+test.each(["GET", "HEAD"])("%s is retried before the first byte", async (method) => {
+  upstream = await startRawUpstream((socket, { number }) => {
+    if (number === 1) socket.end();
+    else if (number === 2) socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
+    else socket.write(method === "HEAD" ? "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" : jsonReply("[1,2]"));
+  });
+  perennial = await startPerennial(upstream.baseUrl);
+  const seen = await send(`${perennial.baseUrl}/models`, { method });
+  expect(seen).toMatchObject({ status: 200, headers: { "x-perennial-attempts": "3", "content-length": "5" } });
+});
+
+test("POST is not retried, and what the upstream said is passed on", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply('{"error":"busy"}', "503 Busy")));
+  perennial = await startPerennial(upstream.baseUrl);
+  const seen = await send(`${perennial.baseUrl}/embeddings`, { method: "POST", body: "{}" });
+  expect(seen).toMatchObject({ status: 503, body: '{"error":"busy"}' });
+  expect(seen.headers["x-should-retry"]).toBeUndefined();
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("large bodies stream through in both directions", async () => {
+  const body = randomBytes(8 * 1024 * 1024);
+  server = createServer((request, response) => {
+    response.writeHead(200, { "content-type": "application/octet-stream" });
+    request.pipe(response);
+  });
+  await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
+  perennial = await startPerennial(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`);
+  const response = await fetch(`${perennial.baseUrl}/files`, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
+  const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  expect(hash(new Uint8Array(await response.arrayBuffer()))).toBe(hash(body));
+});
+
+test("a body that breaks off is broken for the client too", async () => {
+  upstream = await startRawUpstream((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"));
+  perennial = await startPerennial(upstream.baseUrl);
+  expect(await send(`${perennial.baseUrl}/audio`)).toMatchObject({ body: "hello", end: "cut" });
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "stream_truncated" });
+});
+
+test("an upload over limits.maxBodyBytes is refused, announced or not", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}")));
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxBodyBytes: "1KiB" } });
+  const body = Buffer.alloc(5_000, "x");
+  const chunked = { "transfer-encoding": "chunked" };
+  for (const path of ["/embeddings", "/chat/completions"]) {
+    for (const headers of [{}, chunked]) {
+      const seen = await send(`${perennial.baseUrl}${path}`, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
+      expect([path, seen.status]).toEqual([path, 413]);
+      expect(JSON.parse(seen.body).error).toMatchObject({ code: "body_too_large", type: "invalid_request_error" });
+    }
+  }
+});
