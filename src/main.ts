@@ -35,7 +35,9 @@ async function serve({ config, file }: LoadedConfig): Promise<void> {
 /** One exchange's defect must not end the others: it is logged, and what it broke is ended by its own timers. */
 function surviveDefects(logger: Logger): void {
   process.on("uncaughtException", (error) => logger.error({ err: error }, "uncaught error; this is a bug, please report it"));
-  process.on("unhandledRejection", (error) => logger.error({ err: error }, "unhandled rejection; this is a bug, please report it"));
+  process.on("unhandledRejection", (error) =>
+    logger.error({ err: error }, "unhandled rejection; this is a bug, please report it"),
+  );
 }
 
 function sandboxNotice(url: string): string {
@@ -69,8 +71,10 @@ try {
 }
 
 function explainStart(error: NodeJS.ErrnoException): string {
-  if (error.code === "EADDRINUSE") return `${error.message}. Another program listens there; choose another port with --port or PERENNIAL_PORT.`;
-  if (error.code === "EACCES") return `${error.message}. Ports below 1024 need rights; choose another with --port or PERENNIAL_PORT.`;
+  if (error.code === "EADDRINUSE")
+    return `${error.message}. Another program listens there; choose another port with --port or PERENNIAL_PORT.`;
+  if (error.code === "EACCES")
+    return `${error.message}. Ports below 1024 need rights; choose another with --port or PERENNIAL_PORT.`;
   if (error.code === "EADDRNOTAVAIL") return `${error.message}. This machine does not have that address; check host.`;
   return error.stack ?? String(error);
 }

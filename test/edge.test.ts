@@ -3,7 +3,15 @@ import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatEvents, frame, jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+import {
+  chatEvents,
+  frame,
+  jsonReply,
+  type RawUpstream,
+  SSE_HEAD,
+  sendFramed,
+  startRawUpstream,
+} from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -62,7 +70,11 @@ test("only clients with a key are served, and the key stays here", async () => {
 
 test("the upstream's key takes the place of the client's", async () => {
   await serve({ upstream: { apiKey: "sk-upstream" } });
-  await chat(perennial.baseUrl, {}, { headers: { authorization: "Bearer sk-client", "x-api-key": "sk-client", "api-key": "sk-client" } });
+  await chat(
+    perennial.baseUrl,
+    {},
+    { headers: { authorization: "Bearer sk-client", "x-api-key": "sk-client", "api-key": "sk-client" } },
+  );
   expect(upstream.requests[0]?.head).toContain("authorization: Bearer sk-upstream");
   expect(upstream.requests[0]?.head).not.toContain("sk-client");
 });
@@ -84,7 +96,11 @@ test.each([
   ["an array", "[]"],
 ])("a body that is %s is refused with a 400, and the upstream is not asked", async (_what, body) => {
   await serve();
-  const seen = await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", body, headers: { "content-type": "application/json" } });
+  const seen = await send(`${perennial.baseUrl}/chat/completions`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json" },
+  });
   expect(seen.status).toBe(400);
   expect(JSON.parse(seen.body).error.code).toBe("invalid_request");
   expect(upstream.requests).toHaveLength(0);
@@ -93,7 +109,18 @@ test.each([
 
 test("paths that could leave the base URL, and paths beside it, are refused", async () => {
   await serve({}, jsonReply("{}"));
-  const paths = ["/v1/../admin", "/v1/%2e%2e/admin", "/v1/a/%2E./b", "/v1/a/..%2fb", "/v1/a%5c..%5cb", "/v1/.", "/other", "/", "/v1", "//v1/../x"];
+  const paths = [
+    "/v1/../admin",
+    "/v1/%2e%2e/admin",
+    "/v1/a/%2E./b",
+    "/v1/a/..%2fb",
+    "/v1/a%5c..%5cb",
+    "/v1/.",
+    "/other",
+    "/",
+    "/v1",
+    "//v1/../x",
+  ];
   for (const path of paths) {
     const reply = await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
     expect([path, reply.slice(9, 12)]).toEqual([path, expect.stringMatching(/40[04]/)]);
@@ -118,18 +145,36 @@ test.each([
   expect(upstream.requests).toHaveLength(0);
 });
 
-test.each(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%69ons"])("%s is protected as well", async (path) => {
-  upstream = await startRawUpstream((socket, { number }) => sendFramed(socket, "chunked", number === 1 ? [] : chatEvents(["Hello"])));
-  perennial = await startPerennial(upstream.baseUrl);
-  const seen = await send(perennial.url + path, { method: "POST", body: '{"stream":true}', headers: { "content-type": "application/json" } });
-  expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
-  expect(upstream.requests[0]?.head).toContain("POST /v1/chat/completions HTTP/1.1");
-});
+test.each(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%69ons"])(
+  "%s is protected as well",
+  async (path) => {
+    upstream = await startRawUpstream((socket, { number }) =>
+      sendFramed(socket, "chunked", number === 1 ? [] : chatEvents(["Hello"])),
+    );
+    perennial = await startPerennial(upstream.baseUrl);
+    const seen = await send(perennial.url + path, {
+      method: "POST",
+      body: '{"stream":true}',
+      headers: { "content-type": "application/json" },
+    });
+    expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
+    expect(upstream.requests[0]?.head).toContain("POST /v1/chat/completions HTTP/1.1");
+  },
+);
 
 test("more exchanges than limits.maxStreams are told to come back", async () => {
   await serveEndless({ limits: { maxStreams: 1 } });
   await new Promise<void>((resolve) => {
-    void chat(perennial.baseUrl, {}, { onRead: (_body, abort) => { resolve(); setTimeout(abort, 200); } }).catch(() => {});
+    void chat(
+      perennial.baseUrl,
+      {},
+      {
+        onRead: (_body, abort) => {
+          resolve();
+          setTimeout(abort, 200);
+        },
+      },
+    ).catch(() => {});
   });
   const seen = await chat(perennial.baseUrl);
   expect(seen).toMatchObject({ status: 503, headers: { "retry-after": "1" } });
@@ -147,7 +192,7 @@ test("when the client leaves before the answer, the attempt ends, and no other b
   upstream = await startRawUpstream(() => {});
   perennial = await startPerennial(upstream.baseUrl);
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
-  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}");
+  socket.write('POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{"stream":true}');
   await expect.poll(() => upstream.requests.length).toBe(1);
   socket.destroy();
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
@@ -159,7 +204,7 @@ test("when the client leaves between two attempts, the wait ends", async () => {
   upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}", "503 Busy", "retry-after: 30\r\n")));
   perennial = await startPerennial(upstream.baseUrl);
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
-  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}");
+  socket.write('POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{"stream":true}');
   await expect.poll(() => perennial.log.some(({ msg }) => /attempt 1 failed|retry|again/i.test(msg))).toBe(true);
   socket.destroy();
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
@@ -177,7 +222,15 @@ test("closing lets a running stream finish, and refuses new ones", async () => {
   });
   perennial = await startPerennial(upstream.baseUrl);
   let closed: Promise<void> | undefined;
-  const seen = await chat(perennial.baseUrl, {}, { onRead: () => { closed ??= perennial.close(); } });
+  const seen = await chat(
+    perennial.baseUrl,
+    {},
+    {
+      onRead: () => {
+        closed ??= perennial.close();
+      },
+    },
+  );
   expect(readStream(seen.body)).toMatchObject({ text: "abcd", done: true });
   await closed;
   await expect(send(`${perennial.url}/healthz`)).rejects.toThrow("ECONNREFUSED");
@@ -186,7 +239,15 @@ test("closing lets a running stream finish, and refuses new ones", async () => {
 test("a stream that outlives drain.timeout is told why it ends", async () => {
   await serveEndless({ drain: { timeout: "100ms" } });
   let closed: Promise<void> | undefined;
-  const seen = await chat(perennial.baseUrl, {}, { onRead: () => { closed ??= perennial.close(); } });
+  const seen = await chat(
+    perennial.baseUrl,
+    {},
+    {
+      onRead: () => {
+        closed ??= perennial.close();
+      },
+    },
+  );
   expect(readStream(seen.body)).toMatchObject({ text: "Hello", errorCode: "draining", done: false });
   expect(seen.end).toBe("clean");
   await closed;
@@ -200,7 +261,7 @@ test("a kept connection learns that Perennial is draining", async () => {
   kept.on("data", (chunk) => {
     seen += chunk;
   });
-  const ask = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{\"stream\":true}";
+  const ask = 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{"stream":true}';
   kept.write(ask);
   await expect.poll(() => seen).toContain("Hello");
   const other = connect(port, "127.0.0.1");

@@ -2,8 +2,16 @@
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chat, readStream } from "./support/client.ts";
-import { type TestPerennial, startPerennial } from "./support/perennial.ts";
-import { chatEvents, FRAMINGS, type Framing, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import {
+  chatEvents,
+  FRAMINGS,
+  type Framing,
+  frame,
+  type RawUpstream,
+  SSE_HEAD,
+  startRawUpstream,
+} from "./support/raw-upstream.ts";
 
 const WORDS = ["Streams ", "break 🌊 ", "细水", "长流."];
 const TEXT = WORDS.join("");

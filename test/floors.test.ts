@@ -34,7 +34,9 @@ const LIBRARY_ROOMS: Record<string, string[]> = {
 /** One dialect encodes its own events, so the dialects stand on sse's shoulders. */
 const ALLOWED_ASIDE = new Set(["dialect>sse"]);
 
-const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"));
+const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".test.ts"),
+);
 const roomOf = (file: string): string => file.split("/", 1)[0] ?? "";
 const floorOf = (room: string): number => FLOORS.findIndex((rooms) => rooms.includes(room));
 
@@ -50,7 +52,9 @@ function violationsOf(file: string, imported: string): string[] {
   if (imported.startsWith("node:")) return [];
   if (!imported.startsWith(".")) {
     const rooms = LIBRARY_ROOMS[imported];
-    return rooms !== undefined && !rooms.includes(room) ? [`${file} imports ${imported}, which belongs in ${rooms.join(", ")}`] : [];
+    return rooms !== undefined && !rooms.includes(room)
+      ? [`${file} imports ${imported}, which belongs in ${rooms.join(", ")}`]
+      : [];
   }
   const target = roomOf(normalize(join(dirname(file), imported)));
   if (target === room || floorOf(target) > floorOf(room) || ALLOWED_ASIDE.has(`${room}>${target}`)) return [];

@@ -20,10 +20,18 @@ afterEach(async () => {
 });
 
 test("GET /v1/models arrives with status, headers and body as the upstream sent them", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(jsonReply('{"object":"list","data":[]}', "200 OK", "x-request-id: abc\r\nkeep-alive: timeout=5\r\n")));
+  upstream = await startRawUpstream((socket) =>
+    socket.write(jsonReply('{"object":"list","data":[]}', "200 OK", "x-request-id: abc\r\nkeep-alive: timeout=5\r\n")),
+  );
   perennial = await startPerennial(upstream.baseUrl);
-  const seen = await send(`${perennial.baseUrl}/models?limit=2`, { headers: { authorization: "Bearer sk-mine", "proxy-authorization": "Basic x" } });
-  expect(seen).toMatchObject({ status: 200, body: '{"object":"list","data":[]}', headers: { "x-request-id": "abc", "content-length": "27" } });
+  const seen = await send(`${perennial.baseUrl}/models?limit=2`, {
+    headers: { authorization: "Bearer sk-mine", "proxy-authorization": "Basic x" },
+  });
+  expect(seen).toMatchObject({
+    status: 200,
+    body: '{"object":"list","data":[]}',
+    headers: { "x-request-id": "abc", "content-length": "27" },
+  });
   const head = upstream.requests[0]?.head ?? "";
   expect(head).toContain("GET /v1/models?limit=2 HTTP/1.1");
   expect(head).toContain("authorization: Bearer sk-mine");
@@ -59,13 +67,19 @@ test("large bodies stream through in both directions", async () => {
   });
   await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
   perennial = await startPerennial(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`);
-  const response = await fetch(`${perennial.baseUrl}/files`, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
+  const response = await fetch(`${perennial.baseUrl}/files`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/octet-stream" },
+  });
   const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
   expect(hash(new Uint8Array(await response.arrayBuffer()))).toBe(hash(body));
 });
 
 test("a body that breaks off is broken for the client too", async () => {
-  upstream = await startRawUpstream((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"));
+  upstream = await startRawUpstream((socket) =>
+    socket.end("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+  );
   perennial = await startPerennial(upstream.baseUrl);
   expect(await send(`${perennial.baseUrl}/audio`)).toMatchObject({ body: "hello", end: "cut" });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "stream_truncated" });
@@ -78,7 +92,11 @@ test("an upload over limits.maxBodyBytes is refused, announced or not", async ()
   const chunked = { "transfer-encoding": "chunked" };
   for (const path of ["/embeddings", "/chat/completions"]) {
     for (const headers of [{}, chunked]) {
-      const seen = await send(`${perennial.baseUrl}${path}`, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
+      const seen = await send(`${perennial.baseUrl}${path}`, {
+        method: "POST",
+        body,
+        headers: { "content-type": "application/json", ...headers },
+      });
       expect([path, seen.status]).toEqual([path, 413]);
       expect(JSON.parse(seen.body).error).toMatchObject({ code: "body_too_large", type: "invalid_request_error" });
     }

@@ -2,7 +2,16 @@
 import { afterEach, expect, test } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatAnswer, chatEvents, frame, jsonReply, type RawUpstream, sendFramed, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import {
+  chatAnswer,
+  chatEvents,
+  frame,
+  jsonReply,
+  type RawUpstream,
+  SSE_HEAD,
+  sendFramed,
+  startRawUpstream,
+} from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -27,17 +36,23 @@ async function serve(steps: Step[], settings: Record<string, unknown> = {}): Pro
 
 const whole = frame("chunked", chatEvents(["Hello"]));
 const answer = jsonReply(chatAnswer("Hello"));
-const refusal = (status: string, headers = ""): string => jsonReply('{"error":{"message":"no","type":"t","code":null}}', status, headers);
+const refusal = (status: string, headers = ""): string =>
+  jsonReply('{"error":{"message":"no","type":"t","code":null}}', status, headers);
 
 const FAILURES: [how: string, step: Step][] = [
   ["closes before it answers", "close"],
   ["resets before it answers", "reset"],
   ["answers with what is not HTTP", "SSH-2.0-OpenSSH_9.6\r\n"],
-  ...["408 Slow", "409 Conflict", "429 Enough", "500 Oops", "502 Bad", "503 Busy", "504 Late", "529 Overloaded"].map((status): [string, Step] => [status, refusal(status)]),
+  ...["408 Slow", "409 Conflict", "429 Enough", "500 Oops", "502 Bad", "503 Busy", "504 Late", "529 Overloaded"].map(
+    (status): [string, Step] => [status, refusal(status)],
+  ),
   ["200 and a JSON error", jsonReply('{"error":{"message":"no"}}')],
   ["200 and null", jsonReply("null")],
   ["200 and an empty JSON body", jsonReply("")],
-  ["200 and half a JSON", `${jsonReply("").replace("content-length: 0", "connection: close").trimEnd()}\r\n\r\n{"choices":[{"ind`],
+  [
+    "200 and half a JSON",
+    `${jsonReply("").replace("content-length: 0", "connection: close").trimEnd()}\r\n\r\n{"choices":[{"ind`,
+  ],
   ["200, JSON, unfinished", jsonReply(chatAnswer("Hel", null))],
   ["200 and no choices", jsonReply('{"choices":[]}')],
 ];
@@ -115,28 +130,34 @@ test("an upstream that is down is an HTTP error that says so", async () => {
   for (const stream of [true, false]) {
     const seen = await chat(perennial.baseUrl, { stream });
     expect(seen.status).toBe(502);
-    expect(JSON.parse(seen.body)).toMatchObject({ error: { code: "upstream_unreachable", type: "upstream_error", param: null }, code: 502 });
+    expect(JSON.parse(seen.body)).toMatchObject({
+      error: { code: "upstream_unreachable", type: "upstream_error", param: null },
+      code: 502,
+    });
     expect(JSON.parse(seen.body).msg).toContain("refused the connection");
   }
 });
 
-test.each(["end", "resetAndDestroy"] as const)("a kept connection that dies when it is used again costs no attempt (%s)", async (how) => {
-  let stale = false;
-  upstream = await startRawUpstream((socket) => {
-    if (stale) {
-      stale = false;
-      socket[how]();
-    } else sendFramed(socket, "chunked", chatEvents(["Hello"]));
-  });
-  perennial = await startPerennial(upstream.baseUrl, { retry: { maxAttempts: 1 } });
-  await chat(perennial.baseUrl);
-  stale = true;
-  const seen = await chat(perennial.baseUrl);
-  expect(upstream.requests).toHaveLength(3);
-  expect(upstream.connections).toBe(2);
-  expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
-  expect(seen.headers["x-perennial-attempts"]).toBe("1");
-});
+test.each(["end", "resetAndDestroy"] as const)(
+  "a kept connection that dies when it is used again costs no attempt (%s)",
+  async (how) => {
+    let stale = false;
+    upstream = await startRawUpstream((socket) => {
+      if (stale) {
+        stale = false;
+        socket[how]();
+      } else sendFramed(socket, "chunked", chatEvents(["Hello"]));
+    });
+    perennial = await startPerennial(upstream.baseUrl, { retry: { maxAttempts: 1 } });
+    await chat(perennial.baseUrl);
+    stale = true;
+    const seen = await chat(perennial.baseUrl);
+    expect(upstream.requests).toHaveLength(3);
+    expect(upstream.connections).toBe(2);
+    expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
+    expect(seen.headers["x-perennial-attempts"]).toBe("1");
+  },
+);
 
 test("a new connection that dies is an attempt", async () => {
   await serve(["close"], { retry: { maxAttempts: 1 } });
@@ -151,14 +172,18 @@ test("connections are kept and used again", async () => {
 });
 
 test("nothing is tried again once text has reached the client", async () => {
-  upstream = await startRawUpstream((socket) => sendFramed(socket, "close-delimited", chatEvents(["Hello"], { finish: null, done: false })));
+  upstream = await startRawUpstream((socket) =>
+    sendFramed(socket, "close-delimited", chatEvents(["Hello"], { finish: null, done: false })),
+  );
   perennial = await startPerennial(upstream.baseUrl);
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello", errorCode: "stream_truncated" });
   expect(upstream.requests).toHaveLength(1);
 });
 
 test("with interruptEnd: cut the error event is followed by a broken connection", async () => {
-  upstream = await startRawUpstream((socket) => sendFramed(socket, "chunked", chatEvents(["Hello"], { finish: null, done: false })));
+  upstream = await startRawUpstream((socket) =>
+    sendFramed(socket, "chunked", chatEvents(["Hello"], { finish: null, done: false })),
+  );
   perennial = await startPerennial(upstream.baseUrl, { interruptEnd: "cut" });
   const seen = await chat(perennial.baseUrl);
   expect(seen.end).toBe("cut");

@@ -25,12 +25,28 @@ const done = "data: [DONE]\n\n";
 
 const ERRORS: [server: string, events: string[], says?: string][] = [
   ["OpenAI's error object", [line({ error: { message: "boom", type: "server_error", code: null } })], "boom"],
-  ["vLLM's error object and [DONE]", [line({ error: { message: "boom", type: "InternalServerError", param: null, code: 500 } }), done], "boom"],
-  ["older vLLM's flat error and [DONE]", [line({ object: "error", message: "boom", type: "InternalServerError", code: 500 }), done], "boom"],
+  [
+    "vLLM's error object and [DONE]",
+    [line({ error: { message: "boom", type: "InternalServerError", param: null, code: 500 } }), done],
+    "boom",
+  ],
+  [
+    "older vLLM's flat error and [DONE]",
+    [line({ object: "error", message: "boom", type: "InternalServerError", code: 500 }), done],
+    "boom",
+  ],
   ["FastChat's error_code and [DONE]", [line({ text: "boom", error_code: 50_002 }), done], "boom"],
-  ["SGLang's error, usage and [DONE]", [line({ error: { message: "boom", code: 500 } }), line({ choices: [], usage: {} }), done], "boom"],
+  [
+    "SGLang's error, usage and [DONE]",
+    [line({ error: { message: "boom", code: 500 } }), line({ choices: [], usage: {} }), done],
+    "boom",
+  ],
   ["SGLang's finish_reason abort", [choice({ finish_reason: "abort" }), done]],
-  ["OpenRouter's error beside choices", [line({ error: { message: "boom", code: 502 }, choices: [{ index: 0, delta: { content: "" }, finish_reason: "error" }] })], "boom"],
+  [
+    "OpenRouter's error beside choices",
+    [line({ error: { message: "boom", code: 502 }, choices: [{ index: 0, delta: { content: "" }, finish_reason: "error" }] })],
+    "boom",
+  ],
   ["a bare finish_reason error", [choice({ finish_reason: "error" }), done]],
   ["DeepSeek's insufficient_system_resource", [choice({ finish_reason: "insufficient_system_resource" }), done]],
   ["llama.cpp's error object without [DONE]", [line({ error: { code: 500, message: "boom", type: "server_error" } })], "boom"],
@@ -67,7 +83,10 @@ describe.each(ERRORS)("%s", (_server, events, says) => {
     const seen = await chat(perennial.baseUrl);
     expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
     expect(seen.headers).toMatchObject({ "x-perennial-attempts": "2", "x-perennial-upstream": "main" });
-    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered", attempts: [{ failure: "upstream_error_event" }, {}] });
+    expect(await perennial.exchangeLog()).toMatchObject({
+      outcome: "recovered",
+      attempts: [{ failure: "upstream_error_event" }, {}],
+    });
   });
 
   test("at every attempt becomes an HTTP error", async () => {
@@ -94,7 +113,11 @@ const TRUNCATED: [how: string, events: string[], code: string][] = [
   ["[DONE] without a finish", [...started, done], "stream_truncated"],
   ["an empty delta and a clean end (Ollama)", [...started, choice({ finish_reason: null })], "stream_truncated"],
   ["half an event at the end", [...started, 'data: {"choices":[{"index":0,"delta":{"con'], "stream_truncated"],
-  ["two choices with one unfinished", [...started, line({ choices: [{ index: 1, delta: { content: "b" } }] }), choice({ finish_reason: "stop" }), done], "stream_truncated"],
+  [
+    "two choices with one unfinished",
+    [...started, line({ choices: [{ index: 1, delta: { content: "b" } }] }), choice({ finish_reason: "stop" }), done],
+    "stream_truncated",
+  ],
   ["half a JSON in an event", [...started, 'data: {"choices":[{"in\n\n', done], "stream_corrupted"],
   ["plain text in an event", [...started, "data: Internal Server Error\n\n"], "stream_corrupted"],
 ];
@@ -136,14 +159,20 @@ test("a missing [DONE] is a truncation under requireDone", async () => {
 
 test("a missing [DONE] is a truncation while a choice that was asked for has not begun", async () => {
   await serve(chatEvents(WORDS, { done: false }));
-  expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({ done: false, errorCode: "stream_truncated" });
+  expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({
+    done: false,
+    errorCode: "stream_truncated",
+  });
 });
 
-test.each(["stop", "length", "tool_calls", "function_call", "content_filter"])("finish_reason %s ends a whole answer", async (finish) => {
-  await serve(chatEvents(WORDS, { finish }));
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, finish, errorCode: undefined });
-  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
-});
+test.each(["stop", "length", "tool_calls", "function_call", "content_filter"])(
+  "finish_reason %s ends a whole answer",
+  async (finish) => {
+    await serve(chatEvents(WORDS, { finish }));
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, finish, errorCode: undefined });
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+  },
+);
 
 test("a model with nothing to say is asked again, and believed when it says so every time", async () => {
   await serve(chatEvents([]));
@@ -177,7 +206,11 @@ test("a usage chunk after the finish, and ChatGLM3's second finish, are passed o
 
 test("an error after every choice has finished does not undo the answer", async () => {
   await serve([...chatEvents(WORDS, { done: false }), line({ error: { message: "usage failed" } })]);
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
+    text: "Hello, world",
+    done: true,
+    errorCode: undefined,
+  });
 });
 
 test("a stream that ends with [DONE] ends for the client, though the upstream leaves its socket open", async () => {
@@ -205,7 +238,9 @@ test("a JSON answer to a stream request becomes a stream", async () => {
 });
 
 test("an event over the limit is refused", async () => {
-  await serve([...started, choice({ delta: { content: "x".repeat(100_000) } }), ...chatEvents([])], { limits: { maxEventBytes: "64KiB" } });
+  await serve([...started, choice({ delta: { content: "x".repeat(100_000) } }), ...chatEvents([])], {
+    limits: { maxEventBytes: "64KiB" },
+  });
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", errorCode: "stream_corrupted" });
 });
 

@@ -59,7 +59,11 @@ test("comments do not keep a stalled stream alive", async () => {
     },
     { timeouts: { idle: "100ms" } },
   );
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", errorCode: "stream_stalled", done: false });
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
+    text: "Hello, world",
+    errorCode: "stream_stalled",
+    done: false,
+  });
 });
 
 test("a stream that stalls after its finish is whole", async () => {
@@ -86,7 +90,11 @@ test("a slow but steady stream is not stalled", async () => {
     },
     { timeouts: { firstToken: "150ms", idle: "150ms" } },
   );
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
+    text: "Hello, world",
+    done: true,
+    errorCode: undefined,
+  });
 });
 
 test("timeouts.total ends a stream that would go on for ever", async () => {
@@ -104,7 +112,9 @@ test("timeouts.total ends a stream that would go on for ever", async () => {
 });
 
 test("timeouts.total covers the waits between attempts: none begins that could not end", async () => {
-  await serve((socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n"), { timeouts: { total: "300ms" } });
+  await serve((socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n"), {
+    timeouts: { total: "300ms" },
+  });
   const began = Date.now();
   expect((await chat(perennial.baseUrl)).status).toBe(503);
   expect(Date.now() - began).toBeLessThan(250);

@@ -34,7 +34,10 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
  * @throws Failure `empty_stream` when there is none, `stream_truncated` when it stops in the middle, `stream_corrupted` otherwise.
  */
 export function parseAnswer(body: Buffer): unknown {
-  const text = body.toString("utf8").replace(/^\uFEFF/, "").trim();
+  const text = body
+    .toString("utf8")
+    .replace(/^\uFEFF/, "")
+    .trim();
   if (text === "") throw new Failure("empty_stream", "the upstream answered 200 with an empty body");
   try {
     return JSON.parse(text);

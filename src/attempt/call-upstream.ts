@@ -117,7 +117,12 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   });
 }
 
-function readErrorReply<T>(status: number, headers: UpstreamReply["headers"], options: CallOptions, control: CallControl<T>): BodyReader {
+function readErrorReply<T>(
+  status: number,
+  headers: UpstreamReply["headers"],
+  options: CallOptions,
+  control: CallControl<T>,
+): BodyReader {
   return createAnswerReader({
     maxBytes: options.maxReplyBytes,
     onProgress: control.progress,

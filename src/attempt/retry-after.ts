@@ -20,7 +20,8 @@ export function readRetryAfterMs(headers: HeaderValues, now: number): number | u
   const after = headers["retry-after"];
   const seconds = toNumber(after);
   if (seconds !== undefined) return seconds * 1_000;
-  if (typeof after !== "string") return undefined;
+  // Date.parse takes "-1" for a year; every HTTP date ends in GMT.
+  if (typeof after !== "string" || !after.endsWith("GMT")) return undefined;
   const date = Date.parse(after);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

@@ -15,7 +15,11 @@ export interface ConversationsOptions {
   readonly now?: () => number;
 }
 
-export function createConversations({ ttlMs = 600_000, limit = 10_000, now = Date.now }: ConversationsOptions = {}): Conversations {
+export function createConversations({
+  ttlMs = 600_000,
+  limit = 10_000,
+  now = Date.now,
+}: ConversationsOptions = {}): Conversations {
   // A Map keeps the order of insertion, and every attempt is inserted anew: the first entries are the oldest.
   const attempts = new Map<string, { count: number; at: number }>();
 
@@ -48,5 +52,7 @@ export function createConversations({ ttlMs = 600_000, limit = 10_000, now = Dat
  */
 export function conversationKey(spec: string, path: string, body: Readonly<Record<string, unknown>>): string {
   const { stream: _, stream_options: __, ...rest } = body;
-  return createHash("sha256").update(JSON.stringify([spec, path, rest])).digest("base64");
+  return createHash("sha256")
+    .update(JSON.stringify([spec, path, rest]))
+    .digest("base64");
 }

@@ -36,7 +36,9 @@ function parseStep(text: string): SpecStep {
   const arg = parseArg(fault.arg, text.slice(colon + 1));
   if (arg === undefined) {
     const example = `${name}:${formatDefault(fault.arg)}`;
-    throw new SpecError(`"${text.slice(colon + 1)}" is no ${fault.arg.unit} argument for "${name}": write for example "${example}".`);
+    throw new SpecError(
+      `"${text.slice(colon + 1)}" is no ${fault.arg.unit} argument for "${name}": write for example "${example}".`,
+    );
   }
   return { fault, arg };
 }

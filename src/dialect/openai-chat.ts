@@ -3,7 +3,15 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
-import { badFinish, findOpenAiError, isObject, type JsonObject, openAiErrorBody, parseObject, reportedError } from "./openai-error.ts";
+import {
+  badFinish,
+  findOpenAiError,
+  isObject,
+  type JsonObject,
+  openAiErrorBody,
+  parseObject,
+  reportedError,
+} from "./openai-error.ts";
 
 const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
 const DONE = "[DONE]";
@@ -126,7 +134,8 @@ class ChatInspector implements StreamInspector {
     }
     if (end.cause !== undefined) return end.cause;
     if (!this.hasContent) {
-      if (this.#strayLines > 0) return new Failure("stream_corrupted", "the upstream's stream holds text that is not SSE, and no answer");
+      if (this.#strayLines > 0)
+        return new Failure("stream_corrupted", "the upstream's stream holds text that is not SSE, and no answer");
       return new Failure("empty_stream", "the upstream answered 200 and sent no content");
     }
     const how = end.terminated ? "sent [DONE]" : "ended its stream";
@@ -158,7 +167,8 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
     if (reason === "content_filter") hasContent = true;
     const message = isObject(choice.message) ? choice.message : {};
     for (const key in message) {
-      if (key !== "role" && (typeof message[key] === "string" ? message[key] !== "" : holdsSomething(message[key]))) hasContent = true;
+      if (key !== "role" && (typeof message[key] === "string" ? message[key] !== "" : holdsSomething(message[key])))
+        hasContent = true;
     }
   }
   if (hasContent || acceptEmpty) return undefined;
@@ -185,5 +195,8 @@ function answerToEvents(answer: unknown, request: DialectRequest): StreamEvent[]
 function toDelta(message: unknown): JsonObject {
   if (!isObject(message)) return {};
   if (!Array.isArray(message.tool_calls)) return message;
-  return { ...message, tool_calls: message.tool_calls.map((call: unknown, index) => (isObject(call) ? { index, ...call } : call)) };
+  return {
+    ...message,
+    tool_calls: message.tool_calls.map((call: unknown, index) => (isObject(call) ? { index, ...call } : call)),
+  };
 }

@@ -31,7 +31,8 @@ export function findOpenAiError(json: JsonObject): Failure | undefined {
     return reported(undefined, undefined);
   }
   if (json.object === "error") return reported(textOf(json), statusOf(json));
-  if (typeof json.error_code === "number" && json.error_code !== 0) return reported(asText(json.text), statusOf({ code: json.error_code }));
+  if (typeof json.error_code === "number" && json.error_code !== 0)
+    return reported(asText(json.text), statusOf({ code: json.error_code }));
   return undefined;
 }
 

@@ -1,8 +1,8 @@
 /** One attempt at a streamed answer. */
 import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
+import type { BodyReader } from "../attempt/body-reader.ts";
 import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
 import { createStreamReader } from "../attempt/stream-reader.ts";
-import type { BodyReader } from "../attempt/body-reader.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";

@@ -14,7 +14,11 @@ export function explain(failure: Failure, exchange: Exchange): string {
         ? `The answer is incomplete: ${characters} characters had arrived, after ${tries}.`
         : `No text had arrived, after ${tries}.`,
     );
-    parts.push(failure.retryable || failure.code === "deadline_exceeded" ? "Send the request again." : "The same request would fail again.");
+    parts.push(
+      failure.retryable || failure.code === "deadline_exceeded"
+        ? "Send the request again."
+        : "The same request would fail again.",
+    );
   }
   return parts.join(" ");
 }

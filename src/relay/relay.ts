@@ -98,7 +98,11 @@ function replyWithFailure(response: ClientResponse, failure: Failure, exchange: 
     return;
   }
   const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
-  response.reply(failure.status, { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted }, JSON.stringify(body));
+  response.reply(
+    failure.status,
+    { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
+    JSON.stringify(body),
+  );
 }
 
 /** Nobody knows what a second POST would do to an endpoint that no dialect claims. */

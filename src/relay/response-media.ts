@@ -11,5 +11,10 @@ export function rejectEncoded(headers: ReplyHeaders): void {
 }
 
 export function mediaType(headers: ReplyHeaders): string {
-  return String(headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return (
+    String(headers["content-type"] ?? "")
+      .split(";", 1)[0]
+      ?.trim()
+      .toLowerCase() ?? ""
+  );
 }

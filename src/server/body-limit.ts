@@ -1,6 +1,7 @@
 /** Counts the bytes of a request body that is passed on unread, and stops one that is too large. */
-import { Transform } from "node:stream";
+
 import type { IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
 import { Failure } from "../core/failure.ts";
 
 /**

@@ -49,7 +49,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => reject(request, reply, error, observer));
   app.setNotFoundHandler((request, reply) => {
-    reject(request, reply, new Failure("not_found", `There is nothing at ${request.method} ${pathOf(request)}. Models are served under ${MOUNT}/.`), observer);
+    reject(
+      request,
+      reply,
+      new Failure("not_found", `There is nothing at ${request.method} ${pathOf(request)}. Models are served under ${MOUNT}/.`),
+      observer,
+    );
   });
 
   app.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
@@ -59,7 +64,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   app.register((api, _options, done) => {
     api.addHook("onRequest", (request, _reply, next) => {
-      if (!isAllowed(request.headers)) next(new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`."));
+      if (!isAllowed(request.headers))
+        next(new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`."));
       else next();
     });
     api.register((scope, _, ready) => {
@@ -80,7 +86,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done();
   });
 
-  function serve(request: FastifyRequest, reply: FastifyReply, dialect: Dialect | undefined, dialectPath: string | undefined): void {
+  function serve(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    dialect: Dialect | undefined,
+    dialectPath: string | undefined,
+  ): void {
     open.admit();
     const { method, headers } = request;
     const path = toUpstreamPath(request.url);

@@ -37,7 +37,10 @@ export function abortWhenClientLeaves(exchange: Exchange, incoming: IncomingMess
 
 function parseBody({ body, headers }: ExchangeRequest): unknown {
   if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity") {
-    throw new Failure("invalid_request", "The request body is compressed, which is not supported here. Send it without content-encoding.");
+    throw new Failure(
+      "invalid_request",
+      "The request body is compressed, which is not supported here. Send it without content-encoding.",
+    );
   }
   try {
     return JSON.parse(Buffer.isBuffer(body) ? body.toString("utf8") : "");

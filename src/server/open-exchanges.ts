@@ -16,7 +16,10 @@ export class OpenExchanges {
   admit(): void {
     if (this.draining) throw new Failure("draining", "Perennial is shutting down. Send the request again in a moment.");
     if (this.#running.size >= this.#max) {
-      throw new Failure("overloaded", `Perennial is serving ${this.#max} requests already (limits.maxStreams). Send the request again in a moment.`);
+      throw new Failure(
+        "overloaded",
+        `Perennial is serving ${this.#max} requests already (limits.maxStreams). Send the request again in a moment.`,
+      );
     }
   }
 

@@ -44,7 +44,11 @@ export function toClientHeaders(headers: Headers): Record<string, string | strin
 }
 
 function without(headers: Headers, dropped: ReadonlySet<string>): Record<string, string | string[]> {
-  const named = new Set(String(headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase()));
+  const named = new Set(
+    String(headers.connection ?? "")
+      .split(",")
+      .map((name) => name.trim().toLowerCase()),
+  );
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !dropped.has(name) && !named.has(name)) kept[name] = value;

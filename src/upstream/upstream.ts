@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, errors, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
+import type { Failure } from "../core/failure.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 import { toTransportFailure } from "./transport-failure.ts";
-import type { Failure } from "../core/failure.ts";
 
 export interface UpstreamOptions {
   readonly name: string;

@@ -23,7 +23,12 @@ export function send(url: string, { method = "GET", headers = {}, body, onRead }
     const outgoing = request(url, { method, headers, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       const seen = (end: Seen["end"]): void =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString("utf8"), end });
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).toString("utf8"),
+          end,
+        });
       response.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
         onRead?.(Buffer.concat(chunks).toString("utf8"), () => outgoing.destroy());
@@ -60,7 +65,8 @@ export function readStream(body: string): ReadStream {
   const data: string[] = [];
   const parser = createParser({ onEvent: (event) => data.push(event.data) });
   parser.feed(body);
-  if (body !== "" && !body.endsWith("\n\n")) throw new Error(`the body ends in the middle of an event: ${JSON.stringify(body.slice(-80))}`);
+  if (body !== "" && !body.endsWith("\n\n"))
+    throw new Error(`the body ends in the middle of an event: ${JSON.stringify(body.slice(-80))}`);
   let text = "";
   let done = false;
   let errorCode: string | undefined;

@@ -16,7 +16,10 @@ export interface TestPerennial extends App {
 }
 
 /** @param settings as in the YAML file. */
-export async function startPerennial(baseUrl: string | undefined, settings: Record<string, unknown> = {}): Promise<TestPerennial> {
+export async function startPerennial(
+  baseUrl: string | undefined,
+  settings: Record<string, unknown> = {},
+): Promise<TestPerennial> {
   const { upstream, ...rest } = settings as { upstream?: object };
   const config = configSchema.parse({
     port: 0,

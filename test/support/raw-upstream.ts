@@ -1,6 +1,7 @@
 /** An upstream of raw sockets: the test says byte by byte what is answered, and how the connection ends. */
-import { createServer, type Socket } from "node:net";
+
 import type { AddressInfo } from "node:net";
+import { createServer, type Socket } from "node:net";
 
 export interface RawRequest {
   readonly head: string;

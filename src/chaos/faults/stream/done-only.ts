@@ -1,0 +1,11 @@
+/** Nothing but [DONE]. */
+import { emptyAnswer } from "../../chat-script.ts";
+import type { Fault } from "../../fault.ts";
+import { done, streamHead } from "../../script.ts";
+
+export const doneOnly: Fault = {
+  name: "done-only",
+  summary: "only [DONE]",
+  stream: () => [streamHead(), done],
+  answer: emptyAnswer,
+};

@@ -1,0 +1,16 @@
+/** An answer that the content filter took away whole: finished, and rightly empty. */
+import { completion } from "../../chat-chunks.ts";
+import { finishEvents, openedStream } from "../../chat-script.ts";
+import type { Fault } from "../../fault.ts";
+import { done, jsonReply } from "../../script.ts";
+
+export const filtered: Fault = {
+  name: "filtered",
+  summary: "finish content_filter and [DONE], no content",
+  *stream(ask) {
+    yield* openedStream(ask, ask.choices);
+    yield* finishEvents(ask, "content_filter");
+    yield done;
+  },
+  answer: (ask) => jsonReply(200, completion(ask, { message: { content: "" }, finishReason: "content_filter" })),
+};

@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { StreamEvent } from "../core/stream-event.ts";
+import { createSseDecoder } from "./decode.ts";
+import { encodeData, encodeNamed } from "./encode.ts";
+
+function decode(chunks: Buffer[], maxEventBytes = 1_000): { events: StreamEvent[]; stray: string[] } {
+  const events: StreamEvent[] = [];
+  const stray: string[] = [];
+  const decoder = createSseDecoder(
+    { onEvent: (event) => events.push(event), onStrayLine: (line) => stray.push(line) },
+    maxEventBytes,
+  );
+  for (const chunk of chunks) decoder.feed(chunk);
+  decoder.flush();
+  return { events, stray };
+}
+
+function split(bytes: Buffer, cuts: number[]): Buffer[] {
+  const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+  return [0, ...at].map((from, i) => bytes.subarray(from, at[i] ?? bytes.length));
+}
+
+const dataText = fc
+  .string({ unit: "binary", minLength: 1 })
+  .filter((text) => !text.includes("\r") && !text.startsWith("\uFEFF") && text.isWellFormed());
+
+test("whatever the reads and the line ends, the data comes out as it was written", () => {
+  fc.assert(
+    fc.property(
+      fc.array(dataText, { minLength: 1 }),
+      fc.constantFrom("\n", "\r\n", "\r"),
+      fc.array(fc.nat()),
+      (texts, eol, cuts) => {
+        const bytes = Buffer.from(texts.map(encodeData).join("").replaceAll("\n", eol));
+        expect(decode(split(bytes, cuts)).events.map(({ data }) => data)).toEqual(texts);
+      },
+    ),
+  );
+});
+
+test("names are kept, ids and comments are not events", () => {
+  const bytes = Buffer.from(`: hello\n\nid: 1\n${encodeNamed("error", "{}")}event: lonely\n\n`);
+  expect(decode([bytes]).events).toEqual([{ event: "error", data: "{}" }]);
+});
+
+test("lines that are no SSE are handed over as they came", () => {
+  expect(decode([Buffer.from('error: {"code":500}\nTraceback (most recent call last)\n')]).stray).toEqual([
+    'error: {"code":500}',
+    "Traceback (most recent call last)",
+  ]);
+});
+
+test.each([
+  ["in one read", [`data: ${"x".repeat(2_000)}\n\n`]],
+  ["in many reads", Array.from({ length: 200 }, () => "data: 0123456789")],
+])("an event over the limit is refused %s", (_how, texts) => {
+  expect(() => decode(texts.map((text) => Buffer.from(text)))).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+});
+
+test("bytes that are no UTF-8 are refused, half a character at the end of a read is not", () => {
+  expect(() => decode([Buffer.from([0x64, 0xff])])).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+  const water = Buffer.from(encodeData("水"));
+  expect(decode([water.subarray(0, 7), water.subarray(7)]).events).toEqual([{ event: undefined, data: "水" }]);
+});

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
+
+const asIs = { apiKey: undefined, dropCredentials: false };
+
+test("what is for the next hop only ends here, with every header that connection names", () => {
+  const hop = {
+    connection: "keep-alive, X-Named",
+    "x-named": "1",
+    "keep-alive": "timeout=5",
+    "proxy-connection": "keep-alive",
+    "proxy-authorization": "Basic x",
+    te: "trailers",
+    trailer: "x",
+    "transfer-encoding": "chunked",
+    upgrade: "h2c",
+  };
+  expect(toUpstreamHeaders({ ...hop, host: "evil", "content-length": "5", expect: "100-continue", "x-kept": "1" }, asIs)).toEqual(
+    { "x-kept": "1" },
+  );
+  expect(toClientHeaders({ ...hop, "alt-svc": "h3", "x-kept": "1", "content-length": "5" })).toEqual({
+    "x-kept": "1",
+    "content-length": "5",
+  });
+});
+
+test("the client's key goes to the upstream only when neither of us has another use for it", () => {
+  const headers = { authorization: "Bearer mine", "x-api-key": "mine", "api-key": "mine" };
+  expect(toUpstreamHeaders(headers, asIs)).toEqual(headers);
+  expect(toUpstreamHeaders(headers, { apiKey: undefined, dropCredentials: true })).toEqual({});
+  expect(toUpstreamHeaders(headers, { apiKey: "sk", dropCredentials: false })).toEqual({ authorization: "Bearer sk" });
+});
+
+test("x-perennial headers are between the client and Perennial", () => {
+  expect(toUpstreamHeaders({ "x-perennial-max-attempts": "1", "x-other": "1" }, asIs)).toEqual({ "x-other": "1" });
+});

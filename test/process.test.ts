@@ -1,0 +1,117 @@
+/** The program as its users run it: its start, its notices, its signals, its exit codes. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { chat, readStream, send } from "./support/client.ts";
+import { chatEvents, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { type SpawnedPerennial, spawnPerennial } from "./support/spawn-perennial.ts";
+
+let running: SpawnedPerennial | undefined;
+let upstream: RawUpstream | undefined;
+
+afterEach(async () => {
+  await running?.stop("SIGKILL");
+  await upstream?.close();
+  running = upstream = undefined;
+});
+
+const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
+const run = (args: string[], env: Record<string, string> = {}) =>
+  spawnSync(process.execPath, [MAIN, ...args], {
+    encoding: "utf8",
+    env: { PATH: process.env.PATH ?? "", ...env },
+    timeout: 10_000,
+  });
+
+async function startEndless(args: string[]): Promise<void> {
+  upstream = await startRawUpstream((socket) => {
+    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+    socket.write(chatEvents(["Hello"], { finish: null, done: false }).join(""));
+  });
+  running = await spawnPerennial(["--upstream", upstream.baseUrl, "--port", "0", ...args]);
+}
+
+test("with nothing configured it says that the sandbox answers, and prints a curl that works", async () => {
+  running = await spawnPerennial(["--port", "0"]);
+  await expect.poll(() => running?.output()).toContain("No upstream is configured");
+  const [, url, body] = /curl -N (\S+)[^]*?-d '([^']+)'/.exec(running.output()) ?? [];
+  expect(url).toBe(`${running.url}/v1/chat/completions`);
+  const seen = await send(url as string, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: body as string,
+  });
+  expect(readStream(seen.body)).toMatchObject({ done: true });
+});
+
+test("SIGTERM ends a running stream with its error event after drain.timeout, and exits with 0", async () => {
+  const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
+  writeFileSync(file, "drain:\n  timeout: 200ms\n");
+  await startEndless(["--config", file]);
+  let stopped: Promise<number | string> | undefined;
+  const seen = await chat(
+    `${running?.url}/v1`,
+    {},
+    {
+      onRead: () => {
+        stopped ??= running?.stop("SIGTERM");
+      },
+    },
+  );
+  expect(seen.end).toBe("clean");
+  expect(readStream(seen.body)).toMatchObject({ text: "Hello", errorCode: "draining", done: false });
+  expect(await stopped).toBe(0);
+});
+
+test("SIGKILL in mid-stream is a cut for the client, never a clean end", async () => {
+  await startEndless([]);
+  const seen = await chat(`${running?.url}/v1`, {}, { onRead: () => void running?.stop("SIGKILL") });
+  expect(seen.end).toBe("cut");
+});
+
+test("a second signal ends it at once", async () => {
+  await startEndless([]);
+  await chat(
+    `${running?.url}/v1`,
+    {},
+    {
+      onRead: () => {
+        void running?.stop("SIGTERM");
+        setTimeout(() => running?.process.kill("SIGTERM"), 100);
+      },
+    },
+  );
+  expect(await running?.stop()).toBe(1);
+});
+
+test("a port that is taken is explained, with the way out", async () => {
+  running = await spawnPerennial(["--port", "0"]);
+  const second = run(["--port", new URL(running.url).port]);
+  expect(second.status).toBe(1);
+  expect(second.stderr).toMatch(/EADDRINUSE.*--port/);
+});
+
+test.each([
+  ["a host for everybody without keys", ["--host", "0.0.0.0"], /host.*auth\.keys.*open/s],
+  ["an unknown flag", ["--prot", "1"], /--prot/],
+  ["an unknown command", ["sevre"], /sevre/],
+  ["an upstream that is no URL", ["--upstream", "localhost:8000"], /--upstream.*http/s],
+  ["a configuration that is not there", ["--config", "nowhere.yaml"], /nowhere\.yaml/],
+])("%s ends with exit code 2 and a reason", (_what, args, reason) => {
+  const { status, stderr, stdout } = run(args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(reason);
+  expect(stdout).toBe("");
+});
+
+test("check-config prints what it would run with, and no secret", () => {
+  const { status, stdout } = run(["check-config"], {
+    PERENNIAL_UPSTREAM: "http://127.0.0.1:1/v1",
+    PERENNIAL_API_KEY: "sk-very-secret",
+  });
+  expect(status).toBe(0);
+  expect(stdout).toContain("http://127.0.0.1:1/v1");
+  expect(stdout).not.toContain("sk-very");
+});
