@@ -36,7 +36,7 @@ async function startEndless(args: string[]): Promise<void> {
 test("with nothing configured it says that the sandbox answers, and prints a curl that works", async () => {
   running = await spawnPerennial(["--port", "0"]);
   await expect.poll(() => running?.output()).toContain("No upstream is configured");
-  const [, url, body] = /curl -N (\S+)[^]*?-d '([^']+)'/.exec(running.output()) ?? [];
+  const [, url, body] = /curl -N (\S+).*?-d '([^']+)'/s.exec(running.output()) ?? [];
   expect(url).toBe(`${running.url}/v1/chat/completions`);
   const seen = await send(url as string, {
     method: "POST",

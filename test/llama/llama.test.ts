@@ -1,0 +1,320 @@
+/** What a client sees of a real model behind Perennial: the same answers, and the truth when the model server is killed. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import OpenAI from "openai";
+import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { chat, readStream, send } from "../support/client.ts";
+import { startPerennial, type TestPerennial } from "../support/perennial.ts";
+import { type LlamaServer, startLlamaServer } from "./llama-server.ts";
+
+let server: LlamaServer;
+
+beforeAll(async () => {
+  server = await startLlamaServer();
+});
+
+afterAll(async () => {
+  await server?.kill();
+});
+
+/** Without chance: the same question has the same answer, to the letter. */
+const SETTLED = { model: "smollm2", temperature: 0, seed: 1 };
+/** Some 200 words at temperature 0: long enough to be killed in. */
+const STORY = ask("Tell me a long story about a river.", { max_tokens: 200 });
+/** About 1000 tokens, which take the server seconds to read before it can say a word. */
+const LONG_PROMPT = ask("The cat sat on the mat and looked around. ".repeat(100), { max_tokens: 20 });
+/** Patient enough for a server that is started again. */
+const PATIENT = { retry: { maxAttempts: 20, backoff: { initial: "500ms", factor: 1, max: "500ms", jitter: false } } };
+
+type Question = Omit<ChatCompletionCreateParamsNonStreaming, "stream">;
+
+function ask(content: string, extra: Partial<Question> = {}): Question {
+  return { ...SETTLED, messages: [{ role: "user", content }], ...extra };
+}
+
+interface Answer {
+  text: string;
+  finish: string | null;
+  usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number } | undefined;
+  /** What the client was told in place of the rest. */
+  error: unknown;
+}
+
+function clientOf(baseURL: string): OpenAI {
+  return new OpenAI({ baseURL, apiKey: "none", maxRetries: 0, timeout: 60_000 });
+}
+
+/** @param onContent is given the number of events with text so far, and the way to leave. */
+async function stream(
+  baseUrl: string,
+  question: Question,
+  onContent?: (count: number, leave: () => void) => unknown,
+): Promise<Answer> {
+  const answer: Answer = { text: "", finish: null, usage: undefined, error: undefined };
+  let count = 0;
+  try {
+    const events = await clientOf(baseUrl).chat.completions.create({
+      ...question,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    for await (const { choices, usage } of events) {
+      const [choice] = choices;
+      answer.finish = choice?.finish_reason ?? answer.finish;
+      answer.usage = usage ?? answer.usage;
+      if (!choice?.delta.content) continue;
+      answer.text += choice.delta.content;
+      count++;
+      await onContent?.(count, () => events.controller.abort());
+    }
+  } catch (error) {
+    answer.error = error;
+  }
+  return answer;
+}
+
+async function whole(baseUrl: string, question: Question): Promise<Answer> {
+  const { choices, usage } = await clientOf(baseUrl).chat.completions.create({ ...question, stream: false });
+  return { text: choices[0]?.message.content ?? "", finish: choices[0]?.finish_reason ?? null, usage, error: undefined };
+}
+
+async function perennial(settings: Record<string, unknown> = {}): Promise<TestPerennial> {
+  const app = await startPerennial(server.baseUrl, { drain: { timeout: "1s" }, ...settings });
+  onTestFinished(() => app.close());
+  return app;
+}
+
+/** Each event as it came, without what differs from answer to answer: id and times. */
+function events(body: string): unknown[] {
+  return readStream(body).data.map((data) => {
+    if (data === "[DONE]") return data;
+    const { id: _id, created: _created, timings: _timings, ...event } = JSON.parse(data);
+    return event;
+  });
+}
+
+/** @returns how long it took, in milliseconds. */
+async function until(isTrue: () => Promise<boolean>, withinMs: number): Promise<number> {
+  const started = performance.now();
+  while (!(await isTrue())) {
+    if (performance.now() - started > withinMs) throw new Error(`not so within ${withinMs} ms`);
+    await sleep(20);
+  }
+  return performance.now() - started;
+}
+
+const isBusy = (): Promise<boolean> => server.isBusy();
+const isFree = async (): Promise<boolean> => !(await server.isBusy());
+
+describe.each([
+  { kind: "in English", question: ask("Why is the sky blue?", { max_tokens: 300 }), finish: "stop" },
+  { kind: "in Chinese", question: ask("请用中文写一首关于春天的诗", { max_tokens: 60 }), finish: "length" },
+  { kind: "whose first token is a part of a character", question: ask("用中文说你好", { max_tokens: 6 }), finish: "length" },
+  { kind: "of one token", question: ask("hi", { max_tokens: 1 }), finish: "length" },
+  {
+    kind: "in JSON",
+    question: ask("Name a city, as JSON.", {
+      max_tokens: 60,
+      response_format: {
+        type: "json_schema",
+        json_schema: {
+          name: "city",
+          schema: { type: "object", properties: { city: { type: "string", maxLength: 20 } }, required: ["city"] },
+        },
+      },
+    }),
+    finish: "stop",
+  },
+])("an answer $kind", ({ question, finish }) => {
+  test("is the same streamed through Perennial as from the server", async () => {
+    const app = await perennial();
+    const direct = await stream(server.baseUrl, question);
+    expect(direct).toMatchObject({ finish, error: undefined });
+    expect(direct.text).not.toBe("");
+    expect(direct.usage?.completion_tokens).toBeGreaterThan(0);
+    expect(await stream(app.baseUrl, question)).toEqual(direct);
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "complete", attempts: [{ n: 1 }] });
+  });
+
+  test("is the same event for event", async () => {
+    const app = await perennial();
+    const direct = await chat(server.baseUrl, question);
+    const through = await chat(app.baseUrl, question);
+    expect(through).toMatchObject({ status: 200, end: "clean" });
+    expect(events(through.body)).toEqual(events(direct.body));
+  });
+
+  test("is the same when it is not streamed", async () => {
+    const app = await perennial();
+    const direct = await whole(server.baseUrl, question);
+    expect(direct.finish).toBe(finish);
+    expect(await whole(app.baseUrl, question)).toEqual(direct);
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "complete", attempts: [{ n: 1 }] });
+  });
+});
+
+test("a model that has nothing to say is believed, after it was asked again", async () => {
+  const app = await perennial();
+  const answer = await stream(app.baseUrl, ask("hi", { max_tokens: 20, stop: ["H"] }));
+  expect(answer).toMatchObject({ text: "", finish: "stop", error: undefined });
+  expect(await app.exchangeLog()).toMatchObject({ status: 200, attempts: [{ n: 1 }, { n: 2 }, { n: 3 }] });
+});
+
+describe("the server is killed in mid-answer", () => {
+  let full: string;
+
+  beforeAll(async () => {
+    full = (await stream(server.baseUrl, STORY)).text;
+    expect(full.length).toBeGreaterThan(300);
+  });
+
+  const killAtTheFifth = async (count: number): Promise<void> => {
+    if (count === 5) await server.kill();
+  };
+  const startAgain = (): void => onTestFinished(() => server.start());
+
+  test("through Perennial the client is told that the answer is cut, and has the true beginning of it", async () => {
+    startAgain();
+    const app = await perennial();
+    const { text, finish, error } = await stream(app.baseUrl, STORY, killAtTheFifth);
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error).toMatchObject({ code: "stream_truncated", type: "upstream_error" });
+    expect(finish).toBeNull();
+    expect(text).not.toBe("");
+    expect(text.length).toBeLessThan(full.length);
+    expect(full.startsWith(text)).toBe(true);
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "stream_truncated", attempts: [{ n: 1 }] });
+  });
+
+  test("through Perennial the body holds whole events and ends cleanly after the error event", async () => {
+    startAgain();
+    const app = await perennial();
+    let killed: Promise<void> | undefined;
+    const seen = await chat(app.baseUrl, STORY, {
+      onRead(body) {
+        if (body.split('"content":"').length > 5) killed ??= server.kill();
+      },
+    });
+    const { text, errorCode, done, finish } = readStream(seen.body);
+    expect(seen.end).toBe("clean");
+    expect({ errorCode, done, finish }).toEqual({ errorCode: "stream_truncated", done: false, finish: null });
+    expect(full.startsWith(text)).toBe(true);
+  });
+
+  test("directly the client sees no API error, only a connection that `terminated`", async () => {
+    startAgain();
+    const { text, error } = await stream(server.baseUrl, STORY, killAtTheFifth);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).not.toBeInstanceOf(OpenAI.APIError);
+    expect((error as Error).message).toBe("terminated");
+    expect(full.startsWith(text)).toBe(true);
+  });
+});
+
+describe("the server is killed before the first token and started again", () => {
+  let direct: Answer;
+
+  beforeAll(async () => {
+    direct = await stream(server.baseUrl, LONG_PROMPT);
+    expect(direct.usage?.prompt_tokens).toBeGreaterThan(900);
+  });
+
+  test("a client that was waiting while the prompt was read gets the whole answer and never knows", async () => {
+    const app = await perennial(PATIENT);
+    const answer = stream(app.baseUrl, LONG_PROMPT);
+    await until(isBusy, 5_000);
+    await server.start();
+    expect(await answer).toEqual(direct);
+    const { outcome, attempts } = await app.exchangeLog();
+    expect(outcome).toBe("recovered");
+    expect(attempts.length).toBeGreaterThan(1);
+    expect(attempts[0]).toMatchObject({ failure: "upstream_unreachable" });
+  });
+
+  test("a client that asks while the server is down gets the whole answer and never knows", async () => {
+    const app = await perennial(PATIENT);
+    const question = ask("Why is the sky blue?", { max_tokens: 30 });
+    const expected = await stream(server.baseUrl, question);
+    await server.kill();
+    const answer = stream(app.baseUrl, question);
+    await sleep(700);
+    await server.start();
+    expect(await answer).toEqual(expected);
+    const { outcome, attempts } = await app.exchangeLog();
+    expect(outcome).toBe("recovered");
+    expect(attempts.length).toBeGreaterThan(1);
+  });
+
+  test("an answer that is not streamed is made anew when the server is killed in the middle of it", async () => {
+    const app = await perennial(PATIENT);
+    const expected = await whole(server.baseUrl, STORY);
+    const answer = whole(app.baseUrl, STORY);
+    await until(isBusy, 5_000);
+    await sleep(500);
+    expect(await server.isBusy()).toBe(true);
+    await server.start();
+    expect(await answer).toEqual(expected);
+    const { outcome, attempts } = await app.exchangeLog();
+    expect(outcome).toBe("recovered");
+    expect(attempts.length).toBeGreaterThan(1);
+  });
+
+  test("with retries used up the client gets an HTTP error, and the SDK is told not to try again", async () => {
+    onTestFinished(() => server.start());
+    const app = await perennial();
+    await server.kill();
+    const seen = await chat(app.baseUrl, STORY);
+    expect(seen).toMatchObject({ status: 502, headers: { "x-should-retry": "false" } });
+    expect(JSON.parse(seen.body)).toMatchObject({ error: { code: "upstream_unreachable" } });
+  });
+});
+
+describe("the client leaves", () => {
+  test("in mid-answer, and the server is free for the next one at once", async () => {
+    const app = await perennial();
+    const endless = ask("Tell me a long story about a river.", { max_tokens: 1500 });
+    await stream(app.baseUrl, endless, (count, leave) => {
+      if (count === 5) leave();
+    });
+    expect(await until(isFree, 5_000)).toBeLessThan(2_000);
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
+  });
+
+  test("while the prompt is still being read, and the server stops reading it", async () => {
+    const app = await perennial();
+    const leaving = new AbortController();
+    const left = clientOf(app.baseUrl).chat.completions.create({ ...LONG_PROMPT, stream: true }, { signal: leaving.signal });
+    left.catch(() => {});
+    await until(isBusy, 5_000);
+    leaving.abort();
+    await expect(left).rejects.toThrow(OpenAI.APIUserAbortError);
+    expect(await until(isFree, 5_000)).toBeLessThan(2_000);
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
+  });
+});
+
+describe("what the server itself refuses is passed on byte for byte", () => {
+  test.each([
+    { kind: "a prompt that is larger than the context", status: 400, body: ask("The cat sat on the mat. ".repeat(500)) },
+    { kind: "a request without messages", status: 400, body: { model: "smollm2", messages: undefined } },
+    { kind: "two answers of a server with one slot", status: 400, body: ask("hi", { n: 2 }) },
+    { kind: "a temperature in words", status: 400, body: { temperature: "warm" } },
+  ])("$kind", async ({ status, body }) => {
+    const app = await perennial();
+    for (const streamed of [true, false]) {
+      const direct = await chat(server.baseUrl, { ...body, stream: streamed });
+      const through = await chat(app.baseUrl, { ...body, stream: streamed });
+      expect(direct.status).toBe(status);
+      expect(through).toMatchObject({ status, body: direct.body, end: "clean" });
+      expect(through.headers["content-type"]).toBe(direct.headers["content-type"]);
+      expect(through.headers["x-perennial-attempts"]).toBe("1");
+    }
+  });
+
+  test("a path that it does not know", async () => {
+    const app = await perennial();
+    const direct = await send(`${server.baseUrl}/nothing`);
+    expect(await send(`${app.baseUrl}/nothing`)).toMatchObject({ status: 404, body: direct.body });
+  });
+});
