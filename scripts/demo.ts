@@ -79,7 +79,7 @@ const PAINT = { complete: pc.green, error: pc.yellow, silence: pc.red, hang: pc.
 const told = Math.max(20, Math.min(37, Math.floor(((process.stdout.columns ?? 132) - 60) / 2)));
 const WIDTH = { fault: 28, told, text: 10 };
 
-function fit(text: string, width: number): string {
+function column(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 }
 
@@ -91,7 +91,7 @@ function bar(text: string): string {
 }
 
 const cell = (told: Told): string =>
-  `${MARK[told.verdict]} ${PAINT[told.verdict](fit(told.detail, WIDTH.told - 2))} ${bar(told.text)}`;
+  `${MARK[told.verdict]} ${PAINT[told.verdict](column(told.detail, WIDTH.told - 2))} ${bar(told.text)}`;
 const rule = (left: string, middle: string, right: string): string =>
   pc.dim(
     left +
@@ -129,7 +129,7 @@ say(
 );
 say(rule("┌", "┬", "┐"));
 say(
-  `${bars} ${pc.bold(fit("the stream", WIDTH.fault))} ${bars} ${pc.bold(fit("directly: it is told", WIDTH.told))} ${pc.bold(fit("text", WIDTH.text))} ${bars} ${pc.bold(fit("through Perennial: it is told", WIDTH.told))} ${pc.bold(fit("text", WIDTH.text))} ${bars}`,
+  `${bars} ${pc.bold(column("the stream", WIDTH.fault))} ${bars} ${pc.bold(column("directly: it is told", WIDTH.told))} ${pc.bold(column("text", WIDTH.text))} ${bars} ${pc.bold(column("through Perennial: it is told", WIDTH.told))} ${pc.bold(column("text", WIDTH.text))} ${bars}`,
 );
 say(rule("├", "┼", "┤"));
 for (const [model, what] of FAULTS) {
@@ -143,7 +143,7 @@ for (const [model, what] of FAULTS) {
   ] as const) {
     if (told.verdict === "silence" || told.verdict === "hang") tally[side]++;
   }
-  say(`${bars} ${fit(what, WIDTH.fault)} ${bars} ${cell(alone)} ${bars} ${cell(proxied)} ${bars}`);
+  say(`${bars} ${column(what, WIDTH.fault)} ${bars} ${cell(alone)} ${bars} ${cell(proxied)} ${bars}`);
 }
 say(rule("└", "┴", "┘"));
 say(

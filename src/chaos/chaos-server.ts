@@ -1,5 +1,6 @@
 /** The sandbox upstream: a small OpenAI-compatible server that streams a real-looking answer and breaks it on request. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { completion } from "./chat-chunks.ts";
@@ -65,7 +66,8 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
   const conversations = createConversations();
   const drawFault = createRandomFaults(rate, seed);
   const requests: ChaosRequest[] = [];
-  const sockets = new Set<Socket>();
+  /** Each connection with the end of its life. */
+  const sockets = new Map<Socket, AbortController>();
   let closing = false;
 
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -73,31 +75,37 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     serve(request, response).catch(() => request.socket.destroy());
   });
   server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    const gone = new AbortController();
+    sockets.set(socket, gone);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      gone.abort();
+    });
   });
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const gone = new AbortController();
+    const { socket } = request;
+    const signal = sockets.get(socket)?.signal ?? AbortSignal.abort();
     let brokenByUs = false;
     let record: ChaosRequest | undefined;
     response.on("error", () => {});
     response.on("close", () => {
       if (record && !response.writableFinished && !brokenByUs && !closing) record.abortedByClient = true;
-      gone.abort();
     });
 
     const text = await readBody(request);
     record = recordRequest(request, text);
     const { script, headers } = chooseReply(record, text);
+    // A pipelined request waits for the reply before it.
+    if (response.socket === null) await once(response, "socket", { signal });
     await playScript(script, {
       response,
-      socket: request.socket,
+      socket,
       framing,
       tokenDelayMs,
       stallMs,
       headers: { "x-request-id": `req_${randomId()}`, ...headers },
-      signal: gone.signal,
+      signal,
       onBreak: () => {
         brokenByUs = true;
       },
@@ -139,7 +147,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     }
     const { fault, arg } = chosen;
     record.fault = fault.arg ? `${fault.name}:${arg}` : fault.name;
-    const streamed = endpoint === chatCompletion && fields["stream"] === true;
+    const streamed = endpoint === chatCompletion && fields.stream === true;
     return {
       script: () => (streamed ? fault.stream(ask, arg) : fault.answer(ask, arg)),
       headers: { "x-chaos-fault": record.fault },
@@ -163,7 +171,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       created: Math.floor(Date.now() / 1000),
       model: typeof model === "string" && model !== "" ? model : "perennial-sandbox",
       choices: Number.isInteger(n) ? Math.min(Math.max(n as number, 1), MAX_CHOICES) : 1,
-      includeUsage: isObject(streamOptions) && streamOptions["include_usage"] === true,
+      includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
       toolName: firstToolName(tools) ?? "get_weather",
       promptTokens: Math.ceil(JSON.stringify(messages ?? "").length / 4),
       answer: () => endpoint(ask, fields),
@@ -188,7 +196,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       closing = true;
       return new Promise((resolve) => {
         server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets.keys()) socket.destroy();
       });
     },
   };
@@ -248,8 +256,8 @@ function isObject(value: unknown): value is JsonObject {
 
 function firstToolName(tools: unknown): string | undefined {
   const first: unknown = Array.isArray(tools) ? tools[0] : undefined;
-  const declared = isObject(first) ? first["function"] : undefined;
-  const name = isObject(declared) ? declared["name"] : undefined;
+  const declared = isObject(first) ? first.function : undefined;
+  const name = isObject(declared) ? declared.name : undefined;
   return typeof name === "string" ? name : undefined;
 }
 

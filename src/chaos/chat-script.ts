@@ -1,7 +1,7 @@
 /** The pieces most faults are made of: a chat answer begun, ended, whole, or cut in half. */
 import { contentChunks, finishChunk, roleChunks, usageChunk } from "./chat-chunks.ts";
 import type { Ask } from "./fault.ts";
-import { done, event, jsonReply, limitBody, reply, type Step, streamHead } from "./script.ts";
+import { done, event, jsonReply, limitBody, reply, type Step, streamHead, toBuffer } from "./script.ts";
 
 /** The events of an answer that is not finished: roles, then text. */
 export function* openingEvents(ask: Ask): Iterable<Step> {
@@ -25,7 +25,7 @@ export function* openedStream(ask: Ask, count: number = Number.POSITIVE_INFINITY
 /** The event of an unfinished answer that would follow the first `count`. */
 export function nextEvent(ask: Ask, count: number): Buffer {
   const events = [...openingEvents(ask)].filter((step) => step.do === "send");
-  return Buffer.from((events[Math.min(count, events.length - 1)]?.bytes ?? "") as string);
+  return toBuffer(events[Math.min(count, events.length - 1)]?.bytes ?? "");
 }
 
 /** A finish for every choice, and the usage chunk where it was asked for. */

@@ -79,10 +79,10 @@ function writeHead(head: Head, script: () => Iterable<Step>, stage: Stage): void
       break;
     case "close-delimited":
       response.useChunkedEncodingByDefault = false;
-      headers["connection"] = "close";
+      headers.connection = "close";
       break;
     case "chunked-close":
-      headers["connection"] = "close";
+      headers.connection = "close";
       break;
     case "chunked":
       break;

@@ -121,7 +121,7 @@ export function* limitBody(script: Iterable<Step>, limit: number, last: Step): I
   let left = limit;
   for (const step of script) {
     if (step.do === "send") {
-      const part = Buffer.from(step.bytes as string).subarray(0, left);
+      const part = toBuffer(step.bytes).subarray(0, left);
       left -= part.length;
       if (part.length > 0) yield { ...step, bytes: part };
       if (left === 0) break;
@@ -130,9 +130,13 @@ export function* limitBody(script: Iterable<Step>, limit: number, last: Step): I
   yield last;
 }
 
+export function toBuffer(bytes: string | Buffer): Buffer {
+  return typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+}
+
 /** The body's bytes, all at once. */
 export function bodyOf(script: Iterable<Step>): Buffer {
   const parts: Buffer[] = [];
-  for (const step of script) if (step.do === "send") parts.push(Buffer.from(step.bytes as string));
+  for (const step of script) if (step.do === "send") parts.push(toBuffer(step.bytes));
   return Buffer.concat(parts);
 }

@@ -8,6 +8,7 @@ const UNHARMED = { filtered: false, severity: "safe" };
 const FILTER_RESULTS = [
   { prompt_index: 0, content_filter_results: { hate: UNHARMED, self_harm: UNHARMED, sexual: UNHARMED, violence: UNHARMED } },
 ];
+const FIRST_CHUNK = { choices: [], created: 0, id: "", model: "", object: "", prompt_filter_results: FILTER_RESULTS };
 
 export const azure: Fault = {
   name: "azure",
@@ -20,5 +21,3 @@ export const azure: Fault = {
   },
   answer: (ask) => jsonReply(200, { ...completion(ask), prompt_filter_results: FILTER_RESULTS }),
 };
-
-const FIRST_CHUNK = { choices: [], created: 0, id: "", model: "", object: "", prompt_filter_results: FILTER_RESULTS };

@@ -2,7 +2,7 @@
 import { answerBytes, wholeStream } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
 import { events } from "../../fault-arg.ts";
-import { reply, send } from "../../script.ts";
+import { reply, send, toBuffer } from "../../script.ts";
 
 const LONE_LEAD_BYTES = Buffer.from([0xe7, 0xbb, 0xff, 0xf0, 0x9f]);
 
@@ -21,7 +21,7 @@ export const badUtf8: Fault = {
 
 /** The same JSON with the bytes put where its text begins. */
 function spoil(bytes: string | Buffer): Buffer {
-  const whole = Buffer.from(bytes as string);
+  const whole = toBuffer(bytes);
   const key = '"content":"';
   const at = whole.indexOf(key) + key.length;
   return at < key.length ? whole : Buffer.concat([whole.subarray(0, at), LONE_LEAD_BYTES, whole.subarray(at)]);

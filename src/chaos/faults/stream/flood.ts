@@ -5,6 +5,8 @@ import type { Fault } from "../../fault.ts";
 import { bytes } from "../../fault-arg.ts";
 import { done, event, replyHead, send } from "../../script.ts";
 
+/** Where the pieces go in the JSON answer. */
+const MARK = "@@flood@@";
 const PIECE = "flood ".repeat(170);
 
 export const flood: Fault = {
@@ -26,5 +28,3 @@ export const flood: Fault = {
     yield send(after, 0);
   },
 };
-
-const MARK = "@@flood@@";

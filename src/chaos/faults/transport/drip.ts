@@ -2,7 +2,7 @@
 import { wholeAnswer, wholeStream } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
 import { milliseconds } from "../../fault-arg.ts";
-import { mapSends, type Step, send } from "../../script.ts";
+import { mapSends, type Step, send, toBuffer } from "../../script.ts";
 
 export const drip: Fault = {
   name: "drip",
@@ -14,7 +14,7 @@ export const drip: Fault = {
 
 function byteByByte(script: Iterable<Step>, ms: number): Iterable<Step> {
   return mapSends(script, function* (step) {
-    const whole = Buffer.from(step.bytes as string);
+    const whole = toBuffer(step.bytes);
     for (let i = 0; i < whole.length; i++) yield send(whole.subarray(i, i + 1), ms || "turn");
   });
 }

@@ -8,15 +8,15 @@ export const wrongLength: Fault = {
   summary: "the whole answer, but content-length promises more",
   *stream(ask) {
     // A script that ends with a cut promises more bytes than it sends.
-    yield* mapHead(wholeStream(ask));
+    yield* withLength(wholeStream(ask));
     yield fin;
   },
   *answer(ask) {
-    yield* mapHead(wholeAnswer(ask));
+    yield* withLength(wholeAnswer(ask));
     yield fin;
   },
 };
 
-function* mapHead(script: Iterable<Step>): Iterable<Step> {
+function* withLength(script: Iterable<Step>): Iterable<Step> {
   for (const step of script) yield step.do === "head" ? { ...step, forcedFraming: "content-length" } : step;
 }

@@ -1,0 +1,36 @@
+/** What `perennial chaos` prints. */
+import { expect, it } from "vitest";
+import { listFaults } from "./list-faults.ts";
+import { FAULTS } from "./registry.ts";
+import { runChaos } from "./run-chaos.ts";
+
+it("lists every fault on a line of its own, in columns, and starts nothing", async () => {
+  const lines: string[] = [];
+  expect(await runChaos({ list: true }, (line) => lines.push(line))).toBeUndefined();
+  expect(lines).toEqual([listFaults()]);
+  const rows = listFaults()
+    .split("\n")
+    .filter((line) => line.startsWith("  "));
+  expect(rows).toHaveLength(FAULTS.length);
+  for (const [i, fault] of FAULTS.entries()) {
+    expect(rows[i]?.startsWith(`  ${fault.name} `)).toBe(true);
+    expect(rows[i]?.indexOf(fault.summary, 24)).toBe(rows[0]?.indexOf(FAULTS[0]?.summary ?? "?"));
+  }
+});
+
+it("prints the address and a request to try, and serves", async () => {
+  const lines: string[] = [];
+  const server = await runChaos({ port: 0, rate: 0.1, seed: 3 }, (line) => lines.push(line));
+  try {
+    const url = /http:\S+/.exec(lines[0] ?? "")?.[0] ?? "";
+    expect(lines.join("\n")).toContain(`curl -N ${url}/chat/completions`);
+    expect((await fetch(`${url}/models`)).status).toBe(200);
+  } finally {
+    await server?.close();
+  }
+});
+
+it("gives every fault a name that fits into a SPEC and a URL", () => {
+  expect(new Set(FAULTS.map((fault) => fault.name)).size).toBe(FAULTS.length);
+  for (const fault of FAULTS) expect(fault.name).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+});
