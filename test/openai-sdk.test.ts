@@ -32,7 +32,11 @@ interface Told {
 async function ask(client: OpenAI, model: string): Promise<Told> {
   let text = "";
   try {
-    const stream = await client.chat.completions.create({ model: `chaos/${model}`, stream: true, messages: [{ role: "user", content: model }] });
+    const stream = await client.chat.completions.create({
+      model: `chaos/${model}`,
+      stream: true,
+      messages: [{ role: "user", content: model }],
+    });
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
     return { text, error: undefined };
   } catch (error) {
@@ -43,12 +47,28 @@ async function ask(client: OpenAI, model: string): Promise<Told> {
 const SO_FAR = TOKENS.slice(0, 4).join("");
 
 describe("a fault before the first content", () => {
-  test.each(["close", "reset-before-headers", "garbage", "500", "503", "429-ms:20", "empty", "role-only", "done-only", "comments-only", "json-error", "html", "null", "stall-first", "stall-headers", "error-event:0", "gzip", "raw-text"])(
-    "%s is never noticed",
-    async (fault) => {
-      expect(await ask(through, `${fault},ok`)).toEqual({ text: ANSWER, error: undefined });
-    },
-  );
+  test.each([
+    "close",
+    "reset-before-headers",
+    "garbage",
+    "500",
+    "503",
+    "429-ms:20",
+    "empty",
+    "role-only",
+    "done-only",
+    "comments-only",
+    "json-error",
+    "html",
+    "null",
+    "stall-first",
+    "stall-headers",
+    "error-event:0",
+    "gzip",
+    "raw-text",
+  ])("%s is never noticed", async (fault) => {
+    expect(await ask(through, `${fault},ok`)).toEqual({ text: ANSWER, error: undefined });
+  });
 });
 
 describe("a fault after the first content", () => {
@@ -74,19 +94,30 @@ describe("a fault after the first content", () => {
 });
 
 describe("directly, in silence", () => {
-  test.each(["empty", "role-only", "done-only", "json-error", "null", "html", "eof:5", "done-without-finish:5", "error-ollama:5", "error-abort:5"])(
-    "%s is told as a complete answer",
-    async (fault) => {
-      const { text, error } = await ask(direct, fault);
-      expect(error).toBeUndefined();
-      expect(text.length).toBeLessThan(ANSWER.length);
-    },
-  );
+  test.each([
+    "empty",
+    "role-only",
+    "done-only",
+    "json-error",
+    "null",
+    "html",
+    "eof:5",
+    "done-without-finish:5",
+    "error-ollama:5",
+    "error-abort:5",
+  ])("%s is told as a complete answer", async (fault) => {
+    const { text, error } = await ask(direct, fault);
+    expect(error).toBeUndefined();
+    expect(text.length).toBeLessThan(ANSWER.length);
+  });
 });
 
 test("an answer that is not streamed is whole, after a fault as well", async () => {
   for (const model of ["ok", "null,ok", "json-error,ok", "truncate,ok", "500,ok"]) {
-    const answer = await through.chat.completions.create({ model: `chaos/${model}`, messages: [{ role: "user", content: `plain ${model}` }] });
+    const answer = await through.chat.completions.create({
+      model: `chaos/${model}`,
+      messages: [{ role: "user", content: `plain ${model}` }],
+    });
     expect(answer.choices[0]?.message.content).toBe(ANSWER);
   }
 });
