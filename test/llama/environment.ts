@@ -47,7 +47,7 @@ export function installEnvironment(report: (line: string) => void): void {
 }
 
 function isSupported(): boolean {
-  return (process.platform === "linux" && process.arch === "x64") || process.platform === "darwin";
+  return process.platform === "darwin" || (process.platform === "linux" && ["x64", "arm64"].includes(process.arch));
 }
 
 function canRun(python: string): boolean {

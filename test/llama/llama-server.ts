@@ -13,6 +13,8 @@ export interface LlamaServer {
   start(): Promise<void>;
   /** SIGKILL: no goodbye to anyone. Returns once the process is gone. */
   kill(): Promise<void>;
+  /** SIGSTOP: it says nothing more, but its connections stay open. */
+  freeze(): void;
   /** Whether it works on a request: reading the prompt, or answering. */
   isBusy(): Promise<boolean>;
 }
@@ -60,6 +62,10 @@ export async function startLlamaServer(): Promise<LlamaServer> {
     await gone;
   }
 
+  function freeze(): void {
+    if (child?.pid !== undefined) process.kill(child.pid, "SIGSTOP");
+  }
+
   async function isHealthy(): Promise<boolean> {
     try {
       return (await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) })).ok;
@@ -75,7 +81,7 @@ export async function startLlamaServer(): Promise<LlamaServer> {
   }
 
   await start();
-  return { baseUrl: `${url}/v1`, start, kill, isBusy };
+  return { baseUrl: `${url}/v1`, start, kill, freeze, isBusy };
 }
 
 /** A port that is free now; the server takes it, and takes it again when it is started again. */

@@ -20,10 +20,10 @@ afterAll(async () => {
 
 /** Without chance: the same question has the same answer, to the letter. */
 const SETTLED = { model: "smollm2", temperature: 0, seed: 1 };
-/** Some 200 words at temperature 0: long enough to be killed in. */
-const STORY = ask("Tell me a long story about a river.", { max_tokens: 200 });
-/** About 1000 tokens, which take the server seconds to read before it can say a word. */
-const LONG_PROMPT = ask("The cat sat on the mat and looked around. ".repeat(100), { max_tokens: 20 });
+/** Long enough to be killed in. */
+const STORY = ask("Tell me a long story about a river.", { max_tokens: 100 });
+/** Some 600 tokens: the server sends its headers at once, and then nothing for seconds, while it reads them. */
+const LONG_PROMPT = ask("The cat sat on the mat and looked around. ".repeat(60), { max_tokens: 20 });
 /** Patient enough for a server that is started again. */
 const PATIENT = { retry: { maxAttempts: 20, backoff: { initial: "500ms", factor: 1, max: "500ms", jitter: false } } };
 
@@ -108,8 +108,8 @@ const isBusy = (): Promise<boolean> => server.isBusy();
 const isFree = async (): Promise<boolean> => !(await server.isBusy());
 
 describe.each([
-  { kind: "in English", question: ask("Why is the sky blue?", { max_tokens: 300 }), finish: "stop" },
-  { kind: "in Chinese", question: ask("请用中文写一首关于春天的诗", { max_tokens: 60 }), finish: "length" },
+  { kind: "in English", question: ask("What is 1+1?", { max_tokens: 100 }), finish: "stop" },
+  { kind: "in Chinese", question: ask("请用中文写一首关于春天的诗", { max_tokens: 40 }), finish: "length" },
   { kind: "whose first token is a part of a character", question: ask("用中文说你好", { max_tokens: 6 }), finish: "length" },
   { kind: "of one token", question: ask("hi", { max_tokens: 1 }), finish: "length" },
   {
@@ -166,7 +166,7 @@ describe("the server is killed in mid-answer", () => {
 
   beforeAll(async () => {
     full = (await stream(server.baseUrl, STORY)).text;
-    expect(full.length).toBeGreaterThan(300);
+    expect(full.length).toBeGreaterThan(200);
   });
 
   const killAtTheFifth = async (count: number): Promise<void> => {
@@ -190,10 +190,12 @@ describe("the server is killed in mid-answer", () => {
   test("through Perennial the body holds whole events and ends cleanly after the error event", async () => {
     startAgain();
     const app = await perennial();
-    let killed: Promise<void> | undefined;
+    let isKilled = false;
     const seen = await chat(app.baseUrl, STORY, {
       onRead(body) {
-        if (body.split('"content":"').length > 5) killed ??= server.kill();
+        if (isKilled || body.split('"content":"').length <= 5) return;
+        isKilled = true;
+        void server.kill();
       },
     });
     const { text, errorCode, done, finish } = readStream(seen.body);
@@ -212,12 +214,34 @@ describe("the server is killed in mid-answer", () => {
   });
 });
 
+describe("the server falls silent", () => {
+  test("in mid-answer, and the client is told that it stalled", async () => {
+    onTestFinished(() => server.start());
+    const app = await perennial({ timeouts: { idle: "2s" } });
+    const { text, error } = await stream(app.baseUrl, STORY, (count) => {
+      if (count === 5) server.freeze();
+    });
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error).toMatchObject({ code: "stream_stalled" });
+    expect(text).not.toBe("");
+    expect(await app.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "stream_stalled" });
+  });
+
+  test("for longer than the first token may take, though it has sent its 200, and the client gets a 504", async () => {
+    const app = await perennial({ timeouts: { firstToken: "200ms" }, retry: { maxAttempts: 1 } });
+    const seen = await chat(app.baseUrl, LONG_PROMPT);
+    expect(seen.status).toBe(504);
+    expect(JSON.parse(seen.body)).toMatchObject({ error: { code: "first_token_timeout" } });
+    await until(isFree, 30_000);
+  });
+});
+
 describe("the server is killed before the first token and started again", () => {
   let direct: Answer;
 
   beforeAll(async () => {
     direct = await stream(server.baseUrl, LONG_PROMPT);
-    expect(direct.usage?.prompt_tokens).toBeGreaterThan(900);
+    expect(direct.usage?.prompt_tokens).toBeGreaterThan(500);
   });
 
   test("a client that was waiting while the prompt was read gets the whole answer and never knows", async () => {
@@ -229,7 +253,28 @@ describe("the server is killed before the first token and started again", () => 
     const { outcome, attempts } = await app.exchangeLog();
     expect(outcome).toBe("recovered");
     expect(attempts.length).toBeGreaterThan(1);
-    expect(attempts[0]).toMatchObject({ failure: "upstream_unreachable" });
+    // Its 200 had already been sent: only the missing content tells that nothing had been answered yet.
+    expect(attempts[0]).toMatchObject({ status: 200, failure: "stream_truncated" });
+  });
+
+  test("a client that was kept waiting with comments gets the whole answer and never knows", async () => {
+    const app = await perennial({ ...PATIENT, heartbeat: { after: "100ms", every: "100ms" } });
+    let isKilled = false;
+    let started: Promise<void> | undefined;
+    const seen = await chat(app.baseUrl, LONG_PROMPT, {
+      onRead() {
+        if (isKilled) return;
+        isKilled = true;
+        started = server.start();
+      },
+    });
+    await started;
+    expect(seen).toMatchObject({ status: 200, end: "clean" });
+    expect(seen.body).toMatch(/^: /);
+    expect(readStream(seen.body)).toMatchObject({ text: direct.text, finish: direct.finish, done: true });
+    const { outcome, attempts } = await app.exchangeLog();
+    expect(outcome).toBe("recovered");
+    expect(attempts.length).toBeGreaterThan(1);
   });
 
   test("a client that asks while the server is down gets the whole answer and never knows", async () => {
@@ -251,7 +296,7 @@ describe("the server is killed before the first token and started again", () => 
     const expected = await whole(server.baseUrl, STORY);
     const answer = whole(app.baseUrl, STORY);
     await until(isBusy, 5_000);
-    await sleep(500);
+    await sleep(100);
     expect(await server.isBusy()).toBe(true);
     await server.start();
     expect(await answer).toEqual(expected);
@@ -260,7 +305,7 @@ describe("the server is killed before the first token and started again", () => 
     expect(attempts.length).toBeGreaterThan(1);
   });
 
-  test("with retries used up the client gets an HTTP error, and the SDK is told not to try again", async () => {
+  test("with retries used up while it is down the client gets an HTTP error, and the SDK is told not to try again", async () => {
     onTestFinished(() => server.start());
     const app = await perennial();
     await server.kill();
@@ -277,11 +322,11 @@ describe("the client leaves", () => {
     await stream(app.baseUrl, endless, (count, leave) => {
       if (count === 5) leave();
     });
-    expect(await until(isFree, 5_000)).toBeLessThan(2_000);
+    expect(await until(isFree, 30_000)).toBeLessThan(5_000);
     expect(await app.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
   });
 
-  test("while the prompt is still being read, and the server stops reading it", async () => {
+  test("while the prompt is still being read, and nobody waits or asks again for it", async () => {
     const app = await perennial();
     const leaving = new AbortController();
     const left = clientOf(app.baseUrl).chat.completions.create({ ...LONG_PROMPT, stream: true }, { signal: leaving.signal });
@@ -289,8 +334,10 @@ describe("the client leaves", () => {
     await until(isBusy, 5_000);
     leaving.abort();
     await expect(left).rejects.toThrow(OpenAI.APIUserAbortError);
-    expect(await until(isFree, 5_000)).toBeLessThan(2_000);
     expect(await app.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
+    // llama.cpp notices only when it has something to say, so it reads the prompt to its end; Perennial does not wait for that.
+    expect(await server.isBusy()).toBe(true);
+    await until(isFree, 30_000);
   });
 });
 

@@ -27,8 +27,9 @@ params.port = int(sys.argv[1])
 params.n_ctx = 2048
 params.n_parallel = 1
 params.n_gpu_layers = 0
-params.cpuparams.n_threads = 2
-params.cpuparams_batch.n_threads = 2
+# One thread: on a busy machine several would wait for each other, and be many times slower.
+params.cpuparams.n_threads = 1
+params.cpuparams_batch.n_threads = 1
 # Small batches: between two of them the server looks up, says how it is and notices that a client has left.
 params.n_batch = 128
 params.n_ubatch = 128
