@@ -1,16 +1,28 @@
-/** Reads one attempt's event stream: decodes it, lets the dialect judge every event, and hands what is good to the gate. */
+/** Reads one attempt's event stream: decodes it, lets the dialect judge every event, and hands on what is good. */
 import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
-import type { Gate } from "../downstream/gate.ts";
 import { createSseDecoder } from "../sse/decode.ts";
 import type { BodyReader } from "./body-reader.ts";
 
+/** Where good events go: to the client, or to where they are collected. */
+export interface EventSink {
+  /** Whole events in wire form, as many as one read brought. @returns false when no more should come for now. */
+  push(text: string, events: number, hasContent: boolean): boolean;
+  /** The stream is whole: nothing may be held back any longer. */
+  open(): void;
+}
+
 export interface StreamReaderOptions {
-  readonly dialect: Dialect;
+  readonly dialect: Pick<Dialect, "inspectStream" | "encodeEvent" | "repairsTerminator" | "oneEventPerWrite">;
   readonly asked: DialectRequest;
-  readonly gate: Gate;
+  readonly sink: EventSink;
+  /** Largest event, in bytes. */
   readonly maxEventBytes: number;
+  /** Tool calls are handed on when they are complete, and not at all when they are cut. */
+  readonly holdToolCalls: boolean;
+  /** How much of a tool call may be held, in bytes. */
+  readonly maxHeldBytes: number;
   readonly requireTerminator: boolean;
   readonly acceptEmpty: boolean;
   /** Content has come. */
@@ -23,13 +35,17 @@ export interface StreamReaderOptions {
 }
 
 export function createStreamReader(options: StreamReaderOptions): BodyReader {
-  const { dialect, gate } = options;
+  const { dialect, sink } = options;
   const inspector = dialect.inspectStream(options.asked);
   const decoder = createSseDecoder({ onEvent, onStrayLine }, options.maxEventBytes);
   // What one read brought, to be written at once.
   let batch = "";
   let batchEvents = 0;
   let batchHasContent = false;
+  // A tool call that is not complete, and whatever came after its beginning: the order of events is kept.
+  let held = "";
+  let heldEvents = 0;
+  let progressed = false;
   let terminated = false;
   let failure: Failure | undefined;
   /** The body has ended, and what the decoder still hands over may be half an event. */
@@ -44,14 +60,42 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       if (!(flushing && verdict.code === "stream_corrupted")) failure = verdict;
       return;
     }
-    if (verdict === "terminator") {
-      terminated = true;
-      return;
-    }
     if (verdict === "ignored") return;
-    if (verdict === "content") batchHasContent = true;
-    batch += dialect.encodeEvent(event);
-    batchEvents++;
+    if (verdict === "terminator" || verdict === "final") terminated = true;
+    if (verdict === "terminator") return;
+    const isContent = verdict === "content" || verdict === "tool-call";
+    if (isContent) progressed = true;
+    const text = dialect.encodeEvent(event);
+    if (options.holdToolCalls && (heldEvents > 0 || verdict === "tool-call")) hold(text);
+    else add(text, 1, isContent);
+    if (dialect.oneEventPerWrite) forward();
+  }
+
+  function hold(text: string): void {
+    held += text;
+    heldEvents++;
+    if (!inspector.hasOpenToolCall()) release();
+    else if (held.length > options.maxHeldBytes) {
+      failure = new Failure(
+        "stream_corrupted",
+        `a tool call is larger than limits.maxGateBytes (${options.maxHeldBytes} bytes)`,
+        {
+          retryable: false,
+        },
+      );
+    }
+  }
+
+  function release(): void {
+    if (heldEvents > 0) add(held, heldEvents, true);
+    held = "";
+    heldEvents = 0;
+  }
+
+  function add(text: string, events: number, hasContent: boolean): void {
+    batch += text;
+    batchEvents += events;
+    if (hasContent) batchHasContent = true;
   }
 
   function onStrayLine(line: string): void {
@@ -59,12 +103,15 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   }
 
   function forward(): void {
-    if (batchEvents === 0) return;
-    const flowing = gate.push(batch, batchEvents, batchHasContent);
-    if (batchHasContent) options.onContent();
-    batch = "";
-    batchEvents = 0;
-    batchHasContent = false;
+    let flowing = true;
+    if (batchEvents > 0) {
+      flowing = sink.push(batch, batchEvents, batchHasContent);
+      batch = "";
+      batchEvents = 0;
+      batchHasContent = false;
+    }
+    if (progressed) options.onContent();
+    progressed = false;
     if (!flowing) options.onFull();
   }
 
@@ -80,8 +127,10 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       options.onFailure(problem, inspector.characters);
       return;
     }
-    gate.open();
-    options.onWhole({ repaired: !terminated && dialect.terminator !== "", bodyEnded });
+    release();
+    forward();
+    sink.open();
+    options.onWhole({ repaired: !terminated && dialect.repairsTerminator, bodyEnded });
   }
 
   return {

@@ -18,8 +18,8 @@ export interface StreamInspector {
   onEvent(event: StreamEvent): Verdict;
   /** A line that is no SSE field: FastAPI tracebacks, `error: {…}`, bare JSON. A Failure ends the stream. */
   onStrayLine(line: string): Failure | undefined;
-  /** Every choice seen has finished well, so the end of the body would be a whole answer. */
-  isFinished(): boolean;
+  /** A tool call has begun and is not complete: what has come of it must not be acted on. */
+  hasOpenToolCall(): boolean;
   /** Judges the end of the body. `undefined` when the stream is whole. */
   onEnd(end: StreamEnd): Failure | undefined;
   /** Content has been seen. */
@@ -29,7 +29,7 @@ export interface StreamInspector {
 }
 
 export interface StreamEnd {
-  /** The terminator was seen. */
+  /** The terminator, or the final event, was seen. */
   readonly terminated: boolean;
   /** Why the body ended, when that was not a clean end. */
   readonly cause: Failure | undefined;
@@ -42,19 +42,30 @@ export interface StreamEnd {
 export interface Dialect {
   /** As it appears in logs. */
   readonly name: string;
-  /** Paths under the base URL, such as `/chat/completions`; matched exactly, method POST. */
-  readonly paths: readonly string[];
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
   parseRequest(body: unknown): DialectRequest;
   inspectStream(request: DialectRequest): StreamInspector;
   /** Judges a whole, not streamed answer. `undefined` when it is one. */
-  inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined;
-  /** The `data` of the events that a stream of this answer would have had, terminator excluded. */
-  answerToEvents(answer: unknown, request: DialectRequest): StreamEvent[];
+  inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
+  /**
+   * The events that a stream of this answer would have had, terminator excluded.
+   * Undefined where clients take such an answer as it is.
+   */
+  answerToEvents(answer: unknown, request: DialectRequest): StreamEvent[] | undefined;
+  /** The answer that a whole stream stands for, as the upstream would have sent it at once. */
+  eventsToAnswer(events: readonly StreamEvent[], request: DialectRequest): unknown;
+  /** The same request, asked streamed or not. Undefined where the dialect has only one way. */
+  askStreamed(body: unknown, stream: boolean): unknown;
   /** One event in wire form. */
   encodeEvent(event: StreamEvent): string;
-  /** The terminator in wire form; empty where the end of the body is the terminator. */
+  /** The terminator in wire form; empty where the final event, or the end of the body, is the terminator. */
   readonly terminator: string;
+  /** A terminator that did not come is supplied for an answer that is otherwise whole. */
+  readonly repairsTerminator: boolean;
+  /** Comments may be sent to keep a silent stream alive. */
+  readonly allowsComments: boolean;
+  /** Its clients take each network chunk for one event. */
+  readonly oneEventPerWrite: boolean;
   /** The explicit error event in wire form, after which nothing follows. */
   encodeError(failure: Failure, message: string): string;
   /** The JSON body of an HTTP error. */

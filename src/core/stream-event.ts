@@ -11,9 +11,11 @@ export interface StreamEvent {
 /**
  * What one event means for its stream:
  * - `content`: something the user asked for; opens the gate and feeds the idle timer
+ * - `tool-call`: a part of a tool call; content too, but of no use before the call is complete
  * - `meta`: forwarded, but proves nothing (roles, usage, empty deltas)
- * - `terminator`: the dialect's own end mark
+ * - `terminator`: the dialect's own end mark, which is not part of the answer (`[DONE]`)
+ * - `final`: the last event of the answer, forwarded (`response.completed`)
  * - `ignored`: not forwarded (pings, blank data)
  * - a {@link Failure}: the stream is over and not whole
  */
-export type Verdict = "content" | "meta" | "terminator" | "ignored" | Failure;
+export type Verdict = "content" | "tool-call" | "meta" | "terminator" | "final" | "ignored" | Failure;

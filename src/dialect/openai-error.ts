@@ -1,7 +1,6 @@
 /** The errors of the OpenAI family: every shape its servers send inside a 200, and the one shape that we send. */
 import { Failure, isRetryableStatus } from "../core/failure.ts";
-
-export type JsonObject = Record<string, unknown>;
+import { isObject, type JsonObject, parseObject } from "./json.ts";
 
 /** Error names that say more than their HTTP status would. */
 const NAMED_STATUS: Readonly<Record<string, number>> = {
@@ -87,18 +86,4 @@ export function openAiErrorBody(failure: Failure, message: string): JsonObject {
     code: failure.status,
     msg: message,
   };
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Text as a JSON object, or undefined when it is none. */
-export function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

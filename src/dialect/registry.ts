@@ -1,5 +1,38 @@
-/** Every dialect that Perennial understands: adding one is a file and a line here. */
+/** Every dialect that Perennial understands, and the paths at which it is spoken: a new one is a file and a line here. */
 import type { Dialect } from "../core/dialect.ts";
+import { anthropicMessages } from "./anthropic-messages.ts";
+import { chatchat, chatchatCompletions } from "./chatchat.ts";
 import { openAiChat } from "./openai-chat.ts";
+import { openAiCompletions } from "./openai-completions.ts";
+import { openAiResponses } from "./openai-responses.ts";
 
-export const DIALECTS: readonly Dialect[] = [openAiChat];
+export interface Route {
+  /** As clients ask for it. Under `/v1` also the path that follows the upstream's base URL. */
+  readonly path: string;
+  readonly dialect: Dialect;
+}
+
+/** What an OpenAI-compatible server serves, each path under the base URL. */
+export const OPENAI_ROUTES: readonly Route[] = [
+  { path: "/chat/completions", dialect: openAiChat },
+  { path: "/completions", dialect: openAiCompletions },
+  { path: "/responses", dialect: openAiResponses },
+  { path: "/messages", dialect: anthropicMessages },
+];
+
+/** What Langchain-Chatchat serves beside everything that passes through, each path under its root. */
+export const CHATCHAT_ROUTES: readonly Route[] = [
+  // 0.2.x
+  { path: "/chat/chat", dialect: chatchat },
+  { path: "/chat/fastchat", dialect: chatchat },
+  { path: "/chat/knowledge_base_chat", dialect: chatchat },
+  { path: "/chat/search_engine_chat", dialect: chatchat },
+  { path: "/chat/file_chat", dialect: chatchat },
+  { path: "/chat/agent_chat", dialect: chatchat },
+  { path: "/other/completion", dialect: chatchat },
+  // 0.3.x
+  { path: "/chat/kb_chat", dialect: chatchat },
+  { path: "/knowledge_base/chat/completions", dialect: chatchat },
+  { path: "/chat/chat/completions", dialect: chatchatCompletions },
+  { path: "/v1/chat/completions", dialect: chatchatCompletions },
+];

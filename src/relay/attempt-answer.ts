@@ -1,44 +1,91 @@
-/** One attempt at an answer that is not streamed: buffered, checked, and passed on byte for byte. */
+/** One attempt at an answer that is not streamed: buffered, checked, and passed on; or made from a stream that is watched as one. */
 import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
-import { callUpstream } from "../attempt/call-upstream.ts";
+import type { BodyReader } from "../attempt/body-reader.ts";
+import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
+import { createStreamReader } from "../attempt/stream-reader.ts";
 import { Failure } from "../core/failure.ts";
-import type { DialectAttempt } from "./attempt-stream.ts";
-import { mediaType, rejectEncoded } from "./response-media.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+import type { ReplyHeaders } from "../downstream/client-response.ts";
+import { bodyAsked, callFor, type DialectAttempt } from "./dialect-attempt.ts";
+import { chooseByMediaType } from "./response-media.ts";
 
-/** @returns false: an answer is passed on as it came, or not at all. */
+interface Answer {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  readonly body: Buffer;
+  readonly repaired: boolean;
+}
+
+/** @returns whether the answer had to be repaired. */
 export async function attemptAnswer(context: DialectAttempt): Promise<boolean> {
-  const { exchange, dialect, response, attempt, acceptEmpty, options } = context;
-  const { path, method, headers, body } = exchange.request;
-  const answer = await callUpstream<{ status: number; headers: Record<string, string | string[]>; body: Buffer }>(
-    {
-      upstream: options.upstream,
-      attempt,
-      signal: exchange.signal,
-      request: { method, path, headers, body, set: { "accept-encoding": "identity" }, bodyTimeoutMs: 0 },
+  const { dialect, response, options } = context;
+  const viaStream = options.nonStreaming === "viaStream" && dialect.askStreamed({}, true) !== undefined;
+  const answer = await callUpstream<Answer>(
+    callFor(
+      context,
       // Nothing comes before the whole answer is there, so only the total time limits the wait for its first byte.
-      watchdog: { firstTokenMs: 0, idleMs: options.timeouts.idle },
-      maxReplyBytes: options.limits.maxBodyBytes,
-    },
+      { firstTokenMs: viaStream ? options.timeouts.firstToken : 0, idleMs: options.timeouts.idle },
+      viaStream ? bodyAsked(context, true) : undefined,
+    ),
     ({ status, headers }, control) => {
-      rejectEncoded(headers);
-      const type = mediaType(headers);
-      if (type === "text/event-stream" || type === "text/html") {
-        throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of JSON`);
-      }
-      // The head has come: from now on silence is a stall.
-      control.progress();
-      return createAnswerReader({
-        maxBytes: options.limits.maxBodyBytes,
-        onProgress: control.progress,
-        onFailure: control.fail,
-        onWhole(bytes) {
-          const problem = dialect.inspectAnswer(parseAnswer(bytes), acceptEmpty);
-          if (problem !== undefined) throw problem;
-          control.succeed({ status, headers: { ...headers }, body: bytes }, true);
-        },
-      });
+      const json = (): BodyReader => readAnswer(status, headers, control, context);
+      const stream = (): BodyReader => joinStream(status, headers, control, context);
+      if (viaStream) return chooseByMediaType(headers, { stream, json });
+      return chooseByMediaType(headers, { json });
     },
   );
   response.reply(answer.status, answer.headers, answer.body);
-  return false;
+  return answer.repaired;
+}
+
+function readAnswer(status: number, headers: ReplyHeaders, control: CallControl<Answer>, context: DialectAttempt): BodyReader {
+  // The head has come: from now on silence is a stall.
+  control.progress();
+  return createAnswerReader({
+    maxBytes: context.options.limits.maxBodyBytes,
+    onProgress: control.progress,
+    onFailure: control.fail,
+    onWhole(body) {
+      const problem = context.dialect.inspectAnswer(parseAnswer(body), context.acceptEmpty, context.asked);
+      if (problem !== undefined) throw problem;
+      control.succeed({ status, headers, body, repaired: false }, true);
+    },
+  });
+}
+
+/** Nobody sees the stream before it is whole, so a cut at any place can be tried again. */
+function joinStream(status: number, headers: ReplyHeaders, control: CallControl<Answer>, context: DialectAttempt): BodyReader {
+  const { dialect, asked, acceptEmpty, options } = context;
+  const events: StreamEvent[] = [];
+  let characters = 0;
+  return createStreamReader({
+    asked,
+    acceptEmpty,
+    dialect: {
+      inspectStream: dialect.inspectStream,
+      repairsTerminator: dialect.repairsTerminator,
+      oneEventPerWrite: false,
+      encodeEvent(event) {
+        events.push(event);
+        characters += event.data.length;
+        return "";
+      },
+    },
+    sink: { push: () => true, open: () => {} },
+    maxEventBytes: options.limits.maxEventBytes,
+    holdToolCalls: false,
+    maxHeldBytes: 0,
+    requireTerminator: options.upstream.requireDone,
+    onContent() {
+      control.progress();
+      if (characters <= options.limits.maxBodyBytes) return;
+      control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${options.limits.maxBodyBytes} bytes`));
+    },
+    onFull() {},
+    onFailure: control.fail,
+    onWhole({ repaired, bodyEnded }) {
+      const body = Buffer.from(JSON.stringify(dialect.eventsToAnswer(events, asked)));
+      control.succeed({ status, headers: { ...headers, "content-type": "application/json" }, body, repaired }, bodyEnded);
+    },
+  });
 }

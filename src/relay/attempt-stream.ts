@@ -3,75 +3,68 @@ import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
 import type { BodyReader } from "../attempt/body-reader.ts";
 import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
 import { createStreamReader } from "../attempt/stream-reader.ts";
-import type { Attempt } from "../core/attempt.ts";
-import type { Dialect, DialectRequest } from "../core/dialect.ts";
-import type { Exchange } from "../core/exchange.ts";
-import { Failure } from "../core/failure.ts";
-import type { ClientResponse, ReplyHeaders } from "../downstream/client-response.ts";
+import type { ReplyHeaders } from "../downstream/client-response.ts";
 import { Gate } from "../downstream/gate.ts";
-import type { RelayOptions } from "./relay-options.ts";
-import { mediaType, rejectEncoded } from "./response-media.ts";
+import { bodyAsked, callFor, type DialectAttempt } from "./dialect-attempt.ts";
+import { chooseByMediaType } from "./response-media.ts";
 
-export interface DialectAttempt {
-  readonly exchange: Exchange;
-  readonly dialect: Dialect;
-  readonly asked: DialectRequest;
-  readonly response: ClientResponse;
-  readonly attempt: Attempt;
-  readonly acceptEmpty: boolean;
-  readonly options: RelayOptions;
-}
+/** How an attempt at a stream succeeded: `replied` with an answer that is no stream, and takes no terminator. */
+type Success = "streamed" | "repaired" | "replied";
 
 /** @returns whether the stream had to be repaired. */
 export async function attemptStream(context: DialectAttempt): Promise<boolean> {
-  const { exchange, dialect, response, attempt, options } = context;
-  const { path, method, headers, body } = exchange.request;
+  const { dialect, response, options } = context;
+  const asksWhole = shouldAskWhole(context);
   let stopListening = (): void => {};
   try {
-    const repaired = await callUpstream<boolean>(
-      {
-        upstream: options.upstream,
-        attempt,
-        signal: exchange.signal,
-        // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-        request: { method, path, headers, body, set: { "accept-encoding": "identity" }, bodyTimeoutMs: 0 },
-        watchdog: { firstTokenMs: options.timeouts.firstToken, idleMs: options.timeouts.idle },
-        maxReplyBytes: options.limits.maxBodyBytes,
-      },
-      (reply, control) => {
+    const success = await callUpstream<Success>(
+      callFor(
+        context,
+        // An answer that is asked for whole has no first token to wait for.
+        { firstTokenMs: asksWhole ? 0 : options.timeouts.firstToken, idleMs: options.timeouts.idle },
+        asksWhole ? bodyAsked(context, false) : undefined,
+      ),
+      ({ headers }, control) => {
         const onDrain = (): void => control.resume();
         response.onDrain(onDrain);
         stopListening = () => response.offDrain(onDrain);
-        return chooseReader(reply.headers, control, context);
+        return chooseByMediaType(headers, {
+          stream: () => readStream(headers, control, context),
+          json: () => readAnswerAsStream(headers, control, context),
+        });
       },
     );
-    response.end(dialect.terminator);
-    return repaired;
+    if (success !== "replied") response.end(dialect.terminator);
+    return success === "repaired";
   } finally {
     stopListening();
   }
 }
 
-function chooseReader(headers: ReplyHeaders, control: CallControl<boolean>, context: DialectAttempt): BodyReader {
-  rejectEncoded(headers);
-  const type = mediaType(headers);
-  if (type === "text/event-stream") return readStream(headers, control, context);
-  if (type === "application/json") return readAnswerAsStream(headers, control, context);
-  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of an event stream`);
+/**
+ * Some servers cannot stream some answers, and would fail at every attempt: ChatGLM3 streams nothing when the answer
+ * has 7 characters or fewer. Asked for the whole answer, they have one.
+ */
+function shouldAskWhole({ dialect, options, previous, afterEmptyOnly, isLast }: DialectAttempt): boolean {
+  if (dialect.askStreamed({}, false) === undefined) return false;
+  if (options.emptyFallback === "next") return previous === "empty_stream" || previous === "stream_corrupted";
+  return options.emptyFallback === "last" && afterEmptyOnly && isLast;
 }
 
-function readStream(headers: ReplyHeaders, control: CallControl<boolean>, context: DialectAttempt): BodyReader {
+function readStream(headers: ReplyHeaders, control: CallControl<Success>, context: DialectAttempt): BodyReader {
   const { exchange, response, options, dialect, asked, acceptEmpty } = context;
   return createStreamReader({
     dialect,
     asked,
     acceptEmpty,
-    gate: new Gate(response, headers, options.limits.maxGateBytes),
+    sink: new Gate(response, headers, options.limits.maxGateBytes),
     maxEventBytes: options.limits.maxEventBytes,
+    holdToolCalls: options.gate.toolCalls === "hold",
+    maxHeldBytes: options.limits.maxGateBytes,
     requireTerminator: options.upstream.requireDone,
     onContent: control.progress,
     onFull: control.pause,
-    onWhole: ({ repaired, bodyEnded }) => control.succeed(repaired, bodyEnded),
+    onWhole: ({ repaired, bodyEnded }) => control.succeed(repaired ? "repaired" : "streamed", bodyEnded),
     onFailure(failure, characters) {
       if (response.committed) exchange.stats.characters = characters;
       control.fail(failure);
@@ -80,20 +73,26 @@ function readStream(headers: ReplyHeaders, control: CallControl<boolean>, contex
 }
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
-function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<boolean>, context: DialectAttempt): BodyReader {
+function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<Success>, context: DialectAttempt): BodyReader {
   const { response, options, dialect, asked, acceptEmpty } = context;
   return createAnswerReader({
     maxBytes: options.limits.maxBodyBytes,
-    onProgress: () => {},
+    onProgress: control.progress,
     onFailure: control.fail,
     onWhole(body) {
       const answer = parseAnswer(body);
-      const problem = dialect.inspectAnswer(answer, acceptEmpty);
+      const problem = dialect.inspectAnswer(answer, acceptEmpty, asked);
       if (problem !== undefined) throw problem;
-      const events = dialect.answerToEvents(answer, asked);
+      const events = dialect.answerToEvents(answer, asked)?.map((event) => dialect.encodeEvent(event));
+      if (events === undefined) {
+        response.reply(200, headers, body);
+        control.succeed("replied", true);
+        return;
+      }
       response.commit(headers);
-      response.write(events.map((event) => dialect.encodeEvent(event)).join(""), events.length);
-      control.succeed(true, true);
+      if (dialect.oneEventPerWrite) for (const event of events) response.write(event, 1, true);
+      else response.write(events.join(""), events.length, true);
+      control.succeed("repaired", true);
     },
   });
 }

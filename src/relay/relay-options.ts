@@ -12,6 +12,12 @@ export interface RelayOptions {
   readonly retry: RetryOptions;
   readonly response: ClientResponseOptions;
   readonly limits: { readonly maxBodyBytes: number; readonly maxEventBytes: number; readonly maxGateBytes: number };
+  /** Tool calls reach the client whole, or as they come. */
+  readonly gate: { readonly toolCalls: "hold" | "stream" };
+  /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
+  readonly emptyFallback: "next" | "last" | "off";
+  /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */
+  readonly nonStreaming: "direct" | "viaStream";
   readonly observer: Observer;
 }
 

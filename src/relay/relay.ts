@@ -1,8 +1,7 @@
 /** One exchange from start to finish: attempts until one wins, then the answer, the error reply or the error event. */
 import type { ServerResponse } from "node:http";
-import { runAttempts } from "../attempt/attempt-loop.ts";
+import { type AttemptContext, runAttempts } from "../attempt/attempt-loop.ts";
 import { createRetryPolicy } from "../attempt/retry-policy.ts";
-import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { Outcome } from "../core/outcome.ts";
@@ -26,7 +25,7 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
   let outcome: Outcome;
   let failure: Failure | undefined;
   try {
-    if (exchange.ask?.asked.stream) response.keepAlive();
+    if (exchange.ask?.asked.stream && exchange.ask.dialect.allowsComments) response.keepAlive();
     const repaired = await runAttempts(
       {
         exchange,
@@ -36,7 +35,7 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
         deadlineAt: exchange.startedAt + timeouts.total,
         isCommitted: () => response.committed,
       },
-      ({ attempt, acceptEmpty }) => attemptOnce(exchange, response, attempt, acceptEmpty, options),
+      (context) => attemptOnce(exchange, response, context, options),
     );
     outcome = repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete";
     if ((response.status ?? 0) >= 400) outcome = "failed";
@@ -61,14 +60,13 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
 function attemptOnce(
   exchange: Exchange,
   response: ClientResponse,
-  attempt: Attempt,
-  acceptEmpty: boolean,
+  context: AttemptContext,
   options: RelayOptions,
 ): Promise<boolean> {
   const { ask } = exchange;
-  if (ask === undefined) return attemptPassthrough({ exchange, response, attempt, options });
-  const context = { ...ask, exchange, response, attempt, acceptEmpty, options };
-  return ask.asked.stream ? attemptStream(context) : attemptAnswer(context);
+  if (ask === undefined) return attemptPassthrough({ exchange, response, attempt: context.attempt, options });
+  const attempt = { ...context, ...ask, exchange, response, options };
+  return ask.asked.stream ? attemptStream(attempt) : attemptAnswer(attempt);
 }
 
 /** Tells the client as much as can still be told. */

@@ -1,0 +1,218 @@
+/** Anthropic messages: named events, content in blocks; whole when a stop_reason came and every block was closed. */
+import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import { Failure, isRetryableStatus } from "../core/failure.ts";
+import type { StreamEvent, Verdict } from "../core/stream-event.ts";
+import { encodeNamed } from "../sse/encode.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { readRequest } from "./openai-choices.ts";
+
+export const anthropicMessages: Dialect = {
+  name: "anthropic-messages",
+  terminator: encodeNamed("message_stop", '{"type":"message_stop"}'),
+  repairsTerminator: true,
+  allowsComments: true,
+  oneEventPerWrite: false,
+
+  parseRequest: (body) => ({ ...readRequest(body).request, choices: 1 }),
+  askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
+  inspectStream: () => new MessagesInspector(),
+  inspectAnswer,
+  answerToEvents,
+  eventsToAnswer,
+  encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type), data),
+  encodeError: (failure, message) => encodeNamed("error", JSON.stringify(errorBody(failure, message))),
+  errorBody,
+};
+
+/** The API's own names for its errors, by HTTP status. */
+const ERROR_TYPES: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  503: "overloaded_error",
+  504: "timeout_error",
+  529: "overloaded_error",
+};
+
+function errorBody(failure: Failure, message: string): JsonObject {
+  return { type: "error", error: { type: ERROR_TYPES[failure.status] ?? "api_error", message, code: failure.code } };
+}
+
+/** @see https://docs.anthropic.com/en/api/errors */
+function reported(json: JsonObject): Failure {
+  const error = isObject(json.error) ? json.error : json;
+  const status = Number(Object.entries(ERROR_TYPES).findLast(([, type]) => type === error.type)?.[0] ?? 502);
+  return new Failure("upstream_error_event", "the upstream reported an error inside its answer", {
+    ...(typeof error.message === "string" ? { upstreamMessage: error.message } : {}),
+    status,
+    retryable: isRetryableStatus(status),
+  });
+}
+
+const isToolBlock = (block: unknown): boolean => isObject(block) && /tool_use$/.test(String(block.type));
+
+class MessagesInspector implements StreamInspector {
+  readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
+  #stopReason: unknown;
+  hasContent = false;
+  characters = 0;
+
+  onEvent({ event, data }: StreamEvent): Verdict {
+    if (data.trim() === "") return "ignored";
+    const json = parseObject(data);
+    if (json === undefined) {
+      if (event === "error") return reported({ message: data.trim() });
+      return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    }
+    switch (json.type ?? event) {
+      case "error":
+        return reported(json);
+      case "ping":
+        return "ignored";
+      case "message_stop":
+        return "terminator";
+      case "message_delta":
+        if (isObject(json.delta) && typeof json.delta.stop_reason === "string") this.#stopReason = json.delta.stop_reason;
+        return "meta";
+      case "content_block_start":
+        return this.#onBlockStart(json);
+      case "content_block_delta":
+        return this.#onBlockDelta(json);
+      case "content_block_stop": {
+        const block = this.#openBlocks.get(json.index);
+        this.#openBlocks.delete(json.index);
+        return block?.isTool ? "tool-call" : "meta";
+      }
+    }
+    return json.error ? reported(json) : "meta";
+  }
+
+  #onBlockStart(json: JsonObject): Verdict {
+    const isTool = isToolBlock(json.content_block);
+    this.#openBlocks.set(json.index, { isTool });
+    if (isTool) {
+      this.hasContent = true;
+      return "tool-call";
+    }
+    const block = isObject(json.content_block) ? json.content_block : {};
+    // Results of tools that ran on the server arrive whole, in their block's start.
+    if (!holdsSomething(block.text) && !holdsSomething(block.thinking) && !holdsSomething(block.content)) return "meta";
+    this.hasContent = true;
+    return "content";
+  }
+
+  #onBlockDelta(json: JsonObject): Verdict {
+    if (this.#openBlocks.get(json.index)?.isTool) return "tool-call";
+    const delta = isObject(json.delta) ? json.delta : {};
+    const text = delta.text ?? delta.thinking;
+    if (typeof text === "string") this.characters += text.length;
+    if (!holdsSomething(text) && !holdsSomething(delta.citation)) return "meta";
+    this.hasContent = true;
+    return "content";
+  }
+
+  onStrayLine(): undefined {
+    return undefined;
+  }
+
+  hasOpenToolCall(): boolean {
+    for (const { isTool } of this.#openBlocks.values()) if (isTool) return true;
+    return false;
+  }
+
+  onEnd({ terminated, cause, requireTerminator, acceptEmpty }: StreamEnd): Failure | undefined {
+    const finished = this.#openBlocks.size === 0 && (terminated || this.#stopReason !== undefined);
+    if (finished && (terminated || !requireTerminator)) {
+      if (this.hasContent || acceptEmpty || this.#stopReason === "refusal") return undefined;
+      return new Failure("empty_stream", "the upstream ended its message without any content", {
+        formallyWhole: this.#stopReason !== undefined,
+      });
+    }
+    if (cause !== undefined) return cause;
+    if (!this.hasContent) return new Failure("empty_stream", "the upstream answered 200 and sent no content");
+    return new Failure("stream_truncated", "the upstream ended its stream before the message was complete");
+  }
+}
+
+function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined {
+  if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
+  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  if (answer.type === "error" || answer.error) return reported(answer);
+  if (!Array.isArray(answer.content)) return new Failure("empty_stream", "the upstream's answer has no content");
+  if (typeof answer.stop_reason !== "string") return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
+  if (answer.content.length > 0 || acceptEmpty || answer.stop_reason === "refusal") return undefined;
+  return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
+}
+
+function named(type: string, fields: JsonObject): StreamEvent {
+  return { event: type, data: JSON.stringify({ type, ...fields }) };
+}
+
+/** How each kind of block begins, and what its one delta says. Kinds that are not here come whole in their start. */
+function splitBlock(block: JsonObject): { start: JsonObject; delta: JsonObject | undefined } {
+  switch (block.type) {
+    case "text":
+      return { start: { ...block, text: "" }, delta: { type: "text_delta", text: block.text } };
+    case "thinking":
+      return { start: { ...block, thinking: "", signature: "" }, delta: { type: "thinking_delta", thinking: block.thinking } };
+    case "tool_use":
+    case "server_tool_use":
+      return {
+        start: { ...block, input: {} },
+        delta: { type: "input_json_delta", partial_json: JSON.stringify(block.input ?? {}) },
+      };
+    default:
+      return { start: block, delta: undefined };
+  }
+}
+
+function answerToEvents(answer: unknown): StreamEvent[] {
+  const { content, stop_reason, stop_sequence = null, ...message } = answer as JsonObject;
+  const events = [named("message_start", { message: { ...message, content: [], stop_reason: null, stop_sequence: null } })];
+  for (const [index, block] of objectsOf(content).entries()) {
+    const { start, delta } = splitBlock(block);
+    events.push(named("content_block_start", { index, content_block: start }));
+    if (delta !== undefined) events.push(named("content_block_delta", { index, delta }));
+    if (typeof block.signature === "string") {
+      events.push(named("content_block_delta", { index, delta: { type: "signature_delta", signature: block.signature } }));
+    }
+    events.push(named("content_block_stop", { index }));
+  }
+  events.push(named("message_delta", { delta: { stop_reason, stop_sequence }, usage: message.usage ?? {} }));
+  return events;
+}
+
+function eventsToAnswer(events: readonly StreamEvent[]): JsonObject {
+  let message: JsonObject = {};
+  const blocks = new Map<unknown, JsonObject>();
+  const toolJson = new Map<unknown, string>();
+  for (const { data } of events) {
+    const json = parseObject(data) ?? {};
+    if (json.type === "message_start" && isObject(json.message)) message = { ...json.message };
+    else if (json.type === "content_block_start" && isObject(json.content_block))
+      blocks.set(json.index, { ...json.content_block });
+    else if (json.type === "content_block_delta" && isObject(json.delta)) joinDelta(blocks.get(json.index), json, toolJson);
+    else if (json.type === "message_delta") {
+      Object.assign(message, json.delta);
+      if (isObject(json.usage)) message.usage = { ...(isObject(message.usage) ? message.usage : {}), ...json.usage };
+    }
+  }
+  for (const [index, text] of toolJson) {
+    const block = blocks.get(index);
+    if (block !== undefined) block.input = text === "" ? {} : JSON.parse(text);
+  }
+  return { ...message, content: [...blocks.values()] };
+}
+
+function joinDelta(block: JsonObject | undefined, json: JsonObject, toolJson: Map<unknown, string>): void {
+  const delta = json.delta as JsonObject;
+  if (block === undefined) return;
+  if (typeof delta.text === "string") block.text = `${block.text ?? ""}${delta.text}`;
+  if (typeof delta.thinking === "string") block.thinking = `${block.thinking ?? ""}${delta.thinking}`;
+  if (typeof delta.signature === "string") block.signature = `${block.signature ?? ""}${delta.signature}`;
+  if (typeof delta.partial_json === "string") toolJson.set(json.index, (toolJson.get(json.index) ?? "") + delta.partial_json);
+  if (delta.citation !== undefined) block.citations = [...objectsOf(block.citations), delta.citation];
+}

@@ -1,0 +1,147 @@
+/**
+ * Langchain-Chatchat's own routes: events of many shapes, and no terminator but the end of the body.
+ * Read in its sources: server/chat/*.py of 0.2.10, chatchat/server/chat/*.py and api_server/*.py of 0.3.
+ */
+import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import { Failure, isRetryableStatus } from "../core/failure.ts";
+import type { StreamEvent, Verdict } from "../core/stream-event.ts";
+import { encodeData } from "../sse/encode.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { openAiChat } from "./openai-chat.ts";
+import { DONE } from "./openai-choices.ts";
+import { badFinish, findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+
+const shared = {
+  terminator: "",
+  repairsTerminator: false,
+  inspectAnswer,
+  encodeEvent: (event: StreamEvent) => encodeData(event.data),
+  // `code` and `msg` stand in it, which its web UI shows; `error` is for everybody else.
+  encodeError: (failure: Failure, message: string) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
+  errorBody: openAiErrorBody,
+  eventsToAnswer: () => undefined,
+  askStreamed: () => undefined,
+};
+
+/** The native routes (`/chat/chat`, `/chat/knowledge_base_chat`, …): a clean end with content is whole. */
+export const chatchat: Dialect = {
+  ...shared,
+  name: "chatchat",
+  // Its web UI takes each network chunk for one event, and cuts `data: ` off its front unseen.
+  allowsComments: false,
+  oneEventPerWrite: true,
+  // 0.2 streams whatever `stream` says; what it answers as JSON is passed on as JSON.
+  parseRequest: (body) => ({ ...openAiChat.parseRequest(body), model: modelOf(body), stream: true, choices: 1 }),
+  inspectStream: () => new ChatchatInspector("end"),
+  answerToEvents: () => undefined,
+};
+
+/** The OpenAI-like routes of 0.3 (`/chat/chat/completions`): a finish, or the agent's last status, and never `[DONE]`. */
+export const chatchatCompletions: Dialect = {
+  ...shared,
+  name: "chatchat-completions",
+  allowsComments: true,
+  oneEventPerWrite: false,
+  parseRequest: (body) => ({ ...openAiChat.parseRequest(body), choices: 1 }),
+  inspectStream: () => new ChatchatInspector("finish"),
+  answerToEvents: openAiChat.answerToEvents,
+};
+
+function modelOf(body: unknown): string | undefined {
+  const name = isObject(body) ? (body.model_name ?? body.model) : undefined;
+  return typeof name === "string" ? name : undefined;
+}
+
+/** Fields in which text comes. `docs` and `tools` prove only that a search or a tool has run. */
+const TEXT_FIELDS = ["text", "answer", "final_answer"];
+const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
+/** `AgentStatus.agent_finish`, the same in all of 0.3. */
+const AGENT_FINISH = 5;
+/** `AgentStatus.error` of the later 0.3; in 0.3.1 it was 8, which came to mean the end of a tool. */
+const AGENT_ERROR = -1;
+
+class ChatchatInspector implements StreamInspector {
+  readonly #wholeAt: "end" | "finish";
+  #finished = false;
+  hasContent = false;
+  characters = 0;
+
+  constructor(wholeAt: "end" | "finish") {
+    this.#wholeAt = wholeAt;
+  }
+
+  onEvent({ event, data }: StreamEvent): Verdict {
+    const text = data.trim();
+    if (text === "") return "ignored";
+    if (event === "error" || text.startsWith("[ERROR]")) return reportedError(text);
+    // Not its own, but its model server's, when it relays one.
+    if (text === DONE) return "ignored";
+    const json = parseObject(text);
+    if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    return findOpenAiError(json) ?? findRefusal(json) ?? this.#onChunk(json);
+  }
+
+  #onChunk(json: JsonObject): Verdict {
+    if (json.status === AGENT_ERROR) return reportedError(String(json.text ?? json.content ?? "the agent failed"));
+    if (json.status === AGENT_FINISH || json.is_ref === false) this.#finished = true;
+    let verdict: Verdict = "meta";
+    for (const field of TEXT_FIELDS) if (this.#count(json[field])) verdict = "content";
+    if (this.#count(json.content)) verdict = "content";
+    for (const choice of objectsOf(json.choices)) {
+      const delta = choice.delta ?? choice.message;
+      if (isObject(delta)) {
+        for (const key in delta) if (key !== "role" && this.#count(delta[key])) verdict = "content";
+      }
+      const reason = choice.finish_reason;
+      if (typeof reason !== "string" || reason === "") continue;
+      if (!GOOD_FINISH.has(reason)) return badFinish(reason);
+      this.#finished = true;
+    }
+    if (verdict === "content") this.hasContent = true;
+    return verdict;
+  }
+
+  #count(value: unknown): boolean {
+    if (typeof value === "string") this.characters += value.length;
+    return holdsSomething(value);
+  }
+
+  onStrayLine(line: string): Failure | undefined {
+    return line.startsWith("error:") ? reportedError(line.slice("error:".length)) : undefined;
+  }
+
+  hasOpenToolCall(): boolean {
+    return false;
+  }
+
+  onEnd({ cause, acceptEmpty }: StreamEnd): Failure | undefined {
+    // The end of the body is all there is to its native routes, so it must be a clean one.
+    const whole = this.#wholeAt === "end" ? cause === undefined : this.#finished;
+    if (whole && (this.hasContent || (this.#finished && acceptEmpty))) return undefined;
+    if (cause !== undefined) return cause;
+    // A failure of its model is logged, swallowed, and looks like this.
+    if (!this.hasContent) {
+      return new Failure("empty_stream", "Chatchat answered 200 and sent no text", { formallyWhole: this.#finished });
+    }
+    return new Failure("stream_truncated", "Chatchat ended its stream before its answer had finished");
+  }
+}
+
+/** `{"code":404,"msg":"…"}` with HTTP status 200: how Chatchat refuses. */
+function findRefusal(json: JsonObject): Failure | undefined {
+  if (typeof json.code !== "number" || json.code === 200 || typeof json.msg !== "string") return undefined;
+  const named = json.code >= 400 && json.code <= 599;
+  return new Failure("upstream_error_event", "Chatchat refused the request", {
+    upstreamMessage: json.msg,
+    ...(named ? { status: json.code, retryable: isRetryableStatus(json.code) } : {}),
+  });
+}
+
+function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
+  // A failed call that was not streamed is a 200 with `null`.
+  if (answer === null) return new Failure("empty_stream", "Chatchat answered 200 with a body of `null`");
+  const error = isObject(answer) ? (findOpenAiError(answer) ?? findRefusal(answer)) : undefined;
+  if (error !== undefined) return error;
+  if (!isObject(answer) || !Array.isArray(answer.choices)) return undefined;
+  return openAiChat.inspectAnswer(answer, acceptEmpty, request);
+}

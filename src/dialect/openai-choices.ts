@@ -1,0 +1,250 @@
+/** What the dialects with `choices` have in common: whole when every choice has a good finish_reason and no error came first. */
+import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import { Failure } from "../core/failure.ts";
+import type { StreamEvent, Verdict } from "../core/stream-event.ts";
+import { isObject, type JsonObject, parseObject } from "./json.ts";
+import { badFinish, findOpenAiError, reportedError } from "./openai-error.ts";
+
+export const DONE = "[DONE]";
+
+const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
+
+/** What one choice of a chunk, or of an answer, brings. */
+export interface ChoiceContent {
+  /** Characters of text. */
+  readonly characters: number;
+  readonly hasContent: boolean;
+  readonly hasToolCall: boolean;
+}
+
+export type ReadChoice = (choice: JsonObject) => ChoiceContent;
+
+interface ChoiceState {
+  finished: boolean;
+  hasToolCall: boolean;
+}
+
+export class ChoicesInspector implements StreamInspector {
+  readonly #asked: DialectRequest;
+  readonly #readChoice: ReadChoice;
+  /** By choice index. */
+  readonly #choices = new Map<number, ChoiceState>();
+  #open = 0;
+  #openToolCalls = 0;
+  #filtered = false;
+  #strayLines = 0;
+  hasContent = false;
+  characters = 0;
+
+  constructor(asked: DialectRequest, readChoice: ReadChoice) {
+    this.#asked = asked;
+    this.#readChoice = readChoice;
+  }
+
+  onEvent({ event, data }: StreamEvent): Verdict {
+    if (event === "error") return reportedError(data);
+    if (data.charCodeAt(0) !== 0x7b /* { */) {
+      const text = data.trim();
+      if (text.startsWith(DONE)) return "terminator";
+      // A blank `data:` line is a keep-alive of sorts; clients would fail to parse it.
+      if (text === "") return "ignored";
+      if (text.startsWith("[ERROR]")) return reportedError(text);
+    }
+    if (event === "ping") return "ignored";
+    const json = parseObject(data);
+    if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    return findOpenAiError(json) ?? this.#onChunk(json);
+  }
+
+  #onChunk(chunk: JsonObject): Verdict {
+    // No choices: the usage chunk at the end, Azure's prompt_filter_results at the beginning.
+    if (!Array.isArray(chunk.choices)) return "meta";
+    let verdict: Verdict = "meta";
+    for (const choice of chunk.choices as unknown[]) {
+      if (!isObject(choice)) continue;
+      const state = this.#stateOf(typeof choice.index === "number" ? choice.index : 0);
+      const { characters, hasContent, hasToolCall } = this.#readChoice(choice);
+      this.characters += characters;
+      if (hasToolCall) verdict = "tool-call";
+      else if (hasContent && verdict === "meta") verdict = "content";
+      if (hasToolCall && !state.hasToolCall && !state.finished) {
+        state.hasToolCall = true;
+        this.#openToolCalls++;
+      }
+      const reason = choice.finish_reason;
+      if (typeof reason !== "string" || reason === "") continue;
+      if (!GOOD_FINISH.has(reason)) return badFinish(reason);
+      if (reason === "content_filter") this.#filtered = true;
+      if (!state.finished) {
+        state.finished = true;
+        this.#open--;
+        if (state.hasToolCall) this.#openToolCalls--;
+      }
+    }
+    if (verdict !== "meta") this.hasContent = true;
+    return verdict;
+  }
+
+  #stateOf(index: number): ChoiceState {
+    let state = this.#choices.get(index);
+    if (state === undefined) {
+      state = { finished: false, hasToolCall: false };
+      this.#choices.set(index, state);
+      this.#open++;
+    }
+    return state;
+  }
+
+  onStrayLine(line: string): Failure | undefined {
+    this.#strayLines++;
+    // llama.cpp before PR #16109 sent `error: {…}` as a field of its own.
+    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
+    const json = line.startsWith("{") ? parseObject(line) : undefined;
+    return json === undefined ? undefined : findOpenAiError(json);
+  }
+
+  hasOpenToolCall(): boolean {
+    return this.#openToolCalls > 0;
+  }
+
+  onEnd(end: StreamEnd): Failure | undefined {
+    const finished = this.#choices.size > 0 && this.#open === 0;
+    // With n choices asked for and fewer seen, only the terminator proves that no more would have come.
+    const complete = end.terminated || (!end.requireTerminator && this.#choices.size >= this.#asked.choices);
+    if (finished && complete) {
+      if (this.hasContent || this.#filtered || end.acceptEmpty) return undefined;
+      return new Failure("empty_stream", "the upstream ended its answer without any content", { formallyWhole: true });
+    }
+    if (end.cause !== undefined) return end.cause;
+    if (!this.hasContent) {
+      if (this.#strayLines > 0)
+        return new Failure("stream_corrupted", "the upstream's stream holds text that is not SSE, and no answer");
+      return new Failure("empty_stream", "the upstream answered 200 and sent no content");
+    }
+    const how = end.terminated ? `sent ${DONE}` : "ended its stream";
+    return new Failure("stream_truncated", `the upstream ${how} before its answer had finished`);
+  }
+}
+
+/** Judges an answer that was not streamed. `undefined` when it is whole. */
+export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice: ReadChoice): Failure | undefined {
+  if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
+  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  const error = findOpenAiError(answer);
+  if (error !== undefined) return error;
+  if (!Array.isArray(answer.choices) || answer.choices.length === 0) {
+    return new Failure("empty_stream", "the upstream's answer has no choices");
+  }
+  let hasContent = false;
+  for (const choice of answer.choices as unknown[]) {
+    if (!isObject(choice)) return new Failure("stream_corrupted", "the upstream's answer has a choice that is not an object");
+    const reason = choice.finish_reason;
+    if (typeof reason !== "string" || reason === "") {
+      return new Failure("stream_truncated", "the upstream's answer has a choice that is not finished");
+    }
+    if (!GOOD_FINISH.has(reason)) return badFinish(reason);
+    const content = readChoice(choice);
+    if (content.hasContent || content.hasToolCall || reason === "content_filter") hasContent = true;
+  }
+  if (hasContent || acceptEmpty) return undefined;
+  return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
+}
+
+/** @throws Failure `invalid_request` when the body cannot be a request. */
+export function readRequest(body: unknown): { request: DialectRequest; fields: JsonObject } {
+  if (!isObject(body)) throw new Failure("invalid_request", "The body must be a JSON object.");
+  const options = isObject(body.stream_options) ? body.stream_options : {};
+  const request = {
+    stream: body.stream === true,
+    model: typeof body.model === "string" ? body.model : undefined,
+    choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
+    includeUsage: options.include_usage === true,
+  };
+  return { request, fields: body };
+}
+
+/** The same request streamed or not. Streamed it asks for the usage, which an answer at once would have had. */
+export function askChoicesStreamed(body: unknown, stream: boolean): JsonObject {
+  const { stream_options, ...fields } = isObject(body) ? body : {};
+  if (!stream) return { ...fields, stream: false };
+  return {
+    ...fields,
+    stream: true,
+    stream_options: { ...(isObject(stream_options) ? stream_options : {}), include_usage: true },
+  };
+}
+
+/** An answer as chunks: for each choice its content, then its finish; the usage at the end, if it was asked for. */
+export function choicesToEvents(
+  answer: unknown,
+  request: DialectRequest,
+  object: string,
+  toContent: (choice: JsonObject) => JsonObject,
+  noContent: JsonObject,
+): StreamEvent[] {
+  const { choices, usage, ...rest } = answer as JsonObject & { choices: JsonObject[] };
+  const chunk = (fields: JsonObject): StreamEvent => ({ event: undefined, data: JSON.stringify({ ...rest, object, ...fields }) });
+  const events: StreamEvent[] = [];
+  for (const [position, choice] of choices.entries()) {
+    const { index = position, finish_reason } = choice;
+    events.push(chunk({ choices: [{ ...toContent(choice), index, finish_reason: null }] }));
+    events.push(chunk({ choices: [{ ...noContent, index, finish_reason }] }));
+  }
+  if (request.includeUsage && usage) events.push(chunk({ choices: [], usage }));
+  return events;
+}
+
+/**
+ * A whole stream of chunks as one answer: the fields of the first chunk, the choices joined, the last usage.
+ * @param join adds what one chunk's choice brings to the choice that has been joined so far.
+ */
+export function eventsToChoices(
+  events: readonly StreamEvent[],
+  object: string,
+  join: (joined: JsonObject, choice: JsonObject) => void,
+): JsonObject {
+  const answer: JsonObject = {};
+  const choices = new Map<number, JsonObject>();
+  for (const { data } of events) {
+    const { choices: parts, usage, ...fields } = parseObject(data) ?? {};
+    for (const [name, value] of Object.entries(fields)) {
+      // Azure's first chunk has an empty id; the answer's own comes after it.
+      if (!holds(answer[name])) answer[name] = value;
+    }
+    if (usage) answer.usage = usage;
+    if (!Array.isArray(parts)) continue;
+    for (const part of parts as unknown[]) {
+      if (!isObject(part)) continue;
+      const index = typeof part.index === "number" ? part.index : 0;
+      let joined = choices.get(index);
+      if (joined === undefined) {
+        joined = { index };
+        choices.set(index, joined);
+      }
+      join(joined, part);
+      if (typeof part.finish_reason === "string" && part.finish_reason !== "") joined.finish_reason ??= part.finish_reason;
+      joinLogprobs(joined, part.logprobs);
+    }
+  }
+  const { usage, ...rest } = answer;
+  const sorted = [...choices.values()].sort((a, b) => Number(a.index) - Number(b.index));
+  return { ...rest, object, choices: sorted, ...(usage === undefined ? {} : { usage }) };
+}
+
+function holds(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "";
+}
+
+/** `logprobs` holds lists (`content`, `refusal`; `tokens`, …), which continue from chunk to chunk. */
+function joinLogprobs(joined: JsonObject, part: unknown): void {
+  if (!isObject(part)) {
+    joined.logprobs ??= null;
+    return;
+  }
+  const so_far = isObject(joined.logprobs) ? joined.logprobs : {};
+  for (const [name, value] of Object.entries(part)) {
+    const before = so_far[name];
+    so_far[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : (value ?? before ?? null);
+  }
+  joined.logprobs = so_far;
+}

@@ -1,0 +1,179 @@
+/** OpenAI responses: typed, numbered events; whole when `response.completed` or `response.incomplete` came. */
+import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import { Failure } from "../core/failure.ts";
+import type { StreamEvent, Verdict } from "../core/stream-event.ts";
+import { encodeNamed } from "../sse/encode.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
+import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+
+export const openAiResponses: Dialect = {
+  name: "openai-responses",
+  // The last event of the answer ends it, and cannot be made up: it holds the whole response.
+  terminator: "",
+  repairsTerminator: false,
+  allowsComments: true,
+  oneEventPerWrite: false,
+
+  parseRequest: (body) => readRequest(body).request,
+  askStreamed(body, stream) {
+    const { stream_options, ...fields } = askChoicesStreamed(body, stream);
+    return fields;
+  },
+  inspectStream: () => new ResponsesInspector(),
+  inspectAnswer,
+  answerToEvents,
+  eventsToAnswer(events) {
+    const last = parseObject(events.at(-1)?.data ?? "");
+    return last?.response;
+  },
+  encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
+  encodeError(failure, message) {
+    // The fields of the API's own `error` event, and the object that SDKs look for.
+    const { error } = openAiErrorBody(failure, message);
+    return encodeNamed(
+      "error",
+      JSON.stringify({ type: "error", code: failure.code, message, param: null, sequence_number: 0, error }),
+    );
+  },
+  errorBody: openAiErrorBody,
+};
+
+/** Items whose parts must not be acted on before they are complete. */
+const isToolItem = (item: unknown): boolean => isObject(item) && /_call$/.test(String(item.type));
+
+class ResponsesInspector implements StreamInspector {
+  readonly #openTools = new Set<unknown>();
+  #lastNumber: number | undefined;
+  #final: "completed" | "incomplete" | undefined;
+  hasContent = false;
+  characters = 0;
+
+  onEvent({ event, data }: StreamEvent): Verdict {
+    const text = data.trim();
+    // Not part of this dialect, but servers that imitate it send it.
+    if (text === "" || text === DONE) return "ignored";
+    if (event === "error") return reportedError(text);
+    const json = parseObject(text);
+    if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    const number = json.sequence_number;
+    if (typeof number === "number") {
+      if (this.#lastNumber !== undefined && number !== this.#lastNumber + 1) {
+        return new Failure("stream_corrupted", `the upstream's events have a gap: number ${number} follows ${this.#lastNumber}`);
+      }
+      this.#lastNumber = number;
+    }
+    return this.#judge(json);
+  }
+
+  #judge(json: JsonObject): Verdict {
+    const type = String(json.type);
+    const response = isObject(json.response) ? json.response : {};
+    switch (type) {
+      case "error":
+        return findOpenAiError(json) ?? reportedError(JSON.stringify(json));
+      case "response.failed":
+        return findOpenAiError(response) ?? reportedError("the response failed");
+      case "response.cancelled":
+        return reportedError("the response was cancelled");
+      case "response.completed":
+      case "response.incomplete":
+        this.#final = type === "response.completed" ? "completed" : "incomplete";
+        if (objectsOf(response.output).length > 0) this.hasContent = true;
+        return "final";
+      case "response.output_item.added":
+        if (isToolItem(json.item)) {
+          this.#openTools.add(json.output_index);
+          return "tool-call";
+        }
+        return "meta";
+      case "response.output_item.done":
+        if (!isToolItem(json.item)) return "meta";
+        this.#openTools.delete(json.output_index);
+        this.hasContent = true;
+        return "tool-call";
+    }
+    if (json.error) return findOpenAiError(json) ?? "meta";
+    if (type === "ping") return "ignored";
+    if (this.#openTools.has(json.output_index)) return "tool-call";
+    if (!type.endsWith(".delta") || !holdsSomething(json.delta)) return "meta";
+    this.hasContent = true;
+    if (typeof json.delta === "string") this.characters += json.delta.length;
+    return "content";
+  }
+
+  onStrayLine(line: string): Failure | undefined {
+    return line.startsWith("error:") ? reportedError(line.slice("error:".length)) : undefined;
+  }
+
+  hasOpenToolCall(): boolean {
+    return this.#openTools.size > 0;
+  }
+
+  onEnd({ cause, acceptEmpty }: StreamEnd): Failure | undefined {
+    if (this.#final !== undefined) {
+      // Incomplete says why in its own words: a filter, or no tokens left.
+      if (this.hasContent || acceptEmpty || this.#final === "incomplete") return undefined;
+      return new Failure("empty_stream", "the upstream ended its response without any output", { formallyWhole: true });
+    }
+    if (cause !== undefined) return cause;
+    if (!this.hasContent) return new Failure("empty_stream", "the upstream answered 200 and sent no content");
+    return new Failure("stream_truncated", "the upstream ended its stream before the response was completed");
+  }
+}
+
+function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined {
+  if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
+  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  const error = findOpenAiError(answer);
+  if (error !== undefined) return error;
+  switch (answer.status) {
+    case "failed":
+    case "cancelled":
+      return reportedError(`the response is ${answer.status}`);
+    case "queued":
+    case "in_progress":
+      // Asked for with `background`: the client comes back for the rest.
+      return undefined;
+    case "completed":
+    case "incomplete":
+      if (holdsSomething(answer.output) || acceptEmpty || answer.status === "incomplete") return undefined;
+      return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
+    default:
+      return new Failure("stream_truncated", "the upstream's response does not say that it is completed");
+  }
+}
+
+function answerToEvents(answer: unknown): StreamEvent[] {
+  const response = answer as JsonObject;
+  const events: StreamEvent[] = [];
+  const add = (type: string, fields: JsonObject): void => {
+    events.push({ event: type, data: JSON.stringify({ type, sequence_number: events.length, ...fields }) });
+  };
+  const begun = { ...response, status: "in_progress", output: [] };
+  add("response.created", { response: begun });
+  add("response.in_progress", { response: begun });
+  for (const [output_index, item] of objectsOf(response.output).entries()) {
+    const at = { item_id: item.id, output_index };
+    add("response.output_item.added", {
+      output_index,
+      item: { ...item, status: "in_progress", ...(item.content ? { content: [] } : {}) },
+    });
+    for (const [content_index, part] of objectsOf(item.content).entries()) {
+      const kind = part.type === "refusal" ? "refusal" : "text";
+      const name = kind === "text" ? "output_text" : "refusal";
+      const where = { ...at, content_index };
+      add("response.content_part.added", { ...where, part: { ...part, [kind]: "" } });
+      add(`response.${name}.delta`, { ...where, delta: part[kind] ?? "", logprobs: part.logprobs ?? [] });
+      add(`response.${name}.done`, { ...where, [kind]: part[kind] ?? "", logprobs: part.logprobs ?? [] });
+      add("response.content_part.done", { ...where, part });
+    }
+    if (item.type === "function_call") {
+      add("response.function_call_arguments.delta", { ...at, delta: item.arguments ?? "" });
+      add("response.function_call_arguments.done", { ...at, arguments: item.arguments ?? "" });
+    }
+    add("response.output_item.done", { output_index, item });
+  }
+  add(response.status === "incomplete" ? "response.incomplete" : "response.completed", { response });
+  return events;
+}

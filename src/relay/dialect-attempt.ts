@@ -1,0 +1,38 @@
+/** What every attempt at an answer in a known dialect has to work with, and the request it sends. */
+import type { AttemptContext } from "../attempt/attempt-loop.ts";
+import type { CallOptions } from "../attempt/call-upstream.ts";
+import type { WatchdogOptions } from "../attempt/watchdog.ts";
+import type { Dialect, DialectRequest } from "../core/dialect.ts";
+import type { Exchange } from "../core/exchange.ts";
+import type { ClientResponse } from "../downstream/client-response.ts";
+import type { RelayOptions } from "./relay-options.ts";
+
+export interface DialectAttempt extends AttemptContext {
+  readonly exchange: Exchange;
+  readonly dialect: Dialect;
+  readonly asked: DialectRequest;
+  readonly response: ClientResponse;
+  readonly options: RelayOptions;
+}
+
+/** A call with the client's own bytes, or with `body` in their place. */
+export function callFor(context: DialectAttempt, watchdog: WatchdogOptions, body = context.exchange.request.body): CallOptions {
+  const { exchange, attempt, options } = context;
+  const { path, method, headers } = exchange.request;
+  return {
+    upstream: options.upstream,
+    attempt,
+    signal: exchange.signal,
+    // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
+    request: { method, path, headers, body, set: { "accept-encoding": "identity" }, bodyTimeoutMs: 0 },
+    watchdog,
+    maxReplyBytes: options.limits.maxBodyBytes,
+  };
+}
+
+/** The client's request, asked streamed or not, whichever way the client asked. */
+export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer {
+  const { body } = exchange.request;
+  const parsed: unknown = JSON.parse(Buffer.isBuffer(body) ? body.toString("utf8") : "{}");
+  return Buffer.from(JSON.stringify(dialect.askStreamed(parsed, stream)));
+}
