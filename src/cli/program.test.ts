@@ -75,7 +75,7 @@ it("hands chaos its options", async () => {
 });
 
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, chaos)"],
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, chaos)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],

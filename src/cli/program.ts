@@ -4,6 +4,8 @@ import { ConfigError } from "../config/config-error.ts";
 import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { printConfig } from "../config/print.ts";
+import { listProfiles } from "../config/profiles.ts";
+import type { Config } from "../config/schema.ts";
 import { readVersion } from "./version.ts";
 
 export interface ChaosOptions {
@@ -18,7 +20,8 @@ interface Output {
 }
 
 export interface ProgramActions {
-  serve(loaded: LoadedConfig): Promise<void>;
+  /** @param read the configuration as its sources are now. Throws ConfigError. */
+  serve(loaded: LoadedConfig, read: () => Config): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -85,7 +88,9 @@ export function createProgram(actions: ProgramActions): Command {
         const known = program.commands.map((each) => each.name()).join(", ");
         command.error(`error: unknown command '${unknown}' (commands: ${known})`, { code: "commander.unknownCommand" });
       }
-      await actions.serve(loadConfig({ file, env, flags, cwd }));
+      const loaded = loadConfig({ file, env, flags, cwd });
+      // The file by its path: if it vanishes, that is a mistake, and not a wish for the defaults.
+      await actions.serve(loaded, () => loadConfig({ file: loaded.file ?? file, env, flags, cwd }).config);
     });
 
   program
@@ -95,6 +100,13 @@ export function createProgram(actions: ProgramActions): Command {
     .action((file: string | undefined) => {
       const loaded = loadConfig({ file, env, flags: {}, cwd });
       stdout.write(`# From ${loaded.file ?? "the defaults"} and the environment.\n${printConfig(loaded.config)}`);
+    });
+
+  program
+    .command("profiles")
+    .description("list the kinds of servers that are known, and what each profile changes and why")
+    .action(() => {
+      stdout.write(listProfiles());
     });
 
   program

@@ -49,11 +49,15 @@ describe("what is there without a word of configuration", () => {
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         interruptEnd: "clean",
+        gate: { toolCalls: "hold" },
+        warmup: false,
+        nonStreaming: "direct",
         limits: { maxBodyBytes: 33_554_432, maxEventBytes: 4_194_304, maxGateBytes: 1_048_576, maxStreams: 1000 },
         auth: { keys: [] },
         open: false,
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
+        metrics: { enabled: true, public: false },
       },
     });
   });
@@ -239,7 +243,10 @@ describe("mistakes", () => {
       '1:15: upstreams[0].baseUrl: expected a URL that begins with http:// or https://, got "ftp://a"',
     ],
     ["upstreams: [{ baseUrl: 'http://a?b' }]", "1:15: upstreams[0].baseUrl: a base URL ends before any ? or #"],
-    ["upstreams: [{ baseUrl: 'http://a', profile: vllm }]", '1:36: upstreams[0].profile: expected openai, got "vllm"'],
+    [
+      "upstreams: [{ baseUrl: 'http://a', profile: vlm }]",
+      '1:36: upstreams[0].profile: expected openai, azure, anthropic, vllm, sglang, fastchat, xinference, llamacpp, ollama, lmstudio, deepseek, openrouter, chatglm3 or chatchat, got "vlm"',
+    ],
     ["upstreams: { baseUrl: 'http://a' }", "1:1: upstreams: expected a list, got a mapping"],
     ["- port", "1:1: expected a mapping, got a list"],
     ["port: 1\nport: 2", "2:1: the key port is there twice"],

@@ -5,6 +5,7 @@ import { ConfigError } from "./config-error.ts";
 import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
 import { type Env, envSettings, type Setting, setting, toNumber } from "./env.ts";
 import { type Complaint, explainIssues } from "./explain.ts";
+import { applyProfile } from "./profiles.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 /** The file that is read when none is named and it is there. */
@@ -49,7 +50,7 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   // A value that could not be expanded is reported for that alone, and not at all when something stronger takes its place.
   const unread = (source?.problems ?? []).filter(({ path }) => originOf(settings, path) === undefined);
   const unreadPaths = new Set(unread.map(({ path }) => formatPath(path)));
-  const parsed = configSchema.safeParse(values, { error: () => "" });
+  const parsed = configSchema.safeParse(applyProfile(values), { error: () => "" });
   const problems = parsed.success
     ? []
     : explainIssues(parsed.error.issues, values).filter(({ path }) => !unreadPaths.has(formatPath(path)));

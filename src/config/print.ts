@@ -30,6 +30,9 @@ export function printConfig(config: Config): string {
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     interruptEnd: config.interruptEnd,
+    gate: config.gate,
+    warmup: config.warmup === false ? "off" : { ...config.warmup, after: formatDuration(config.warmup.after) },
+    nonStreaming: config.nonStreaming,
     limits: {
       maxBodyBytes: formatSize(limits.maxBodyBytes),
       maxEventBytes: formatSize(limits.maxEventBytes),
@@ -40,5 +43,6 @@ export function printConfig(config: Config): string {
     open: config.open,
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
+    metrics: config.metrics,
   } satisfies { [key in keyof Config]: unknown });
 }

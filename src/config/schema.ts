@@ -1,6 +1,7 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
 import { BlockList, isIP } from "node:net";
 import { z } from "zod";
+import { PROFILE_NAMES } from "./profiles.ts";
 import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from "./units.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -63,9 +64,25 @@ const upstream = z
       .optional()
       .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
     profile: z
-      .enum(["openai"])
+      .enum(PROFILE_NAMES)
       .default("openai")
-      .describe("Which server this is; presets its quirks. Only openai so far. Default: openai."),
+      .describe("Which server this is: presets the settings that fit it; see `perennial profiles`. Default: openai."),
+    keyHeader: z
+      .enum(["authorization", "x-api-key", "api-key"])
+      .default("authorization")
+      .describe("The header in which apiKey is sent; authorization takes it as a bearer token. Default: authorization."),
+    mount: z
+      .enum(["/v1", "/"])
+      .default("/v1")
+      .describe(
+        "What clients put before the upstream's paths: /v1/x goes to {baseUrl}/x, or with / every /x does. Default: /v1.",
+      ),
+    emptyFallback: z
+      .enum(["next", "last", "off"])
+      .default("last")
+      .describe(
+        "When a streamed request that found an empty stream is asked again without streaming: at the next attempt, at the last one if all were empty, or never. Default: last.",
+      ),
     requireDone: z
       .boolean()
       .default(false)
@@ -162,6 +179,33 @@ const limits = z
   .prefault({})
   .describe("Bounds that keep one client, or one upstream, from using up the memory.");
 
+const warmup = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        on: z
+          .enum(["start", "idle"])
+          .default("start")
+          .describe(
+            "start: after a start and after the upstream was down; idle: also after a time without requests. Default: start.",
+          ),
+        after: someTime().prefault("5m").describe("With on: idle, how long without requests, as a duration. Default: 5m."),
+        request: z
+          .record(z.string(), z.unknown())
+          .default({})
+          .describe("Fields of the chat completion that is asked, such as model; the default question is 你好，你是谁？"),
+      }),
+    ],
+    { error: "expected off, or a mapping with on, after and request" },
+  )
+  .default("off")
+  .transform((value) => (value === "off" ? false : value))
+  .describe(
+    "Ask the upstream a small question before the first user does; /readyz is green once it has been answered whole. Default: off.",
+  );
+
 const OPEN = "Serve everybody, although host is not loopback and there are no auth.keys. Default: false.";
 
 const auth = z
@@ -195,6 +239,22 @@ export const configSchema = z
       .describe(
         "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice. Default: clean.",
       ),
+    gate: z
+      .strictObject({
+        toolCalls: z
+          .enum(["hold", "stream"])
+          .default("hold")
+          .describe("Hand a streamed tool call on when it is complete (hold), or piece by piece as it comes. Default: hold."),
+      })
+      .prefault({})
+      .describe("What is held back for the client's sake; it counts against limits.maxGateBytes."),
+    warmup,
+    nonStreaming: z
+      .enum(["direct", "viaStream"])
+      .default("direct")
+      .describe(
+        "How a request that is not streamed is sent upstream: as it is, or as a stream that is watched and joined into one answer. Default: direct.",
+      ),
     limits,
     auth,
     open: z.boolean().default(false).describe(OPEN),
@@ -216,6 +276,16 @@ export const configSchema = z
       })
       .prefault({})
       .describe("What is logged, and how."),
+    metrics: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe("Serve counters for Prometheus at /metrics. Default: true."),
+        public: z
+          .boolean()
+          .default(false)
+          .describe("Serve /metrics without a key, although there are auth.keys. Default: false."),
+      })
+      .prefault({})
+      .describe("What can be measured from outside."),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],

@@ -2,6 +2,7 @@
 import { Writable } from "node:stream";
 import pino from "pino";
 import { type App, startApp } from "../../src/app.ts";
+import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
 
 export interface TestPerennial extends App {
@@ -21,12 +22,14 @@ export async function startPerennial(
   settings: Record<string, unknown> = {},
 ): Promise<TestPerennial> {
   const { upstream, ...rest } = settings as { upstream?: object };
-  const config = configSchema.parse({
-    port: 0,
-    ...(baseUrl === undefined ? {} : { upstreams: [{ baseUrl, ...upstream }] }),
-    retry: { backoff: { initial: "1ms", jitter: false } },
-    ...rest,
-  });
+  const config = configSchema.parse(
+    applyProfile({
+      port: 0,
+      ...(baseUrl === undefined ? {} : { upstreams: [{ baseUrl, ...upstream }] }),
+      retry: { backoff: { initial: "1ms", jitter: false } },
+      ...rest,
+    }),
+  );
   const log: object[] = [];
   const sink = new Writable({
     write(line, _encoding, done) {
