@@ -1,28 +1,151 @@
 /** Wires the parts together: the only file that knows them all. */
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import type { Config } from "./config/schema.ts";
-import { DIALECTS } from "./dialect/registry.ts";
-import { createServer } from "./server/create-server.ts";
+import { ConfigError } from "./config/config-error.ts";
+import { type Config, isLoopback } from "./config/schema.ts";
+import { openAiChat } from "./dialect/openai-chat.ts";
+import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
+import { WarmUp } from "./relay/warm-up.ts";
+import { createKeyCheck } from "./server/client-keys.ts";
+import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { OpenExchanges } from "./server/open-exchanges.ts";
+import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
-import { createUpstream } from "./upstream/upstream.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
+import type { Traces } from "./telemetry/traces.ts";
+import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
 export interface App {
   /** Where clients reach it, such as `http://127.0.0.1:8787`. */
   readonly url: string;
   /** The built-in sandbox upstream answers, since none is configured. */
   readonly isSandbox: boolean;
+  /**
+   * New requests are served with this configuration; those that run keep the one they began with.
+   * @throws ConfigError when it must not take the place of the old one, which then stays.
+   */
+  reload(config: Config): Promise<Reloaded>;
   /** Stops accepting, lets streams finish for `drain.timeout`, tells the rest why they end, and closes everything. */
   close(): Promise<void>;
+}
+
+/** What a new configuration changed, as names of settings at the top level. */
+export interface Reloaded {
+  readonly changed: readonly string[];
+  /** Settings that differ from those the program was started with, and have no effect until the next start. */
+  readonly needsRestart: readonly string[];
 }
 
 /** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
 const FLUSH_MS = 2_000;
 
+const FIXED: readonly (keyof Config)[] = ["host", "port", "drain"];
+
 /** @throws when the address cannot be listened on. */
-export async function startApp(config: Config, logger: Logger): Promise<App> {
+export async function startApp(started: Config, logger: Logger): Promise<App> {
+  const open = new OpenExchanges(started.limits.maxStreams);
+  const exchangeLog = createExchangeLog(logger);
+  const traces = await startTraces(logger);
+  let metrics: Metrics | undefined;
+  let config = started;
+  let backend = await openBackend(started, logger);
+  let settings = await createSettings(started, backend);
+  /** Pools of earlier configurations, on their way out. */
+  const retiring = new Set<Promise<void>>();
+  let lastReload: Promise<unknown> = Promise.resolve();
+  const server = createServer({ open, current: () => settings });
+
+  async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
+    const { timeouts, retry, limits, interruptEnd, heartbeat, gate, nonStreaming } = config;
+    if (config.metrics.enabled) metrics ??= await startMetrics(open);
+    const measured = config.metrics.enabled ? metrics : undefined;
+    const [configured] = config.upstreams;
+    const routes = configured?.profile === "chatchat" ? CHATCHAT_ROUTES : OPENAI_ROUTES;
+    return {
+      mount: configured?.mount ?? "/v1",
+      routes: new Map(routes.map(({ path, dialect }) => [path, dialect])),
+      isAllowed: createKeyCheck(config.auth.keys),
+      isWarm: () => warmUp?.isWarm ?? true,
+      metrics: measured && { read: measured.read, public: config.metrics.public },
+      relay: {
+        upstream,
+        observer: combineObservers([exchangeLog, measured?.observer, traces?.observer, warmUp?.observer]),
+        timeouts,
+        retry,
+        limits,
+        gate,
+        nonStreaming,
+        emptyFallback: configured?.emptyFallback ?? "last",
+        response: { interruptEnd, heartbeat },
+      },
+    };
+  }
+
+  async function apply(next: Config): Promise<Reloaded> {
+    refuseOpenDoor(started.host, next);
+    const kept = isDeepStrictEqual(backendOf(config), backendOf(next));
+    const nextBackend = kept ? backend : await openBackend(next, logger);
+    settings = await createSettings(next, nextBackend);
+    open.max = next.limits.maxStreams;
+    if (next.log.level !== config.log.level) logger.level = next.log.level;
+    if (!kept) retire(backend);
+    const reloaded = {
+      changed: differences(config, next),
+      needsRestart: differences({ ...started, log: started.log.format }, { ...next, log: next.log.format }, [...FIXED, "log"]),
+    };
+    backend = nextBackend;
+    config = next;
+    return reloaded;
+  }
+
+  /** Closed only after the last exchange that may still use it. */
+  function retire(old: Backend): void {
+    const closing = open.settled().then(() => old.close());
+    retiring.add(closing);
+    void closing.finally(() => retiring.delete(closing));
+  }
+
+  function reload(next: Config): Promise<Reloaded> {
+    // One after the other: two signals at once must not open two backends and forget one.
+    const turn = lastReload.then(() => apply(next));
+    lastReload = turn.catch(() => {});
+    return turn;
+  }
+
+  async function close(): Promise<void> {
+    const closed = server.close();
+    await open.drain(started.drain.timeout);
+    server.server.closeIdleConnections();
+    await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
+    server.server.closeAllConnections();
+    await closed;
+    await lastReload;
+    await Promise.all([backend.close(), ...retiring]);
+    // A collector that does not answer must not keep the program from ending.
+    await Promise.race([traces?.close(), sleep(FLUSH_MS, undefined, { ref: false })]);
+  }
+
+  try {
+    await server.listen({ host: started.host, port: started.port });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const { port } = server.server.address() as AddressInfo;
+  const host = started.host.includes(":") ? `[${started.host}]` : started.host;
+  return { url: `http://${host}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
+}
+
+/** Where requests go: an upstream, and the sandbox behind it where none is configured. */
+interface Backend {
+  readonly upstream: Upstream;
+  readonly warmUp: WarmUp | undefined;
+  close(): Promise<void>;
+}
+
+async function openBackend(config: Config, logger: Logger): Promise<Backend> {
   const [configured] = config.upstreams;
   // Loaded only when it is needed: most users never do.
   const sandbox = configured === undefined ? (await import("./chaos/chaos-server.ts")).createChaosServer() : undefined;
@@ -31,46 +154,78 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
     name: configured?.name ?? "sandbox",
     baseUrl,
     apiKey: configured?.apiKey,
+    keyHeader: configured?.keyHeader ?? "authorization",
     dropCredentials: config.auth.keys.length > 0,
     requireDone: configured?.requireDone ?? false,
     maxConnections: configured?.maxConnections ?? 256,
     keepAliveMs: configured?.keepAlive ?? 30_000,
     connectTimeoutMs: config.timeouts.connect,
   });
-  const observer = createExchangeLog(logger);
-  const open = new OpenExchanges(config.limits.maxStreams);
-  const server = createServer({
-    dialects: DIALECTS,
-    observer,
-    open,
-    keys: config.auth.keys,
-    relay: {
-      upstream,
-      observer,
-      timeouts: config.timeouts,
-      retry: config.retry,
-      limits: config.limits,
-      response: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
+  const warmUp = createWarmUp(config, upstream, logger);
+  warmUp?.start();
+  return {
+    upstream,
+    warmUp,
+    async close() {
+      warmUp?.close();
+      await Promise.all([upstream.close(), sandbox?.close()]);
     },
+  };
+}
+
+function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream: Upstream, logger: Logger): WarmUp | undefined {
+  if (warmup === false) return undefined;
+  return new WarmUp({
+    upstream,
+    dialect: openAiChat,
+    path: upstreams[0]?.mount === "/" ? "/v1/chat/completions" : "/chat/completions",
+    request: warmup.request,
+    idleMs: warmup.on === "idle" ? warmup.after : 0,
+    timeoutMs: timeouts.total,
+    maxBytes: limits.maxBodyBytes,
+    onWarm: (durationMs) => logger.info({ upstream: upstream.name, durationMs }, "the upstream is warm"),
+    onFailure: (failure, delayMs) =>
+      logger.warn(
+        { upstream: upstream.name, failure: failure.code, status: failure.reply?.status, delayMs },
+        "the upstream is not warm yet",
+      ),
   });
+}
 
-  async function close(): Promise<void> {
-    const closed = server.close();
-    await open.drain(config.drain.timeout);
-    server.server.closeIdleConnections();
-    await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
-    server.server.closeAllConnections();
-    await closed;
-    await Promise.all([upstream.close(), sandbox?.close()]);
-  }
+/** All that a backend is made of: while it stays the same, so do its open connections. */
+function backendOf({ upstreams, auth, timeouts, warmup }: Config): unknown {
+  return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup };
+}
 
-  try {
-    await server.listen({ host: config.host, port: config.port });
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  const { port } = server.server.address() as AddressInfo;
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
-  return { url: `http://${host}:${port}`, isSandbox: sandbox !== undefined, close };
+/**
+ * The schema lets a loopback host do without keys, but until the next start the old host is the one that is open.
+ * @throws ConfigError
+ */
+function refuseOpenDoor(listeningHost: string, { auth, open }: Config): void {
+  if (isLoopback(listeningHost) || auth.keys.length > 0 || open) return;
+  throw new ConfigError([
+    `auth.keys: ${listeningHost} can be reached from other machines, and stays open until a restart: keep a key, or set open: true`,
+  ]);
+}
+
+function differences(before: object, after: object, keys: readonly string[] = Object.keys(after)): string[] {
+  const pick = (settings: object, key: string): unknown => (settings as Record<string, unknown>)[key];
+  return keys.filter((key) => !isDeepStrictEqual(pick(before, key), pick(after, key)));
+}
+
+async function startMetrics(open: OpenExchanges): Promise<Metrics> {
+  const { createMetrics } = await import("./telemetry/metrics.ts");
+  return createMetrics({
+    dialects: [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].map(({ dialect }) => dialect.name),
+    countOpen: () => open.size,
+    countHeldBytes: () => open.heldBytes,
+  });
+}
+
+/** The standard variables of OpenTelemetry turn it on; without them its SDK is not even loaded. */
+async function startTraces(logger: Logger): Promise<Traces | undefined> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED } = process.env;
+  if (!(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) || OTEL_SDK_DISABLED === "true") return undefined;
+  const { createTraces } = await import("./telemetry/traces.ts");
+  return createTraces(() => logger.warn("traces cannot be sent; check OTEL_EXPORTER_OTLP_ENDPOINT and its collector"));
 }

@@ -1,24 +1,28 @@
 #!/usr/bin/env node
-/** The program: load the configuration, start the app, close it gracefully. */
+/** The program: load the configuration, start the app, reload it on request, close it gracefully. */
+import { closeSync, openSync } from "node:fs";
 import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
-import { startApp } from "./app.ts";
+import { type App, startApp } from "./app.ts";
 import { runProgram } from "./cli/program.ts";
+import { ConfigError } from "./config/config-error.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import type { Config } from "./config/schema.ts";
+import { watchConfig } from "./config/watch.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 /** Beyond `drain.timeout`: for the last bytes to leave, in milliseconds. */
 const CLOSING_MS = 5_000;
 
-async function serve({ config, file }: LoadedConfig): Promise<void> {
+async function serve({ config, file }: LoadedConfig, read: () => Config): Promise<void> {
   const logger = createLogger(config.log);
   surviveDefects(logger);
   const app = await startApp(config, logger);
-  closeWithGrace(
+  const { close } = closeWithGrace(
     {
       delay: config.drain.timeout + CLOSING_MS,
       logger: false,
-      skip: ["uncaughtException", "unhandledRejection"],
+      skip: ["uncaughtException", "unhandledRejection", "SIGHUP"],
       onSecondSignal: () => process.exit(1),
     },
     async ({ signal }) => {
@@ -27,9 +31,43 @@ async function serve({ config, file }: LoadedConfig): Promise<void> {
       logger.info("closed");
     },
   );
+  process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
+  if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
   const upstream = config.upstreams[0]?.baseUrl ?? "the built-in sandbox";
   logger.info({ url: app.url, upstream, config: file }, `listening on ${app.url}, upstream ${upstream}`);
   if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
+}
+
+/** Never throws: a wrong configuration is a line in the log, and the old one goes on. */
+async function reload(app: App, read: () => Config, logger: Logger): Promise<void> {
+  try {
+    const { changed, needsRestart } = await app.reload(read());
+    logger.info({ changed }, "configuration reloaded; running streams keep the old one");
+    if (needsRestart.length > 0) logger.warn({ settings: needsRestart }, "these settings have changed and need a restart");
+  } catch (error) {
+    const reason = error instanceof ConfigError ? { problems: error.problems } : { err: error };
+    logger.error(reason, "the new configuration is refused, and the old one stays");
+  }
+}
+
+function watchFile(file: string, onChange: () => void, logger: Logger): void {
+  try {
+    watchConfig(file, onChange);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    logger.warn({ config: file, code }, "the configuration file cannot be watched: send SIGHUP after a change");
+  }
+}
+
+/** A terminal that closes sends SIGHUP too: then there is nobody left to stop the program, or to read what it says. */
+function isTerminalGone(): boolean {
+  if (!process.stdout.isTTY) return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** One exchange's defect must not end the others: it is logged, and what it broke is ended by its own timers. */

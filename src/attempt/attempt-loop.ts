@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { toFailure } from "../core/failure.ts";
+import { type FailureCode, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
@@ -22,6 +22,11 @@ export interface AttemptContext {
   readonly attempt: Attempt;
   /** Every earlier attempt was formally whole but empty and this is the last: an empty answer is then the answer. */
   readonly acceptEmpty: boolean;
+  /** How the attempt before failed. */
+  readonly previous: FailureCode | undefined;
+  /** There were earlier attempts, and every one found an empty stream. */
+  readonly afterEmptyOnly: boolean;
+  readonly isLast: boolean;
 }
 
 /** @throws Failure the last attempt's, or the reason for which the exchange was aborted. */
@@ -40,8 +45,16 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
         status: undefined,
       };
       exchange.attempts.push(attempt);
+      attempt.headers = observer.onAttemptStart?.(exchange, attempt);
       try {
-        return await run({ attempt, acceptEmpty: onlyEmptySoFar && number >= policy.maxAttempts });
+        const isLast = number >= policy.maxAttempts;
+        return await run({
+          attempt,
+          isLast,
+          acceptEmpty: isLast && onlyEmptySoFar,
+          previous: exchange.attempts.at(-2)?.failure,
+          afterEmptyOnly: number > 1 && exchange.attempts.slice(0, -1).every(({ failure }) => failure === "empty_stream"),
+        });
       } catch (thrown) {
         const failure = toFailure(thrown);
         attempt.failure = failure.code;
@@ -49,6 +62,9 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
         throw failure;
       } finally {
         attempt.durationMs = Date.now() - attempt.startedAt;
+        // Whatever its gate still held went with it.
+        exchange.stats.heldBytes = 0;
+        observer.onAttemptEnd?.(exchange, attempt);
       }
     },
     {

@@ -97,22 +97,26 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     }
 
     signal.addEventListener("abort", onAbort);
-    call = upstream.send(options.request, {
-      onHead(status, headers) {
-        attempt.status = status;
-        try {
-          reader = status < 300 ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
-        } catch (thrown) {
-          control.fail(toFailure(thrown));
-        }
+    const { request } = options;
+    call = upstream.send(
+      { ...request, set: { ...request.set, ...attempt.headers } },
+      {
+        onHead(status, headers) {
+          attempt.status = status;
+          try {
+            reader = status < 300 ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+          } catch (thrown) {
+            control.fail(toFailure(thrown));
+          }
+        },
+        onData: (chunk) => guarded((body) => body.onData(chunk)),
+        onEnd: () => guarded((body) => body.onEnd(undefined)),
+        onFailure(failure) {
+          if (reader === undefined) control.fail(failure);
+          else guarded((body) => body.onEnd(failure));
+        },
       },
-      onData: (chunk) => guarded((body) => body.onData(chunk)),
-      onEnd: () => guarded((body) => body.onEnd(undefined)),
-      onFailure(failure) {
-        if (reader === undefined) control.fail(failure);
-        else guarded((body) => body.onEnd(failure));
-      },
-    });
+    );
     if (signal.aborted) onAbort();
   });
 }

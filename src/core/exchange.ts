@@ -36,6 +36,14 @@ export interface ExchangeStats {
   bytes: number;
   /** Characters of text that the client has got. */
   characters: number;
+  /** Longest silence between two reads that brought content, in milliseconds; undefined before the second. */
+  longestGapMs: number | undefined;
+  /** Bytes that the gate holds back at this moment. */
+  heldBytes: number;
+}
+
+export function createExchangeStats(): ExchangeStats {
+  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined, heldBytes: 0 };
 }
 
 export interface Exchange {
@@ -46,6 +54,8 @@ export interface Exchange {
   readonly overrides: PolicyOverrides;
   /** Unix time in milliseconds. */
   readonly startedAt: number;
+  /** On the clock of `performance.now()`: the request was there, with its body where that is buffered. */
+  readonly arrivedAt: number;
   /** Aborted with a Failure as its reason: the client left, the deadline passed, or Perennial is draining. */
   readonly signal: AbortSignal;
   /** Ends the exchange for a reason of ours or the client's. */

@@ -32,6 +32,8 @@ export class ClientResponse {
   readonly #options: ClientResponseOptions;
   #heartbeat: NodeJS.Timeout | undefined;
   #quiet = true;
+  /** When content came last. */
+  #contentAt: number | undefined;
 
   constructor(raw: ServerResponse, exchange: Exchange, options: ClientResponseOptions) {
     this.#raw = raw;
@@ -62,17 +64,24 @@ export class ClientResponse {
   /** One attempt has won: its headers, unless a heartbeat went before them. */
   commit(headers: ReplyHeaders): void {
     this.committed = true;
-    this.#exchange.stats.firstTokenMs = Date.now() - this.#exchange.startedAt;
+    this.#contentAt = Date.now();
+    this.#exchange.stats.firstTokenMs = this.#contentAt - this.#exchange.startedAt;
     if (this.headersSent) return;
     const { "content-length": _length, "content-encoding": _encoding, ...kept } = headers;
     this.#begin(200, { ...kept, ...STREAM_HEADERS });
   }
 
   /** Whole events in wire form. @returns false when the client reads too slowly: wait for {@link onDrain}. */
-  write(text: string, events: number): boolean {
+  write(text: string, events: number, hasContent = false): boolean {
     this.#quiet = false;
     this.#exchange.stats.events += events;
+    if (hasContent) this.#measureGap();
     return this.#send(text);
+  }
+
+  /** How much a gate in front of this response holds back, in bytes. */
+  set heldBytes(bytes: number) {
+    this.#exchange.stats.heldBytes = bytes;
   }
 
   /** Bytes of a body that is passed through. @returns as {@link write} does. */
@@ -129,6 +138,14 @@ export class ClientResponse {
   stopTimers(): void {
     clearTimeout(this.#heartbeat);
     this.#heartbeat = undefined;
+  }
+
+  /** One clock read for each network read: one for each event would be felt. */
+  #measureGap(): void {
+    const { stats } = this.#exchange;
+    const now = Date.now();
+    if (this.#contentAt !== undefined) stats.longestGapMs = Math.max(stats.longestGapMs ?? 0, now - this.#contentAt);
+    this.#contentAt = now;
   }
 
   #begin(status: number, headers: ReplyHeaders): void {

@@ -7,6 +7,7 @@ export class Gate {
   readonly #maxBytes: number;
   #held = "";
   #heldEvents = 0;
+  #heldBytes = 0;
   #open = false;
 
   /** @param maxBytes how much may be held (`limits.maxGateBytes`); past that the gate opens by itself, so nothing is lost. */
@@ -18,11 +19,13 @@ export class Gate {
 
   /** Whole events in wire form, as many as one read brought. @returns false when the client reads too slowly. */
   push(text: string, events: number, hasContent: boolean): boolean {
-    if (this.#open) return this.#response.write(text, events);
+    if (this.#open) return this.#response.write(text, events, hasContent);
     this.#held += text;
     this.#heldEvents += events;
-    if (!hasContent && this.#held.length <= this.#maxBytes) return true;
-    return this.open();
+    if (hasContent || this.#held.length > this.#maxBytes) return this.open();
+    this.#heldBytes += Buffer.byteLength(text);
+    this.#response.heldBytes = this.#heldBytes;
+    return true;
   }
 
   /** This attempt has won. @returns false when the client reads too slowly. */
@@ -32,6 +35,7 @@ export class Gate {
     this.#response.commit(this.#headers);
     const text = this.#held;
     this.#held = "";
+    this.#response.heldBytes = 0;
     return text === "" || this.#response.write(text, this.#heldEvents);
   }
 }

@@ -1,5 +1,4 @@
-/** Counts the bytes of a request body that is passed on unread, and stops one that is too large. */
-
+/** Request bodies within `limits.maxBodyBytes`: read whole, or counted while they are passed on unread. */
 import type { IncomingMessage } from "node:http";
 import { Transform } from "node:stream";
 import { Failure } from "../core/failure.ts";
@@ -10,8 +9,8 @@ import { Failure } from "../core/failure.ts";
  * @throws Failure `body_too_large` when the announced length alone is too large.
  */
 export function limitBody(incoming: IncomingMessage, maxBytes: number, onTooLarge: (failure: Failure) => void): Transform {
-  const failure = new Failure("body_too_large", "The request body is larger than limits.maxBodyBytes allows.");
-  if (Number(incoming.headers["content-length"] ?? 0) > maxBytes) throw failure;
+  const failure = tooLarge();
+  if (announcedBytes(incoming) > maxBytes) throw failure;
   let bytes = 0;
   const counted = new Transform({
     transform(chunk: Buffer, _encoding, callback) {
@@ -22,4 +21,33 @@ export function limitBody(incoming: IncomingMessage, maxBytes: number, onTooLarg
   });
   incoming.once("error", (error) => counted.destroy(error));
   return incoming.pipe(counted);
+}
+
+/**
+ * The whole body. Fastify's own limit is fixed when the server is made; this one may change with the configuration.
+ * @throws Failure `body_too_large`, or `invalid_request` when the body does not come to its end.
+ */
+export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (announcedBytes(incoming) > maxBytes) throw tooLarge();
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        incoming.removeAllListeners("data");
+        reject(tooLarge());
+      } else chunks.push(chunk);
+    });
+    incoming.once("end", () => resolve(Buffer.concat(chunks, bytes)));
+    incoming.once("error", (cause) => reject(new Failure("invalid_request", "The request body broke off.", { cause })));
+  });
+}
+
+function announcedBytes({ headers }: IncomingMessage): number {
+  return Number(headers["content-length"] ?? 0);
+}
+
+function tooLarge(): Failure {
+  return new Failure("body_too_large", "The request body is larger than limits.maxBodyBytes allows.");
 }

@@ -1,5 +1,6 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -9,37 +10,45 @@ import type { Observer } from "../core/observer.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
 import { relay } from "../relay/relay.ts";
 import type { RelayOptions } from "../relay/relay-options.ts";
-import { limitBody } from "./body-limit.ts";
-import { createKeyCheck } from "./client-keys.ts";
+import { limitBody, readBody } from "./body-limit.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { reject } from "./reject.ts";
-import { MOUNT, toUpstreamPath } from "./request-path.ts";
+import { type Mount, readRequestPath } from "./request-path.ts";
 
 export interface ServerOptions {
-  readonly dialects: readonly Dialect[];
-  readonly relay: RelayOptions;
-  readonly observer: Observer;
   readonly open: OpenExchanges;
-  /** Keys that clients must present; none for everybody. */
-  readonly keys: readonly string[];
+  /** Asked anew for each request, which keeps what it was given to its end. */
+  readonly current: () => ServerSettings;
+}
+
+/** What a new configuration may change while the server runs. */
+export interface ServerSettings {
+  readonly mount: Mount;
+  /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
+  readonly routes: ReadonlyMap<string, Dialect>;
+  readonly relay: RelayOptions;
+  /** Whether the headers present a key that opens this door; see createKeyCheck. */
+  readonly isAllowed: (headers: IncomingHttpHeaders) => boolean;
+  /** The upstream has been asked a first question and has answered it, where that is wanted. */
+  readonly isWarm: () => boolean;
+  /** What `/metrics` answers; undefined when there is nothing at that path. */
+  readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
 }
 
 /** Receiving a request, head and body, may take this long; a slower client is a slow loris. */
 const REQUEST_TIMEOUT_MS = 120_000;
 
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { open, observer } = options;
-  const isAllowed = createKeyCheck(options.keys);
+  const { open, current } = options;
+  const observer = (): Observer => current().relay.observer;
   const app = Fastify({
     logger: false,
-    bodyLimit: options.relay.limits.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Draining is ours: see OpenExchanges.
     return503OnClosing: false,
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
-    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     clientErrorHandler: answerBrokenRequest,
   });
 
@@ -47,86 +56,77 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.header("x-perennial-id", request.id);
     done();
   });
-  app.setErrorHandler((error, request, reply) => reject(request, reply, error, observer));
+  app.setErrorHandler((error, request, reply) => reject(request, reply, error, observer(), dialectOf(request)));
   app.setNotFoundHandler((request, reply) => {
-    reject(
-      request,
-      reply,
-      new Failure("not_found", `There is nothing at ${request.method} ${pathOf(request)}. Models are served under ${MOUNT}/.`),
-      observer,
-    );
+    reject(request, reply, new Failure("not_found", `There is nothing for ${request.method} here.`), observer());
   });
 
   app.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
   app.get("/readyz", (_request, reply) => {
-    reply.code(open.draining ? 503 : 200).send({ status: open.draining ? "draining" : "ready" });
+    const status = open.draining ? "draining" : current().isWarm() ? "ready" : "warming up";
+    reply.code(status === "ready" ? 200 : 503).send({ status });
+  });
+  app.get("/metrics", async (request, reply) => {
+    const { metrics } = current();
+    if (metrics === undefined) return reply.callNotFound();
+    const refusal = metrics.public ? undefined : refusalOf(request);
+    if (refusal !== undefined) throw refusal;
+    const { contentType, body } = await metrics.read();
+    return reply.type(contentType).send(body);
   });
 
   app.register((api, _options, done) => {
-    api.addHook("onRequest", (request, _reply, next) => {
-      if (!isAllowed(request.headers))
-        next(new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`."));
-      else next();
-    });
-    api.register((scope, _, ready) => {
-      // The original bytes go to the upstream; the dialect parses a copy.
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, parsed) => parsed(null, body));
-      for (const dialect of options.dialects) {
-        for (const path of dialect.paths) scope.post(MOUNT + path, (request, reply) => serve(request, reply, dialect, path));
-      }
-      ready();
-    });
-    api.register((scope, _, ready) => {
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
-      scope.all(`${MOUNT}/*`, (request, reply) => serve(request, reply, undefined, undefined));
-      ready();
-    });
+    // Bodies are read here, or passed on unread: Fastify's parsers would read them before anybody knows which it is to be.
+    api.removeAllContentTypeParsers();
+    api.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
+    api.addHook("onRequest", (request, _reply, next) => next(refusalOf(request)));
+    api.all("/*", serve);
     done();
   });
 
-  function serve(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    dialect: Dialect | undefined,
-    dialectPath: string | undefined,
-  ): void {
+  function refusalOf({ headers }: FastifyRequest): Failure | undefined {
+    if (current().isAllowed(headers)) return undefined;
+    return new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`.");
+  }
+
+  async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     open.admit();
+    const settings = current();
     const { method, headers } = request;
-    const path = toUpstreamPath(request.url);
-    const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+    const { path, plain, query } = readRequestPath(request.url, settings.mount);
+    const dialect = method === "POST" ? settings.routes.get(plain) : undefined;
+    const { maxBodyBytes } = settings.relay.limits;
     const passBody = (): Transform =>
-      limitBody(request.raw, options.relay.limits.maxBodyBytes, (failure) => {
+      limitBody(request.raw, maxBodyBytes, (failure) => {
         // What is left of the body must not be taken for the next request.
         reply.raw.setHeader("connection", "close");
         exchange.abort(failure);
       });
-    const buffered = (request.body as Buffer | undefined) ?? null;
-    const body = dialect === undefined && hasBody ? passBody() : buffered;
+    const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody() : null;
+    // A body takes its time: others may have begun since, and the configuration may be another.
+    open.admit();
     // However a client spells a dialect's path, the upstream gets it in one spelling.
-    const exchange = createExchange({
-      id: request.id,
-      dialect,
-      request: { method, path: dialectPath === undefined ? path : dialectPath + queryOf(request), headers, body },
-    });
+    const target = (dialect === undefined ? path : plain) + query;
+    const exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
-    open.add(exchange, relay(exchange, reply.raw, options.relay));
+    open.add(exchange, relay(exchange, reply.raw, current().relay));
+  }
+
+  /** The dialect whose client is to be refused, so that it is told in its own words. */
+  function dialectOf(request: FastifyRequest): Dialect | undefined {
+    const { routes, mount } = current();
+    try {
+      return routes.get(readRequestPath(request.url, mount).plain);
+    } catch {
+      return undefined;
+    }
   }
 
   return app;
-}
-
-function pathOf(request: FastifyRequest): string {
-  return request.url.split("?", 1)[0] ?? "";
-}
-
-function queryOf(request: FastifyRequest): string {
-  const mark = request.url.indexOf("?");
-  return mark === -1 ? "" : request.url.slice(mark);
 }
 
 /** What cannot even be parsed gets a plain answer, and its connection is closed: the next bytes could mean anything. */

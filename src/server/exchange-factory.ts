@@ -1,7 +1,7 @@
 /** A client's HTTP request as an Exchange: what was asked, and the client's own policy for it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
-import type { Exchange, ExchangeRequest, PolicyOverrides } from "../core/exchange.ts";
+import { createExchangeStats, type Exchange, type ExchangeRequest, type PolicyOverrides } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 
 export interface ExchangeInput {
@@ -14,6 +14,8 @@ export interface ExchangeInput {
 export function createExchange({ id, dialect, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
+    // First of all: reading the request is part of what Perennial adds.
+    arrivedAt: performance.now(),
     id,
     request,
     ask: dialect === undefined ? undefined : { dialect, asked: dialect.parseRequest(parseBody(request)) },
@@ -22,7 +24,7 @@ export function createExchange({ id, dialect, request }: ExchangeInput): Exchang
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),
     attempts: [],
-    stats: { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0 },
+    stats: createExchangeStats(),
   };
 }
 

@@ -1,17 +1,27 @@
 /** Refusals: requests that Perennial answers by itself, without asking the upstream. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import type { Exchange } from "../core/exchange.ts";
+import type { Dialect } from "../core/dialect.ts";
+import { createExchangeStats, type Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
 
-/** Answers with the failure in the OpenAI error shape, and reports the exchange that never was. */
-export function reject(request: FastifyRequest, reply: FastifyReply, thrown: unknown, observer: Observer): void {
+/** Answers with the failure in its dialect's error shape, or in OpenAI's, and reports the exchange that never was. */
+export function reject(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  thrown: unknown,
+  observer: Observer,
+  dialect?: Dialect,
+): void {
   const failure = fromFastify(thrown);
   if (failure.status === 503) reply.header("retry-after", "1");
   // What is left of a body that was refused unread must not be taken for the next request.
   if (failure.code === "body_too_large" || failure.code === "draining") reply.header("connection", "close");
-  reply.header("x-perennial-attempts", "0").code(failure.status).send(openAiErrorBody(failure, failure.message));
+  reply
+    .header("x-perennial-attempts", "0")
+    .code(failure.status)
+    .send((dialect?.errorBody ?? openAiErrorBody)(failure, failure.message));
   observer.onExchangeEnd?.(refusedExchange(request), {
     outcome: failure.code === "internal_error" ? "failed" : "rejected",
     failure: failure.code,
@@ -40,9 +50,10 @@ function refusedExchange(request: FastifyRequest): Exchange {
     request: { method: request.method, path: request.url.split("?", 1)[0] ?? "", headers: {}, body: null },
     overrides: {},
     startedAt: Date.now(),
+    arrivedAt: performance.now(),
     signal: AbortSignal.abort(),
     abort: () => {},
     attempts: [],
-    stats: { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0 },
+    stats: createExchangeStats(),
   };
 }

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import type { Attempt } from "../core/attempt.ts";
-import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
+import { createExchangeStats, type Exchange, type ExchangeEnd } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import { createExchangeLog } from "./exchange-log.ts";
 import { createLogger, type LogOptions } from "./logger.ts";
@@ -19,10 +19,11 @@ function exchange(attempts: Attempt[] = [attempt(1)], model = "gpt-x"): Exchange
     request: { method: "POST", path: `/x?${SECRET}`, headers: { authorization: SECRET }, body: Buffer.from(SECRET) },
     overrides: {},
     startedAt: 0,
+    arrivedAt: 0,
     signal: new AbortController().signal,
     abort() {},
     attempts,
-    stats: { firstTokenMs: 3.6, events: 5, bytes: 99, characters: 7 },
+    stats: { ...createExchangeStats(), firstTokenMs: 3.6, events: 5, bytes: 99, characters: 7 },
   };
 }
 

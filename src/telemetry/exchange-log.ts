@@ -45,6 +45,7 @@ export function createExchangeLog(logger: Logger): Observer {
             return { n: number, upstream, ms: Math.round(durationMs), status, failure };
           }),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
+          longestGapMs: stats.longestGapMs,
           durationMs: Math.round(end.durationMs),
           events: stats.events,
           bytes: stats.bytes,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 
-const asIs = { apiKey: undefined, dropCredentials: false };
+const asIs = { apiKey: undefined, keyHeader: "authorization", dropCredentials: false } as const;
 
 test("what is for the next hop only ends here, with every header that connection names", () => {
   const hop = {
@@ -27,8 +27,9 @@ test("what is for the next hop only ends here, with every header that connection
 test("the client's key goes to the upstream only when neither of us has another use for it", () => {
   const headers = { authorization: "Bearer mine", "x-api-key": "mine", "api-key": "mine" };
   expect(toUpstreamHeaders(headers, asIs)).toEqual(headers);
-  expect(toUpstreamHeaders(headers, { apiKey: undefined, dropCredentials: true })).toEqual({});
-  expect(toUpstreamHeaders(headers, { apiKey: "sk", dropCredentials: false })).toEqual({ authorization: "Bearer sk" });
+  expect(toUpstreamHeaders(headers, { ...asIs, dropCredentials: true })).toEqual({});
+  expect(toUpstreamHeaders(headers, { ...asIs, apiKey: "sk" })).toEqual({ authorization: "Bearer sk" });
+  expect(toUpstreamHeaders(headers, { ...asIs, apiKey: "sk", keyHeader: "api-key" })).toEqual({ "api-key": "sk" });
 });
 
 test("x-perennial headers are between the client and Perennial", () => {

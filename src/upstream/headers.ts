@@ -19,8 +19,9 @@ const NOT_RETURNED = new Set([...HOP_BY_HOP, "alt-svc"]);
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
 export interface RequestHeaderPolicy {
-  /** Sent as a bearer token in place of whatever the client sent. */
+  /** Sent in place of whatever the client sent. */
   readonly apiKey: string | undefined;
+  readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials open our own door and are not for the upstream. */
   readonly dropCredentials: boolean;
 }
@@ -34,7 +35,9 @@ export function toUpstreamHeaders(headers: Headers, policy: RequestHeaderPolicy)
   if (policy.apiKey !== undefined || policy.dropCredentials) {
     for (const name of CREDENTIALS) delete forwarded[name];
   }
-  if (policy.apiKey !== undefined) forwarded.authorization = `Bearer ${policy.apiKey}`;
+  if (policy.apiKey !== undefined) {
+    forwarded[policy.keyHeader] = policy.keyHeader === "authorization" ? `Bearer ${policy.apiKey}` : policy.apiKey;
+  }
   return forwarded;
 }
 

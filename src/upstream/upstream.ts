@@ -12,6 +12,8 @@ export interface UpstreamOptions {
   /** `http(s)://host[:port][/path]`, without a trailing slash. */
   readonly baseUrl: string;
   readonly apiKey: string | undefined;
+  /** The header that takes the key; `authorization` takes it as a bearer token. */
+  readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
   readonly requireDone: boolean;

@@ -1,0 +1,20 @@
+/** Several observers as one. */
+import type { Observer } from "../core/observer.ts";
+
+/** @param observers told in this order; those that are not there are left out. */
+export function combineObservers(observers: readonly (Observer | undefined)[]): Observer {
+  const present = observers.filter((observer) => observer !== undefined);
+  return {
+    onAttemptStart: (exchange, attempt) =>
+      Object.assign({}, ...present.map((observer) => observer.onAttemptStart?.(exchange, attempt))),
+    onAttemptEnd(exchange, attempt) {
+      for (const observer of present) observer.onAttemptEnd?.(exchange, attempt);
+    },
+    onRetry(exchange, attempt, failure, delayMs) {
+      for (const observer of present) observer.onRetry?.(exchange, attempt, failure, delayMs);
+    },
+    onExchangeEnd(exchange, end) {
+      for (const observer of present) observer.onExchangeEnd?.(exchange, end);
+    },
+  };
+}

@@ -1,0 +1,180 @@
+/** Counters and histograms for Prometheus: an observer that counts, and the text that /metrics serves. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Exchange } from "../core/exchange.ts";
+import { FAILURES } from "../core/failure.ts";
+import type { Observer } from "../core/observer.ts";
+import type { Outcome } from "../core/outcome.ts";
+
+export interface MetricsOptions {
+  /** Names of the dialects: the values that the label `dialect` can have, beside `passthrough`. */
+  readonly dialects: readonly string[];
+  /** Exchanges that run at this moment. */
+  readonly countOpen: () => number;
+  /** Bytes that the gates hold back at this moment. */
+  readonly countHeldBytes: () => number;
+}
+
+export interface Metrics {
+  readonly observer: Observer;
+  /** The metrics as they stand now, in the text format of Prometheus. */
+  read(): Promise<MetricsText>;
+}
+
+export interface MetricsText {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** From a fast local model to the default `timeouts.firstToken`, in seconds. */
+const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
+const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+
+/** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
+const IS_WHOLE: Readonly<Record<Outcome, boolean>> = {
+  complete: true,
+  recovered: true,
+  repaired: true,
+  resumed: true,
+  failed: false,
+  interrupted: false,
+  cancelled: false,
+  rejected: false,
+};
+
+const PASSTHROUGH = "passthrough";
+
+/**
+ * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
+ * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
+ */
+export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  const exchanges = new Counter({
+    name: "perennial_exchanges_total",
+    help: "Client requests that have ended, by how.",
+    labelNames: ["dialect", "outcome"],
+    registers,
+  });
+  const failures = new Counter({
+    name: "perennial_failures_total",
+    help: "Client requests that ended without a whole answer, by failure code.",
+    labelNames: ["code"],
+    registers,
+  });
+  const attempts = new Counter({
+    name: "perennial_attempts_total",
+    help: "Attempts that have ended, by upstream; the result is ok or a failure code.",
+    labelNames: ["upstream", "result"],
+    registers,
+  });
+  const retries = new Counter({
+    name: "perennial_retries_total",
+    help: "Attempts that were followed by another, by the failure that caused it.",
+    labelNames: ["upstream", "cause"],
+    registers,
+  });
+  const recovered = new Counter({
+    name: "perennial_recovered_total",
+    help: "Whole answers that needed more than one attempt, by the failure that the client would have seen.",
+    labelNames: ["cause"],
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: "perennial_time_to_first_token_seconds",
+    help: "From a request's arrival to its first content, failed attempts included; streamed answers only.",
+    labelNames: ["dialect"],
+    buckets: FIRST_TOKEN_BUCKETS,
+    registers,
+  });
+  const longestGap = new Histogram({
+    name: "perennial_longest_gap_seconds",
+    help: "The longest silence between two pieces of content in each streamed answer.",
+    labelNames: ["dialect"],
+    buckets: GAP_BUCKETS,
+    registers,
+  });
+  const duration = new Histogram({
+    name: "perennial_exchange_duration_seconds",
+    help: "From a request's arrival to the end of its answer; refused requests are left out.",
+    labelNames: ["dialect"],
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+  const addedLatency = new Histogram({
+    name: "perennial_added_latency_seconds",
+    help: "What Perennial takes for itself: from having read a request to asking the upstream for the first time.",
+    buckets: ADDED_BUCKETS,
+    registers,
+  });
+  const clientBytes = new Counter({
+    name: "perennial_client_bytes_total",
+    help: "Body bytes sent to clients, counted when their exchange ends.",
+    labelNames: ["dialect"],
+    registers,
+  });
+  new Gauge({
+    name: "perennial_open_exchanges",
+    help: "Client requests that are being served now.",
+    registers,
+    collect() {
+      this.set(countOpen());
+    },
+  });
+  new Gauge({
+    name: "perennial_held_bytes",
+    help: "Bytes held back now, until their attempt brings its first content.",
+    registers,
+    collect() {
+      this.set(countHeldBytes());
+    },
+  });
+
+  // rate() does not see the first of its kind unless a zero came before it.
+  for (const dialect of [...dialects, PASSTHROUGH]) {
+    for (const outcome of Object.keys(IS_WHOLE)) exchanges.inc({ dialect, outcome }, 0);
+  }
+  for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
+
+  const observer: Observer = {
+    onAttemptStart({ arrivedAt }, { number }) {
+      if (number === 1) addedLatency.observe((performance.now() - arrivedAt) / 1_000);
+      return undefined;
+    },
+
+    onAttemptEnd(_exchange, { upstream, failure }) {
+      attempts.inc({ upstream, result: failure ?? "ok" });
+    },
+
+    onRetry(_exchange, { upstream }, { code }) {
+      retries.inc({ upstream, cause: code });
+    },
+
+    onExchangeEnd(exchange, { outcome, failure, durationMs }) {
+      const dialect = exchange.ask?.dialect.name ?? PASSTHROUGH;
+      const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
+      exchanges.inc({ dialect, outcome });
+      if (failure !== undefined) failures.inc({ code: failure });
+      const cause = firstFailure(exchange);
+      if (cause !== undefined && IS_WHOLE[outcome]) recovered.inc({ cause });
+      if (firstTokenMs !== undefined) firstToken.observe({ dialect }, firstTokenMs / 1_000);
+      if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
+      if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
+      clientBytes.inc({ dialect }, bytes);
+    },
+  };
+
+  return {
+    observer,
+    read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  };
+}
+
+/** What the client would have seen without Perennial. */
+function firstFailure({ attempts }: Exchange) {
+  return attempts.find(({ failure }) => failure !== undefined)?.failure;
+}
