@@ -84,6 +84,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   }
 
   async function apply(next: Config): Promise<Reloaded> {
+    if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
     refuseOpenDoor(started.host, next);
     const kept = isDeepStrictEqual(backendOf(config), backendOf(next));
     const nextBackend = kept ? backend : await openBackend(next, logger);
@@ -134,8 +135,14 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     throw error;
   }
   const { port } = server.server.address() as AddressInfo;
-  const host = started.host.includes(":") ? `[${started.host}]` : started.host;
-  return { url: `http://${host}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
+  return { url: `http://${reachable(started.host)}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
+}
+
+/** An address that a client can use: the wildcards are for listening only. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Where requests go: an upstream, and the sandbox behind it where none is configured. */

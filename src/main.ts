@@ -17,8 +17,9 @@ const CLOSING_MS = 5_000;
 async function serve({ config, file }: LoadedConfig, read: () => Config): Promise<void> {
   const logger = createLogger(config.log);
   surviveDefects(logger);
-  const app = await startApp(config, logger);
-  const { close } = closeWithGrace(
+  const starting = startApp(config, logger);
+  // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
+  const { close, uninstall } = closeWithGrace(
     {
       delay: config.drain.timeout + CLOSING_MS,
       logger: false,
@@ -27,10 +28,14 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
     },
     async ({ signal }) => {
       logger.info({ signal, drainMs: config.drain.timeout }, "draining: no new requests, running ones may finish");
-      await app.close();
+      await (await starting).close();
       logger.info("closed");
     },
   );
+  const app = await starting.catch((error: unknown) => {
+    uninstall();
+    throw error;
+  });
   process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
   const upstream = config.upstreams[0]?.baseUrl ?? "the built-in sandbox";
@@ -42,7 +47,8 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
 async function reload(app: App, read: () => Config, logger: Logger): Promise<void> {
   try {
     const { changed, needsRestart } = await app.reload(read());
-    logger.info({ changed }, "configuration reloaded; running streams keep the old one");
+    if (changed.length === 0) logger.info("configuration read again: nothing has changed");
+    else logger.info({ changed }, "configuration reloaded; running streams keep the old one");
     if (needsRestart.length > 0) logger.warn({ settings: needsRestart }, "these settings have changed and need a restart");
   } catch (error) {
     const reason = error instanceof ConfigError ? { problems: error.problems } : { err: error };

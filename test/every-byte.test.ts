@@ -1,21 +1,11 @@
-/** A stream cut at every byte offset, in every framing, by FIN and by RST: whole or an error event, always. */
+/** A stream cut at every byte offset, in every framing and every dialect: whole or an error event, always. */
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { chat, readStream } from "./support/client.ts";
+import { send } from "./support/client.ts";
+import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import {
-  chatEvents,
-  FRAMINGS,
-  type Framing,
-  frame,
-  type RawUpstream,
-  SSE_HEAD,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
+import { FRAMINGS, type Framing, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 
-const WORDS = ["Streams ", "break 🌊 ", "细水", "长流."];
-const TEXT = WORDS.join("");
-const HEAD_BYTES = SSE_HEAD.length;
 const PARALLEL = 32;
 
 /** By FIN: what was written arrives, then the end. By RST: the kernel may drop what was not read yet, so it is given time. */
@@ -26,62 +16,85 @@ function sendCut(socket: Socket, bytes: Buffer, how: "FIN" | "RST"): void {
   });
 }
 
-let upstream: RawUpstream;
-let perennial: TestPerennial;
+describe.each(FIXTURES)("$name", (fixture) => {
+  let upstream: RawUpstream;
+  let perennial: TestPerennial;
 
-beforeAll(async () => {
-  const attempts = new Map<string, number>();
-  upstream = await startRawUpstream((socket, { json }) => {
-    const [framing, how, offset] = (json.model as string).split("/") as [Framing, "FIN" | "RST", string];
-    const whole = frame(framing, chatEvents(WORDS));
-    const attempt = (attempts.get(json.model) ?? 0) + 1;
-    attempts.set(json.model, attempt);
-    // The second attempt is whole, so that a cut behind the gate must never be noticed.
-    if (attempt > 1) socket.end(frame("chunked-close", chatEvents(WORDS)));
-    else sendCut(socket, whole.subarray(0, Number(offset)), how);
+  beforeAll(async () => {
+    const attempts = new Map<string, number>();
+    upstream = await startRawUpstream((socket, { json }) => {
+      const [framing, how, offset] = (json.model as string).split("/") as [Framing, "FIN" | "RST", string];
+      const attempt = (attempts.get(json.model) ?? 0) + 1;
+      attempts.set(json.model, attempt);
+      // The second attempt is whole, so that a cut behind the gate must never be noticed.
+      if (attempt > 1) socket.end(frame("chunked-close", fixture.events));
+      else sendCut(socket, frame(framing, fixture.events).subarray(0, Number(offset)), how);
+    });
+    // Chatchat's base URL has no /v1.
+    const baseUrl = fixture.path.startsWith("/v1/") ? upstream.baseUrl : upstream.baseUrl.replace("/v1", "");
+    perennial = await startPerennial(baseUrl, { log: { level: "silent" }, upstream: fixture.upstream });
   });
-  perennial = await startPerennial(upstream.baseUrl, { log: { level: "silent" } });
-});
 
-afterAll(async () => {
-  await perennial.close();
-  await upstream.close();
-});
-
-describe.each(FRAMINGS)("%s", (framing) => {
-  test.each(["FIN", "RST"] as const)("cut at every byte by %s, the client gets a whole answer or an error event", async (how) => {
-    const whole = frame(framing, chatEvents(WORDS));
-    const finishAt = whole.indexOf('"finish_reason":"stop"');
-    const firstContentAt = whole.indexOf(WORDS[0] as string);
-    const tally = { whole: 0, interrupted: 0 };
-
-    async function cutAt(offset: number): Promise<void> {
-      const where = `${framing}, ${how} at byte ${offset}: …${JSON.stringify(whole.subarray(Math.max(0, offset - 40), offset).toString())}`;
-      const seen = await chat(perennial.baseUrl, { model: `${framing}/${how}/${offset}` });
-      expect(seen.status, where).toBe(200);
-      expect(seen.end, where).toBe("clean");
-      const stream = readStream(seen.body);
-      if (stream.errorCode === undefined) {
-        tally.whole++;
-        expect(stream, where).toMatchObject({ text: TEXT, done: true, finish: "stop" });
-        // Whole, though cut: before the first content by a retry, after the finish by repair.
-        expect(offset < firstContentAt + HEAD_BYTES || offset > finishAt, where).toBe(true);
-      } else {
-        tally.interrupted++;
-        expect(stream.errorCode, where).toBe("stream_truncated");
-        expect(stream.done, where).toBe(false);
-        expect(stream.finish, where).toBeNull();
-        expect(TEXT.startsWith(stream.text), where).toBe(true);
-      }
-    }
-
-    const offsets = Array.from({ length: whole.length + 1 }, (_, offset) => offset);
-    await Promise.all(
-      Array.from({ length: PARALLEL }, async () => {
-        for (let offset = offsets.pop(); offset !== undefined; offset = offsets.pop()) await cutAt(offset);
-      }),
-    );
-    expect(tally.whole + tally.interrupted).toBe(whole.length + 1);
-    expect(tally.interrupted).toBeGreaterThan(300);
+  afterAll(async () => {
+    await perennial.close();
+    await upstream.close();
   });
+
+  // Without length or chunks a cut looks like an end, and an end is all that Chatchat's native routes have: nobody could tell.
+  const framings = fixture.wholeAfter === undefined ? FRAMINGS.filter((framing) => framing !== "close-delimited") : FRAMINGS;
+  const cuts = framings.flatMap((framing) =>
+    (fixture.name === "openai-chat" ? ["FIN", "RST"] : ["FIN"]).map((how) => ({ framing, how: how as "FIN" | "RST" })),
+  );
+
+  test.each(cuts)(
+    "cut at every byte by $how, $framing: the client gets a whole answer or an error event",
+    async ({ framing, how }) => {
+      const bytes = frame(framing, fixture.events);
+      const tally = { whole: 0, interrupted: 0 };
+      await forEachOffset(bytes.length, async (offset) => {
+        const where = `${framing}, ${how} at byte ${offset}: …${JSON.stringify(bytes.subarray(Math.max(0, offset - 40), offset).toString())}`;
+        const seen = await send(perennial.url + fixture.path, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: `${framing}/${how}/${offset}`, stream: true, ...fixture.request }),
+        });
+        expect({ status: seen.status, end: seen.end }, where).toEqual({ status: 200, end: "clean" });
+        judge(fixture, bytes, offset, readDialectStream(fixture, seen.body), where, tally);
+      });
+      expect(tally.whole + tally.interrupted).toBe(bytes.length + 1);
+      expect(tally.interrupted).toBeGreaterThan(50);
+    },
+  );
 });
+
+function judge(
+  fixture: DialectFixture,
+  bytes: Buffer,
+  offset: number,
+  stream: ReturnType<typeof readDialectStream>,
+  where: string,
+  tally: { whole: number; interrupted: number },
+): void {
+  if (stream.errorCode !== undefined) {
+    tally.interrupted++;
+    expect(stream, where).toMatchObject({ errorCode: "stream_truncated", whole: false });
+    expect(fixture.text.startsWith(stream.text), where).toBe(true);
+    return;
+  }
+  tally.whole++;
+  expect(stream.text, where).toBe(fixture.text);
+  expect(stream.whole, where).toBe(fixture.wholeAfter !== undefined);
+  // Whole, though cut: before the first content by a retry, after the last that matters by repair.
+  const firstContentAt = bytes.indexOf(fixture.events.find((event) => event.includes("Hé ")) as string) + SSE_HEAD.length;
+  const wholeAt = fixture.wholeAfter === undefined ? bytes.length - 1 : bytes.indexOf(fixture.wholeAfter);
+  expect(offset < firstContentAt + 200 || offset > wholeAt, where).toBe(true);
+}
+
+async function forEachOffset(last: number, visit: (offset: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      while (next <= last) await visit(next++);
+    }),
+  );
+}

@@ -1,4 +1,5 @@
 /** Buffers a body that is not a stream (an answer in JSON, an error reply), up to a limit. */
+import { isUtf8 } from "node:buffer";
 import { Failure } from "../core/failure.ts";
 import type { BodyReader } from "./body-reader.ts";
 
@@ -34,6 +35,7 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
  * @throws Failure `empty_stream` when there is none, `stream_truncated` when it stops in the middle, `stream_corrupted` otherwise.
  */
 export function parseAnswer(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new Failure("stream_corrupted", "the upstream's answer is not valid UTF-8");
   const text = body
     .toString("utf8")
     .replace(/^\uFEFF/, "")

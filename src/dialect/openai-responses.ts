@@ -84,13 +84,13 @@ class ResponsesInspector implements StreamInspector {
       case "response.output_item.added":
         if (isToolItem(json.item)) {
           this.#openTools.add(json.output_index);
+          this.hasContent = true;
           return "tool-call";
         }
         return "meta";
       case "response.output_item.done":
         if (!isToolItem(json.item)) return "meta";
         this.#openTools.delete(json.output_index);
-        this.hasContent = true;
         return "tool-call";
     }
     if (json.error) return findOpenAiError(json) ?? "meta";

@@ -90,7 +90,8 @@ function tellClient(exchange: Exchange, response: ClientResponse, failure: Failu
 function replyWithFailure(response: ClientResponse, failure: Failure, exchange: Exchange, body: unknown): void {
   const { reply } = failure;
   // Our retries are used up: an SDK that now began its own would multiply them.
-  const exhausted = failure.retryable && isRepeatable(exchange) ? { "x-should-retry": "false" } : {};
+  const isExhausted = failure.retryable || failure.code === "deadline_exceeded";
+  const exhausted = isExhausted && isRepeatable(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
     response.reply(reply.status, { ...reply.headers, ...exhausted }, reply.body);
     return;

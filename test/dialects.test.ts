@@ -1,0 +1,419 @@
+/** What every dialect owes its clients, and what only some of them have: one suite over all, then each one's own. */
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Seen, send } from "./support/client.ts";
+import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { jsonReply, type RawRequest, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+
+let upstream: RawUpstream;
+let perennial: TestPerennial;
+
+afterEach(async () => {
+  await perennial.close();
+  await upstream.close();
+});
+
+/** Events make a stream, a string is sent as it is. */
+type Reply = readonly string[] | string;
+
+async function serve(
+  fixture: Pick<DialectFixture, "path" | "upstream">,
+  answer: (request: RawRequest) => Reply,
+  settings: Record<string, unknown> = {},
+) {
+  upstream = await startRawUpstream((socket, request) => {
+    const reply = answer(request);
+    if (typeof reply === "string") socket.end(reply);
+    else sendFramed(socket, "chunked", reply);
+  });
+  const baseUrl = fixture.path.startsWith("/v1/") ? upstream.baseUrl : upstream.baseUrl.replace("/v1", "");
+  perennial = await startPerennial(baseUrl, { ...settings, upstream: { ...fixture.upstream, ...(settings.upstream as object) } });
+}
+
+function ask(fixture: DialectFixture, fields: object = {}, headers: Record<string, string> = {}): Promise<Seen> {
+  return send(perennial.url + fixture.path, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model: "m", stream: true, ...fixture.request, ...fields }),
+  });
+}
+
+const withAnswer = FIXTURES.filter(({ answer }) => answer !== undefined);
+const byName = (name: string): DialectFixture => FIXTURES.find((fixture) => fixture.name === name) as DialectFixture;
+
+describe.each(FIXTURES)("$name", (fixture) => {
+  test("a whole stream comes through event by event, byte for byte", async () => {
+    await serve(fixture, () => fixture.events);
+    const seen = await ask(fixture);
+    expect(seen.body).toBe(fixture.events.filter((event) => !event.includes("event: ping")).join(""));
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete", dialect: fixture.name, model: "m" });
+  });
+
+  test("an empty stream is asked again, unseen", async () => {
+    await serve(fixture, ({ number }) => (number === 1 ? [] : fixture.events));
+    expect(readDialectStream(fixture, (await ask(fixture)).body).text).toBe(fixture.text);
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
+  });
+
+  test("an error inside the stream is told in the dialect's own shape", async () => {
+    const failed =
+      fixture.name === "anthropic-messages"
+        ? 'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"boom"}}\n\n'
+        : 'data: {"error":{"message":"boom"}}\n\n';
+    const cut = fixture.events.findIndex((event) => event.includes("水")) + 1;
+    await serve(fixture, () => [...fixture.events.slice(0, cut), failed]);
+    const seen = await ask(fixture);
+    expect(readDialectStream(fixture, seen.body)).toEqual({ text: "Hé 水🌊", whole: false, errorCode: "upstream_error_event" });
+    expect(seen.body).toContain("boom");
+  });
+
+  test("an upstream that is down is an HTTP error in the dialect's own shape", async () => {
+    await serve(fixture, () => []);
+    await upstream.close();
+    const seen = await ask(fixture);
+    expect(seen.status).toBe(502);
+    const body = JSON.parse(seen.body);
+    expect(body.error).toMatchObject({ code: "upstream_unreachable" });
+    if (fixture.name === "anthropic-messages") expect(body).toMatchObject({ type: "error", error: { type: "api_error" } });
+    else expect(body).toMatchObject({ code: 502, msg: body.error.message });
+  });
+});
+
+describe.each(withAnswer)("$name, not streamed", (fixture) => {
+  const answer = JSON.stringify(fixture.answer);
+
+  test("a whole answer comes through byte for byte, null and half of one are asked again", async () => {
+    const replies = [
+      jsonReply("null"),
+      jsonReply(answer)
+        .replace(/content-length: \d+/, "connection: close")
+        .slice(0, -9),
+      jsonReply(answer),
+    ];
+    await serve(fixture, ({ number }) => replies[number - 1] as string);
+    expect((await ask(fixture, { stream: false })).body).toBe(answer);
+    expect(await perennial.exchangeLog()).toMatchObject({
+      outcome: "recovered",
+      attempts: [{ failure: "empty_stream" }, { failure: "stream_truncated" }, {}],
+    });
+  });
+
+  test("via a stream it equals the answer that the upstream would have given, and a cut is never noticed", async () => {
+    await serve(fixture, ({ number }) => (number === 1 ? fixture.events.slice(0, -3) : fixture.events), {
+      nonStreaming: "viaStream",
+    });
+    const seen = await ask(fixture, { stream: false });
+    expect(seen.headers["content-type"]).toContain("application/json");
+    expect(JSON.parse(seen.body)).toEqual(fixture.answer);
+    expect(upstream.requests[0]?.json.stream).toBe(true);
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
+  });
+
+  test("a JSON answer to a stream request becomes a whole stream", async () => {
+    await serve(fixture, () => jsonReply(answer));
+    expect(readDialectStream(fixture, (await ask(fixture)).body)).toEqual({
+      text: fixture.text,
+      whole: true,
+      errorCode: undefined,
+    });
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
+  });
+
+  test("when every streamed attempt was empty, the last asks for the whole answer", async () => {
+    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)));
+    expect(readDialectStream(fixture, (await ask(fixture, { stream_options: { include_usage: true } })).body)).toMatchObject({
+      text: fixture.text,
+      whole: true,
+    });
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, false]);
+    if (fixture.name.startsWith("openai")) expect(upstream.requests[2]?.json.stream_options).toBeUndefined();
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
+  });
+
+  test("unless emptyFallback is off; with next it does so at once", async () => {
+    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), { upstream: { emptyFallback: "off" } });
+    expect((await ask(fixture)).status).toBe(502);
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, true]);
+    await perennial.close();
+    perennial = await startPerennial(upstream.baseUrl, { upstream: { emptyFallback: "next" } });
+    expect((await ask(fixture)).status).toBe(200);
+    expect(upstream.requests.slice(3).map(({ json }) => json.stream)).toEqual([true, false]);
+  });
+});
+
+const chunk = (fields: object, finish_reason: string | null = null): string =>
+  `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta: fields, finish_reason }] })}\n\n`;
+const call = (index: number, args: string, name?: string): string =>
+  chunk({
+    tool_calls: [
+      {
+        index,
+        ...(name === undefined ? {} : { id: `call_${index}`, type: "function" }),
+        function: { ...(name === undefined ? {} : { name }), arguments: args },
+      },
+    ],
+  });
+const typed = (type: string, fields: object): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
+
+const TOOL_STREAMS: [name: string, begin: string[], parts: string[], end: string[]][] = [
+  [
+    "openai-chat",
+    [chunk({ role: "assistant", content: null })],
+    [call(0, "", "weather"), call(0, '{"city":'), call(0, '"Ulm"}'), call(1, '{"x":1}', "other")],
+    [chunk({}, "tool_calls"), "data: [DONE]\n\n"],
+  ],
+  [
+    "openai-responses",
+    [typed("response.created", { sequence_number: 0, response: { output: [] } })],
+    [
+      typed("response.output_item.added", {
+        sequence_number: 1,
+        output_index: 0,
+        item: { type: "function_call", name: "weather" },
+      }),
+      typed("response.function_call_arguments.delta", { sequence_number: 2, output_index: 0, delta: '{"city":' }),
+      typed("response.output_item.done", {
+        sequence_number: 3,
+        output_index: 0,
+        item: { type: "function_call", arguments: "{}" },
+      }),
+    ],
+    [typed("response.completed", { sequence_number: 4, response: { status: "completed", output: [{ type: "function_call" }] } })],
+  ],
+  [
+    "anthropic-messages",
+    [typed("message_start", { message: { id: "m", content: [] } })],
+    [
+      typed("content_block_start", { index: 0, content_block: { type: "tool_use", id: "t", name: "weather", input: {} } }),
+      typed("content_block_delta", { index: 0, delta: { type: "input_json_delta", partial_json: '{"city":' } }),
+      typed("content_block_stop", { index: 0 }),
+    ],
+    [typed("message_delta", { delta: { stop_reason: "tool_use" } }), typed("message_stop", {})],
+  ],
+];
+
+describe.each(TOOL_STREAMS)("tool calls of %s", (name, begin, parts, end) => {
+  const fixture = byName(name);
+  const whole = [...begin, ...parts, ...end];
+
+  test("are handed on when they are complete", async () => {
+    await serve(fixture, () => whole);
+    expect((await ask(fixture)).body).toBe(whole.join(""));
+  });
+
+  test("that are cut are asked for again, and no client sees half an argument", async () => {
+    for (let kept = 1; kept < parts.length; kept++) {
+      await serve(fixture, ({ number }) => (number === 1 ? [...begin, ...parts.slice(0, kept)] : whole));
+      expect((await ask(fixture)).body).toBe(whole.join(""));
+      expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
+      await perennial.close();
+      await upstream.close();
+    }
+    await serve(fixture, () => whole);
+  });
+
+  test("are handed on as they come with gate.toolCalls: stream", async () => {
+    await serve(fixture, () => [...begin, ...parts.slice(0, -1)], { gate: { toolCalls: "stream" } });
+    const { body } = await ask(fixture);
+    expect(body).toContain("weather");
+    expect(body).toContain("stream_truncated");
+  });
+});
+
+test("text before a tool call streams as ever, and a cut inside the call shows none of it", async () => {
+  const fixture = byName("openai-chat");
+  await serve(fixture, () => [chunk({ content: "Let me see." }), call(0, '{"city":', "weather")]);
+  const { body } = await ask(fixture);
+  expect(body).toContain("Let me see.");
+  expect(body).not.toContain("weather");
+  expect(readDialectStream(fixture, body)).toMatchObject({ errorCode: "stream_truncated" });
+});
+
+test("a tool call larger than limits.maxGateBytes is refused, not handed on in part", async () => {
+  const fixture = byName("openai-chat");
+  await serve(fixture, () => [call(0, "", "weather"), ...Array.from({ length: 9 }, () => call(0, "x".repeat(500)))], {
+    limits: { maxGateBytes: "2KiB" },
+  });
+  const seen = await ask(fixture);
+  expect(seen.status).toBe(502);
+  expect(JSON.parse(seen.body).error).toMatchObject({
+    code: "stream_corrupted",
+    message: expect.stringContaining("maxGateBytes"),
+  });
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("reasoning, refusals, tool calls, logprobs, usage and several choices are joined into one answer", async () => {
+  const events = [
+    chunk({ role: "assistant", content: "" }),
+    chunk({ reasoning_content: "Hm" }),
+    chunk({ reasoning_content: "m." }),
+    `data: ${JSON.stringify({ choices: [{ index: 1, delta: { role: "assistant", refusal: "I " }, finish_reason: null }] })}\n\n`,
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "A" }, logprobs: { content: [{ token: "A" }] }, finish_reason: null }] })}\n\n`,
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "B" }, logprobs: { content: [{ token: "B" }] }, finish_reason: null }] })}\n\n`,
+    call(0, "", "weather"),
+    call(0, '{"city":'),
+    call(0, '"Ulm"}'),
+    `data: ${JSON.stringify({ choices: [{ index: 1, delta: { refusal: "won't." }, finish_reason: "stop" }] })}\n\n`,
+    chunk({}, "tool_calls"),
+    `data: ${JSON.stringify({ choices: [], usage: { total_tokens: 9 } })}\n\n`,
+    "data: [DONE]\n\n",
+  ];
+  const fixture = byName("openai-chat");
+  await serve(fixture, () => events, { nonStreaming: "viaStream" });
+  const answer = JSON.parse((await ask(fixture, { stream: false, n: 2 })).body);
+  expect(upstream.requests[0]?.json).toMatchObject({ stream: true, stream_options: { include_usage: true } });
+  expect(answer).toEqual({
+    id: "c",
+    object: "chat.completion",
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: "AB",
+          reasoning_content: "Hmm.",
+          tool_calls: [{ id: "call_0", type: "function", function: { name: "weather", arguments: '{"city":"Ulm"}' } }],
+        },
+        logprobs: { content: [{ token: "A" }, { token: "B" }] },
+        finish_reason: "tool_calls",
+      },
+      { index: 1, message: { role: "assistant", content: null, refusal: "I won't." }, logprobs: null, finish_reason: "stop" },
+    ],
+    usage: { total_tokens: 9 },
+  });
+});
+
+test("a gap in the sequence numbers of a response is corruption", async () => {
+  const fixture = byName("openai-responses");
+  await serve(fixture, () => fixture.events.filter((_event, at) => at !== 4));
+  expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({ errorCode: "stream_corrupted" });
+});
+
+test.each([
+  [
+    "response.failed",
+    typed("response.failed", { response: { status: "failed", error: { code: "server_error", message: "boom" } } }),
+  ],
+  ["error", typed("error", { code: "server_error", message: "boom", param: null })],
+])("%s ends a response with an error", async (_type, event) => {
+  const fixture = byName("openai-responses");
+  await serve(fixture, () => [...fixture.events.slice(0, 4).map((text) => text.replace(/"sequence_number":\d+,/, "")), event]);
+  const seen = await ask(fixture);
+  expect(readDialectStream(fixture, seen.body)).toMatchObject({ errorCode: "upstream_error_event" });
+  expect(seen.body).toContain("boom");
+});
+
+test("an incomplete response is whole: it says itself why it ends", async () => {
+  const fixture = byName("openai-responses");
+  const last = typed("response.incomplete", {
+    response: { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [] },
+  });
+  await serve(fixture, () => [...fixture.events.slice(0, 4), last]);
+  expect((await ask(fixture)).body.endsWith(last)).toBe(true);
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+});
+
+test("a message without its message_stop is repaired when its stop_reason came and its blocks are closed", async () => {
+  const fixture = byName("anthropic-messages");
+  await serve(fixture, () => fixture.events.slice(0, -1));
+  expect(readDialectStream(fixture, (await ask(fixture)).body)).toEqual({
+    text: fixture.text,
+    whole: true,
+    errorCode: undefined,
+  });
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
+});
+
+describe("the official clients", () => {
+  test("openai: responses are whole, recovered, or raise an APIError with the code", async () => {
+    const fixture = byName("openai-responses");
+    await serve(fixture, ({ number }) => (number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5)));
+    const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "k", maxRetries: 0 });
+    const read = async (): Promise<string> => {
+      let text = "";
+      for await (const event of await client.responses.create({ model: "m", input: "p", stream: true })) {
+        if (event.type === "response.output_text.delta") text += event.delta;
+      }
+      return text;
+    };
+    expect(await read()).toBe(fixture.text);
+    const error = await read().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error.code).toBe("stream_truncated");
+  });
+
+  test("openai: completions are whole, or raise an APIError with the code", async () => {
+    const fixture = byName("openai-completions");
+    await serve(fixture, ({ number }) => (number === 1 ? fixture.events : fixture.events.slice(0, 2)));
+    const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "k", maxRetries: 0 });
+    const read = async (): Promise<string> => {
+      let text = "";
+      for await (const part of await client.completions.create({ model: "m", prompt: "p", stream: true }))
+        text += part.choices[0]?.text ?? "";
+      return text;
+    };
+    expect(await read()).toBe(fixture.text);
+    await expect(read()).rejects.toMatchObject({ code: "stream_truncated" });
+  });
+
+  test("@anthropic-ai/sdk: messages are whole, recovered, or raise an APIError that names the code", async () => {
+    const fixture = byName("anthropic-messages");
+    await serve(fixture, ({ number }) => (number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5)));
+    const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
+    const read = async (): Promise<string> => {
+      const stream = client.messages.stream({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "p" }] });
+      return stream.finalText();
+    };
+    expect(await read()).toBe(fixture.text);
+    const error = await read().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(Anthropic.APIError);
+    expect(error.error.error).toMatchObject({ code: "stream_truncated" });
+    expect(upstream.requests[0]?.head).toContain("sk-ant");
+    expect(upstream.requests[0]?.head).toMatch(/anthropic-version: /);
+  });
+
+  test("@anthropic-ai/sdk: a failure without any text is a typed HTTP error", async () => {
+    await serve(byName("anthropic-messages"), () => []);
+    const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
+    const error = await client.messages.create({ model: "m", max_tokens: 9, messages: [] }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ status: 502, error: { type: "error", error: { code: "stream_corrupted" } } });
+  });
+});
+
+describe("warm-up", () => {
+  const chat = byName("openai-chat");
+  const answer = jsonReply(JSON.stringify(chat.answer));
+
+  test("asks a question at the start, and /readyz is green once it is answered whole", async () => {
+    let warm = false;
+    await serve(chat, () => (warm ? answer : jsonReply("null")), { warmup: { request: { model: "glm" } } });
+    expect((await send(`${perennial.url}/readyz`)).status).toBe(503);
+    warm = true;
+    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 5_000 }).toBe(200);
+    expect(upstream.requests[0]?.json).toMatchObject({
+      model: "glm",
+      stream: false,
+      messages: [{ role: "user", content: "你好，你是谁？" }],
+    });
+  });
+
+  test("asks again after the upstream was down", async () => {
+    let down = false;
+    upstream = await startRawUpstream((socket, { json }) => {
+      if (down) socket.destroy();
+      else if (json.stream) sendFramed(socket, "chunked", chat.events);
+      else socket.write(answer);
+    });
+    perennial = await startPerennial(upstream.baseUrl, { warmup: {}, retry: { maxAttempts: 1 } });
+    const ready = async (): Promise<number> => (await send(`${perennial.url}/readyz`)).status;
+    await expect.poll(ready).toBe(200);
+    down = true;
+    expect((await ask(chat)).status).toBe(502);
+    expect(await ready()).toBe(503);
+    down = false;
+    await expect.poll(ready, { timeout: 6_000 }).toBe(200);
+  });
+});
