@@ -1,0 +1,53 @@
+# The image of Perennial: the built program and its production dependencies, for the user `node` and a read-only root.
+#
+#   docker build -t perennial .
+#   docker run --rm -p 127.0.0.1:8787:8787 -v "$PWD/perennial.yaml":/etc/perennial/perennial.yaml:ro perennial
+#
+# After SIGTERM, streams may go on for drain.timeout (30s), but `docker stop` kills after 10 s: run it with `--stop-timeout 40`.
+# Far from npm's registry: --build-arg NPM_CONFIG_REGISTRY=https://registry.npmmirror.com
+
+FROM node:24-bookworm-slim AS base
+WORKDIR /app
+
+# Install scripts stay off in both: the only package with one is `node`, which would download a second Node.
+FROM base AS dependencies
+ARG NPM_CONFIG_REGISTRY
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts \
+ # Types, source maps, tests and documents are for developers; licences stay.
+ && find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname 'readme*' \) -delete \
+ && rm -rf node_modules/*/test node_modules/*/docs
+
+FROM base AS build
+ARG NPM_CONFIG_REGISTRY
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/build.ts scripts/
+COPY src src
+COPY LICENSE ./
+# Readable for the user `node`, however strict the umask of the checkout is.
+RUN npm run build && chmod a+r package.json LICENSE
+
+FROM base
+LABEL org.opencontainers.image.title="Perennial" \
+      org.opencontainers.image.description="A local reverse proxy that makes LLM streams unbreakable." \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/package.json /app/LICENSE ./
+COPY --from=build /app/dist dist
+
+# Inside a container only 0.0.0.0 can be reached from outside it; Perennial then starts only with auth.keys, or with open: true.
+# The port is fixed here, over the file's, so that the probe below asks the right one: publish it as another with -p.
+ENV NODE_ENV=production \
+    PERENNIAL_HOST=0.0.0.0 \
+    PERENNIAL_PORT=8787
+# A perennial.yaml that is mounted here is found, and errors name it.
+WORKDIR /etc/perennial
+USER node
+EXPOSE 8787
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://localhost:${process.env.PERENNIAL_PORT || 8787}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# No shell between Docker and the program: signals reach it.
+ENTRYPOINT ["node", "/app/dist/main.js"]
