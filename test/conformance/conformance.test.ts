@@ -1,0 +1,143 @@
+/** The conformance run in small: it must find what a plain byte proxy lets through, and nothing in Perennial. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FAULTS } from "../../src/chaos/registry.ts";
+import { startPerennial } from "../support/perennial.ts";
+import { startByteProxies } from "./byte-proxy.ts";
+import { type CaseFraming, listCases } from "./cases.ts";
+import { type Result, runCases } from "./run-cases.ts";
+import { keepsContract, scoreOf } from "./score.ts";
+import { startUpstreams, type Target } from "./targets.ts";
+
+const FRAMINGS: readonly CaseFraming[] = ["chunked", "close-delimited"];
+const SUBSET = [
+  "ok",
+  "truncate",
+  "eof",
+  "reset",
+  "500",
+  "null",
+  "html",
+  "empty",
+  "done-without-finish",
+  "half-json",
+  "stall",
+  "error-event",
+  "error-fastchat",
+  "no-done",
+  "two-choices",
+  "tools",
+  "tools-cut",
+  "reasoning-cut",
+  "flood",
+];
+const OPTIONS = { concurrency: 12, key: "sk-test", patienceMs: 3_000 };
+
+const cases = listCases({ only: SUBSET, framings: FRAMINGS });
+
+/** Perennial in this process: one for each upstream. */
+async function startPerennialsHere(upstreams: Target): Promise<Target> {
+  const timeouts = { firstToken: "400ms", idle: "400ms", total: "2s" };
+  const started = await Promise.all(
+    [...upstreams.urls].map(
+      async ([framing, url]) => [framing, await startPerennial(url, { timeouts, drain: { timeout: 0 } })] as const,
+    ),
+  );
+  return {
+    name: "perennial",
+    urls: new Map(started.map(([framing, { baseUrl }]) => [framing, baseUrl])),
+    async stop() {
+      await Promise.all(started.map(([, perennial]) => perennial.close()));
+      return "";
+    },
+  };
+}
+
+const targets: Target[] = [];
+let proxied: Result[];
+let perennial: Result[];
+
+beforeAll(async () => {
+  const upstreams = await startUpstreams(FRAMINGS);
+  const proxy = await startByteProxies(upstreams);
+  const ours = await startPerennialsHere(upstreams);
+  targets.push(ours, proxy, upstreams);
+  [proxied, perennial] = await Promise.all([runCases(proxy, cases, OPTIONS), runCases(ours, cases, OPTIONS)]);
+}, 14_000);
+
+afterAll(() => Promise.all(targets.map((target) => target.stop())));
+
+describe("a plain byte proxy", () => {
+  test.each([
+    ["ok streamed chunked", "whole"],
+    ["tools streamed chunked", "whole"],
+    ["flood:256KiB streamed chunked", "whole"],
+    ["500 streamed chunked", "typed error"],
+    ["error-event streamed chunked", "typed error"],
+    ["truncate streamed chunked", "transport error"],
+    ["reset plain chunked", "transport error"],
+    ["truncate streamed close-delimited", "silent truncation"],
+    ["tools-cut streamed close-delimited", "silent truncation"],
+    ["reasoning-cut streamed close-delimited", "silent truncation"],
+    ["eof streamed chunked", "silent truncation"],
+    ["empty streamed chunked", "silent truncation"],
+    ["empty plain chunked", "silent truncation"],
+    ["null plain chunked", "silent truncation"],
+    ["html streamed chunked", "silent truncation"],
+    ["done-without-finish streamed chunked", "silent truncation"],
+    ["error-fastchat streamed chunked", "silent truncation"],
+    ["two-choices streamed chunked", "silent truncation"],
+    ["eof:0,ok streamed chunked", "silent truncation"],
+    ["half-json streamed chunked", "torn event"],
+    ["eof plain chunked", "torn event"],
+    ["stall streamed chunked", "hang"],
+    ["stall plain chunked", "hang"],
+  ])("%s: %s", (id, verdict) => {
+    expect(proxied.find((result) => result.case.id === id)?.verdict).toBe(verdict);
+  });
+
+  test("scores far below Perennial, and recovers nothing", () => {
+    const score = scoreOf("byte proxy", proxied);
+    expect(score.percent).toBeLessThan(70);
+    expect(score.recovered).toBe(0);
+    expect(proxied.filter((result) => !keepsContract(result)).length).toBeGreaterThan(30);
+  });
+});
+
+test("Perennial misleads no client, and keeps its contract in every case", () => {
+  expect(
+    perennial
+      .filter((result) => !keepsContract(result))
+      .map(({ case: { id }, verdict, breaches }) => ({ id, verdict, breaches })),
+  ).toEqual([]);
+  expect(scoreOf("perennial", perennial)).toMatchObject({ percent: 100, misled: 0, noticed: 0 });
+});
+
+describe("the list of cases", () => {
+  const all = listCases();
+
+  test("has every fault, streamed and not", () => {
+    for (const streamed of [true, false]) {
+      const names = all.filter((one) => one.kind === "fault" && one.streamed === streamed).map(({ fault }) => fault);
+      expect([...new Set(names)]).toEqual(FAULTS.map(({ name }) => name));
+    }
+  });
+
+  test("has no case twice, and knows the right answer to each", () => {
+    expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+    expect(all.filter(({ rights }) => rights.length === 0 || rights.some(({ finish }) => finish.size === 0))).toEqual([]);
+  });
+
+  test("asks for recovery from everything that breaks before its first content", () => {
+    const asked = all.filter(({ kind, must }) => kind === "recovery" && must === "whole").map(({ id }) => id);
+    expect(asked).toEqual(
+      expect.arrayContaining([
+        "close,ok streamed chunked",
+        "stall:0,ok streamed chunked",
+        "truncate:0,ok plain chunked",
+        "429,ok plain chunked",
+      ]),
+    );
+    expect(all.find(({ id }) => id === "400,ok streamed chunked")?.must).toBe("whole or error");
+    expect(all.find(({ id }) => id === "tools-cut,ok streamed chunked")?.must).toBe("whole or error");
+  });
+});

@@ -1,0 +1,81 @@
+/** Plays a fault's script without a network, to learn what it would send: its status, its body, how it ends. */
+import { isUtf8 } from "node:buffer";
+import { completion } from "../../src/chaos/chat-chunks.ts";
+import type { Ask, Fault } from "../../src/chaos/fault.ts";
+import { reasoning } from "../../src/chaos/faults/stream/reasoning.ts";
+import { tools } from "../../src/chaos/faults/stream/tools.ts";
+import { ok } from "../../src/chaos/faults/transport/ok.ts";
+import { bodyOf, type Head } from "../../src/chaos/script.ts";
+import { type Answer, isFinished, sizeOf } from "./answer.ts";
+import { decodeBody, type ReadBody, readJsonBody, readStreamBody } from "./read-body.ts";
+
+export interface Rehearsal {
+  /** Undefined when the fault sends no response at all. */
+  readonly head: Head | undefined;
+  /** How the connection ends; `clean` when the body just ends. */
+  readonly end: "clean" | "fin" | "reset" | "hang";
+  /** The client is given text, reasoning or a tool call. */
+  readonly hasContent: boolean;
+  /** What it says is a whole answer, to the last byte, whatever happens to the connection then. */
+  readonly isWhole: boolean;
+  readonly answer: Answer;
+}
+
+/** Faults that break another answer than the plain one. */
+const BREAKS: Readonly<Record<string, Fault>> = { "tools-cut": tools, "reasoning-cut": reasoning };
+
+export interface RehearseOptions {
+  readonly arg: number;
+  readonly streamed: boolean;
+  /** The model that will be asked for: how many bytes its name has matters to the faults that count them. */
+  readonly model: string;
+  /** @defaultValue 1 */
+  readonly choices?: number;
+}
+
+export function rehearse(fault: Fault, { arg, streamed, model, choices = 1 }: RehearseOptions): Rehearsal {
+  const ask: Ask = {
+    id: `chatcmpl-${"0".repeat(24)}`,
+    created: 1_700_000_000,
+    model,
+    choices,
+    includeUsage: false,
+    toolName: "get_weather",
+    promptTokens: 1,
+    answer: () => completion(ask),
+    timing: { commentMs: 1, stallMs: 5 },
+  };
+  const steps = [...(streamed ? fault.stream(ask, arg) : fault.answer(ask, arg))];
+  const head = steps.find((step) => step.do === "head");
+  const last = steps.at(-1)?.do;
+  const bytes = bodyOf(steps);
+  const body = read(bytes, head, streamed);
+  return {
+    head,
+    end: last === "fin" || last === "reset" || last === "hang" ? last : "clean",
+    hasContent: sizeOf(body.answer) > 0,
+    isWhole:
+      head?.status === 200 &&
+      body.error === undefined &&
+      body.torn === undefined &&
+      isFinished(body.answer) &&
+      (isUtf8(bytes) || head.headers["content-encoding"] !== undefined),
+    answer: body.answer,
+  };
+}
+
+function read(bytes: Buffer, head: Head | undefined, streamed: boolean): ReadBody {
+  const text = decodeBody(bytes, head?.headers["content-encoding"]);
+  return streamed ? readStreamBody(text) : readJsonBody(text);
+}
+
+/** The answers that a client may take for right: what the fault says when that is whole, else what it breaks. */
+export function rightAnswers(fault: Fault, options: RehearseOptions): Answer[] {
+  const own = rehearse(fault, options);
+  if (own.isWhole) return [own.answer];
+  // `two-choices` says two whatever `n` was.
+  const choices = Math.max(own.answer.finish.size, 1);
+  const broken = BREAKS[fault.name];
+  // Not streamed, `reasoning-cut` breaks the plain answer.
+  return [...(broken ? [rehearse(broken, options).answer] : []), rehearse(ok, { ...options, choices }).answer];
+}

@@ -1,0 +1,61 @@
+/** The terminal's table of scores, and a case in which Perennial was not right, with its bytes. */
+import pc from "picocolors";
+import { MARK, markOf } from "./progress.ts";
+import type { Result } from "./run-cases.ts";
+import type { Score } from "./score.ts";
+
+const COLUMNS: readonly [title: string, width: number, cell: (score: Score) => string][] = [
+  ["target", 14, ({ target }) => target],
+  [`${MARK.whole} whole`, 7, ({ whole }) => String(whole)],
+  [`${MARK.error} typed error`, 13, ({ typed }) => String(typed)],
+  [`${MARK.noticed} noticed`, 9, ({ noticed }) => String(noticed)],
+  [`${MARK.misled} misled`, 8, ({ misled }) => String(misled)],
+  ["not misled", 30, ({ percent }) => `${bar(percent)} ${percent.toFixed(1).padStart(5)} %`],
+  ["recovered", 10, ({ recovered, recoveries }) => `${recovered}/${recoveries}`],
+];
+
+export function renderScores(scores: readonly Score[]): string {
+  const rule = (left: string, middle: string, right: string): string =>
+    pc.dim(left + COLUMNS.map(([, width]) => "─".repeat(width + 2)).join(middle) + right);
+  const row = (cells: readonly string[]): string => {
+    const bars = pc.dim("│");
+    return `${bars}${cells.map((cell, at) => ` ${pad(cell, COLUMNS[at]?.[1] ?? 0)} `).join(bars)}${bars}`;
+  };
+  return [
+    rule("┌", "┬", "┐"),
+    row(COLUMNS.map(([title]) => pc.bold(title))),
+    rule("├", "┼", "┤"),
+    ...scores.map((score) => row(COLUMNS.map(([, , cell]) => cell(score)))),
+    rule("└", "┴", "┘"),
+    `  ${MARK.whole} whole answer   ${MARK.error} an error the program can act on   ${MARK.noticed} a broken connection, or a status without a reason`,
+    `  ${MARK.misled} misled: cut short in silence, torn, wrong, or left hanging   recovered: whole although the first attempt failed`,
+    "",
+  ].join("\n");
+}
+
+const TAIL = 600;
+
+/** How to see it again, and the last of what was received. */
+export function describeResult(result: Result): string {
+  const { verdict, detail, breaches, seen, case: one } = result;
+  const tail = seen.body.subarray(-TAIL).toString("latin1");
+  return [
+    `${markOf(verdict)} ${pc.bold(one.id)}: ${verdict}, ${detail}; it should be ${one.must}`,
+    ...breaches.map((breach) => `    breach: ${breach}`),
+    `    HTTP ${seen.status ?? "none"}, ${seen.headers["content-type"] ?? "no content-type"}, ${seen.body.length} bytes, end: ${seen.end}`,
+    pc.dim(`    ${seen.body.length > TAIL ? "…" : ""}${JSON.stringify(tail)}`),
+    "",
+  ].join("\n");
+}
+
+function bar(percent: number): string {
+  const full = Math.floor(percent / 5);
+  const paint = percent === 100 ? pc.green : percent >= 80 ? pc.yellow : pc.red;
+  return `${paint("━".repeat(full))}${pc.dim("─".repeat(20 - full))}`;
+}
+
+/** Colours take no room. */
+function pad(text: string, width: number): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colours begin with
+  return text + " ".repeat(Math.max(0, width - text.replace(/\u001b\[\d+m/g, "").length));
+}
