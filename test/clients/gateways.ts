@@ -1,0 +1,63 @@
+/** The ways to the faulty upstream: directly, and through Perennial in each of the settings that clients can tell apart. */
+import { createServer } from "node:net";
+import { createChaosServer } from "../../src/chaos/chaos-server.ts";
+import { startPerennial } from "../support/perennial.ts";
+
+export type InterruptEnd = "clean" | "cut";
+
+export interface Gateways {
+  readonly direct: string;
+  readonly plain: Readonly<Record<InterruptEnd, string>>;
+  /** Sends its heartbeat, and with it the 200, before the upstream is given up. */
+  readonly heartbeat: Readonly<Record<InterruptEnd, string>>;
+  /** Nothing listens behind it. */
+  readonly down: Readonly<Record<InterruptEnd, string>>;
+  /** How many requests of one job the upstream has had. */
+  requestsOf(id: string): number;
+  close(): Promise<void>;
+}
+
+/** How often Perennial asks for one request of a client. */
+export const ATTEMPTS = 3;
+
+export async function startGateways(): Promise<Gateways> {
+  const chaos = createChaosServer({ tokenDelayMs: 1, keepRequests: 100_000 });
+  const { url } = await chaos.listen(0, "127.0.0.1");
+  const nobody = `http://127.0.0.1:${await unusedPort()}/v1`;
+  const running: { close(): Promise<void> }[] = [];
+
+  async function pair(upstream: string, settings: object = {}): Promise<Record<InterruptEnd, string>> {
+    const [clean, cut] = await Promise.all([
+      startPerennial(upstream, { ...settings, interruptEnd: "clean" }),
+      startPerennial(upstream, { ...settings, interruptEnd: "cut" }),
+    ]);
+    running.push(clean, cut);
+    return { clean: clean.baseUrl, cut: cut.baseUrl };
+  }
+
+  return {
+    direct: url,
+    plain: await pair(url),
+    heartbeat: await pair(url, { heartbeat: { after: "50ms", every: "50ms" }, timeouts: { firstToken: "150ms" } }),
+    down: await pair(nobody),
+    requestsOf: (id) => chaos.requests.filter(({ body }) => promptOf(body) === id).length,
+    async close() {
+      await Promise.all(running.map((one) => one.close()));
+      await chaos.close();
+    },
+  };
+}
+
+/** LangChain and the AI SDK send the prompt as text or as parts. */
+function promptOf(body: unknown): string | undefined {
+  const content: unknown = (body as { messages?: { content?: unknown }[] }).messages?.[0]?.content;
+  return Array.isArray(content) ? (content[0] as { text?: string }).text : (content as string | undefined);
+}
+
+async function unusedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 9;
+}
