@@ -29,6 +29,11 @@ const LIBRARY_ROOMS: Record<string, string[]> = {
   zod: ["config"],
   commander: ["cli"],
   "close-with-grace": ["main.ts"],
+  "prom-client": ["telemetry"],
+  "@opentelemetry/api": ["telemetry"],
+  "@opentelemetry/exporter-trace-otlp-http": ["telemetry"],
+  "@opentelemetry/resources": ["telemetry"],
+  "@opentelemetry/sdk-trace-base": ["telemetry"],
 };
 
 /** One dialect encodes its own events, so the dialects stand on sse's shoulders. */

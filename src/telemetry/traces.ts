@@ -114,9 +114,7 @@ function describeRequest({ ask, request }: Exchange): Attributes {
   const model = ask && modelOf(ask);
   return {
     "http.request.method": request.method,
-    ...(ask === undefined
-      ? {}
-      : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(request.path) }),
+    ...(ask === undefined ? {} : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(ask) }),
     ...(model === undefined ? {} : { "gen_ai.request.model": model }),
   };
 }
@@ -130,9 +128,9 @@ function operationOf(path: string): string {
   return /^\/completions(\?|$)/.test(path) ? "text_completion" : "chat";
 }
 
-/** Whose API is spoken, as far as can be known from here; the models behind it may be anybody's. */
-function providerOf(path: string): string {
-  return /^\/messages(\?|$)/.test(path) ? "anthropic" : "openai";
+/** Whose API is spoken, which dialects' names begin with; the models behind it may be anybody's. */
+function providerOf({ dialect }: NonNullable<Exchange["ask"]>): string {
+  return dialect.name.split("-", 1)[0] ?? dialect.name;
 }
 
 function reportFailures(exporter: SpanExporter, onFailure: () => void): SpanExporter {
