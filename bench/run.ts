@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -48,10 +49,20 @@ async function startNode(name: string, args: string[], ready = /^(\d+)\n/): Prom
   return { name, port: Number(found), pids: [pid] };
 }
 
+/** nginx cannot pick a port by itself. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
 async function startNginx(upstreamPort: number): Promise<Target | undefined> {
   if (spawnSync("nginx", ["-v"]).error !== undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), "bench-nginx-"));
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await freePort();
   writeFileSync(
     join(folder, "nginx.conf"),
     `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;

@@ -163,8 +163,9 @@ export class ClientResponse {
   }
 
   #send(text: string): boolean {
-    const flowing = this.#raw.write(text);
-    this.#exchange.stats.bytes += Buffer.byteLength(text);
-    return flowing;
+    // Encoded once, here: the response would otherwise measure the text first and encode it later, at nearly twice the cost.
+    const bytes = Buffer.from(text);
+    this.#exchange.stats.bytes += bytes.length;
+    return this.#raw.write(bytes);
   }
 }
