@@ -102,3 +102,16 @@ test("an upload over limits.maxBodyBytes is refused, announced or not", async ()
     }
   }
 });
+
+test.each(["304 Not Modified", "307 Elsewhere"])("%s is an answer like any other, and is not followed", async (status) => {
+  upstream = await startRawUpstream((socket) =>
+    socket.write(`HTTP/1.1 ${status}\r\nlocation: /docs\r\netag: "1"\r\ncontent-length: 0\r\n\r\n`),
+  );
+  perennial = await startPerennial(upstream.baseUrl);
+  expect(await send(`${perennial.baseUrl}/models`)).toMatchObject({
+    status: Number.parseInt(status, 10),
+    headers: { location: "/docs" },
+  });
+  expect(upstream.requests).toHaveLength(1);
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+});

@@ -13,6 +13,8 @@ export interface CallOptions {
   readonly attempt: Attempt;
   readonly signal: AbortSignal;
   readonly watchdog: WatchdogOptions;
+  /** Statuses below this are an answer, and read as one; the rest are the upstream's refusals. */
+  readonly answersBelow: 300 | 400;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
 }
@@ -32,7 +34,7 @@ export interface CallControl<T> {
 export type ReaderFactory<T> = (reply: Omit<UpstreamReply, "body">, control: CallControl<T>) => BodyReader;
 
 /**
- * Resolves with what the reader made of a 2xx response.
+ * Resolves with what the reader made of an answer.
  * @throws Failure for everything else; `upstream_status` carries the upstream's own reply.
  */
 export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>): Promise<T> {
@@ -104,7 +106,10 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
         onHead(status, headers) {
           attempt.status = status;
           try {
-            reader = status < 300 ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+            reader =
+              status < options.answersBelow
+                ? readBody({ status, headers }, control)
+                : readErrorReply(status, headers, options, control);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }

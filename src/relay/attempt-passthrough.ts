@@ -33,6 +33,8 @@ export async function attemptPassthrough({ exchange, response, attempt, options 
           bodyTimeoutMs: 0,
         },
         watchdog: { firstTokenMs: 0, idleMs: options.timeouts.idle },
+        // A redirect, or a 304, is the client's to follow.
+        answersBelow: 400,
         maxReplyBytes: options.limits.maxBodyBytes,
       },
       (reply, control) => {

@@ -117,6 +117,7 @@ export class WarmUp {
           bodyTimeoutMs: 0,
         },
         watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs },
+        answersBelow: 300,
         maxReplyBytes: maxBytes,
       },
       ({ headers }, control) =>
