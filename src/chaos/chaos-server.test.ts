@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ANSWER, TOKENS } from "./answer.ts";
 import { type ChaosServer, type ChaosServerOptions, createChaosServer } from "./chaos-server.ts";
 import { dataOf, type RawRequest, rawRequest, textOf } from "./fixtures/raw-client.ts";
+import type { Framing } from "./framing.ts";
 import { FAULTS } from "./registry.ts";
-import type { Framing } from "./script.ts";
 
 const servers: ChaosServer[] = [];
 afterEach(async () => {

@@ -1,20 +1,26 @@
-/** The sandbox upstream: a small OpenAI-compatible server that streams a real-looking answer and breaks it on request. */
+/** The sandbox upstream: a small server that streams a real-looking answer and breaks it on request, or stands in for another. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { completion } from "./chat-chunks.ts";
 import { conversationKey, createConversations } from "./conversations.ts";
-import { embeddings } from "./embedding.ts";
+import { createPersonality } from "./create-personality.ts";
+import type { ErrorDetails } from "./dialect-script.ts";
 import type { Ask } from "./fault.ts";
 import { parseSpec, SpecError, type SpecStep } from "./fault-spec.ts";
 import { ok } from "./faults/transport/ok.ts";
+import type { Framing } from "./framing.ts";
+import { type Endpoint, isObject, type JsonObject } from "./personality.ts";
+import type { PersonalityName } from "./personality-name.ts";
 import { playScript } from "./play-script.ts";
 import { createRandomFaults } from "./random-faults.ts";
-import { FAULTS } from "./registry.ts";
-import { errorReply, type Framing, type Step } from "./script.ts";
+import { jsonReply, type Step, wait } from "./script.ts";
 
 export interface ChaosServerOptions {
+  /** The server to stand in for. @defaultValue none: an OpenAI-compatible sandbox */
+  readonly as?: PersonalityName | undefined;
+  /** How long ChatGLM3's first answer keeps everybody waiting. @defaultValue 1500 */
+  readonly firstRequestMs?: number | undefined;
   /** Time between two events. @defaultValue 20 */
   readonly tokenDelayMs?: number;
   /** How long a stalled reply stays open when the client does not leave. @defaultValue 600_000 */
@@ -50,19 +56,18 @@ export interface ChaosRequest {
 export interface ChaosServer {
   /** The latest requests, oldest first. */
   readonly requests: readonly ChaosRequest[];
-  /** @returns the port, and the base URL for clients (`http://127.0.0.1:8788/v1`) */
+  /** @returns the port, and the base URL for clients (`http://127.0.0.1:8788/v1`, or without `/v1` where a personality has none) */
   listen(port?: number, host?: string): Promise<{ port: number; url: string }>;
   /** Destroys every connection and timer. */
   close(): Promise<void>;
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 const MAX_BODY_BYTES = 64 * 1024 ** 2;
 const MAX_CHOICES = 128;
 
 export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer {
   const { tokenDelayMs = 20, stallMs = 600_000, commentMs = 50, framing, rate = 0, seed = 1, keepRequests = 1000 } = options;
+  const personality = createPersonality(options.as, options);
   const conversations = createConversations();
   const drawFault = createRandomFaults(rate, seed);
   const requests: ChaosRequest[] = [];
@@ -70,7 +75,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
   const sockets = new Map<Socket, AbortController>();
   let closing = false;
 
-  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  const server = createServer({ keepAliveTimeout: personality.keepAliveMs }, (request, response) => {
     // Whatever goes wrong in here happened on a connection that is gone or beyond saving.
     serve(request, response).catch(() => request.socket.destroy());
   });
@@ -93,9 +98,9 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       if (record && !response.writableFinished && !brokenByUs && !closing) record.abortedByClient = true;
     });
 
-    const text = await readBody(request);
-    record = recordRequest(request, text);
-    const { script, headers } = chooseReply(record, text);
+    const bytes = await readBody(request);
+    record = recordRequest(request, bytes);
+    const { script, headers } = chooseReply(record, bytes);
     // A pipelined request waits for the reply before it.
     if (response.socket === null) await once(response, "socket", { signal });
     await playScript(script, {
@@ -104,7 +109,13 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       framing,
       tokenDelayMs,
       stallMs,
-      headers: { "x-request-id": `req_${randomId()}`, ...headers },
+      headers: {
+        "x-request-id": `req_${randomId()}`,
+        // Whoever says this itself gets no `keep-alive: timeout=…` from Node.
+        ...(personality.hidesKeepAlive && response.shouldKeepAlive ? { connection: "keep-alive" } : {}),
+        ...personality.headers,
+        ...headers,
+      },
       signal,
       onBreak: () => {
         brokenByUs = true;
@@ -112,7 +123,8 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     });
   }
 
-  function recordRequest(request: IncomingMessage, text: string | undefined): ChaosRequest {
+  function recordRequest(request: IncomingMessage, bytes: Buffer | undefined): ChaosRequest {
+    const text = bytes?.toString();
     const record: ChaosRequest = {
       method: request.method ?? "GET",
       path: request.url ?? "/",
@@ -127,54 +139,68 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     return record;
   }
 
-  function chooseReply(record: ChaosRequest, text: string | undefined): Reply {
+  function chooseReply(record: ChaosRequest, bytes: Buffer | undefined): Reply {
     const { method, body } = record;
     const path = record.path.split("?", 1)[0] ?? "/";
-    if (text === undefined) return plain(() => errorReply(413, "The request is larger than the sandbox takes."));
-    const endpoint = ENDPOINTS[`${method} ${path}`];
-    if (!endpoint) return plain(() => errorReply(404, `Invalid URL (${method} ${path})`));
-    if (method === "POST" && !isObject(body)) {
-      return plain(() => errorReply(400, "We could not parse the JSON body of your request. Send a JSON object."));
+    if (bytes === undefined) return refuse(413, "The request is larger than the sandbox takes.");
+    const endpoint = personality.endpoints[`${method} ${path}`];
+    if (!endpoint) return refuse(404, `Invalid URL (${method} ${path})`);
+    if (method === "POST" && !isObject(body) && !endpoint.takesAnyBody) {
+      const message = "We could not parse the JSON body of your request. Send a JSON object.";
+      return refuse(personality.unreadableStatus, message);
     }
     const fields = isObject(body) ? body : {};
     const ask = createAsk(endpoint, fields);
-    let chosen: SpecStep;
+    const streamed = endpoint.dialect !== undefined && (fields.stream === true || endpoint.alwaysStreams === true);
+    let chosen: SpecStep | undefined;
     try {
-      chosen = chooseFault(record, path, fields, ask.model);
+      chosen = chooseFault(record, path, fields, ask.model) ?? drawnFault(method, endpoint);
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
-      return plain(() => errorReply(400, error.message, { param: "model", code: "unknown_fault" }));
+      return refuse(400, error.message, { param: "model", code: "unknown_fault" });
     }
-    const { fault, arg } = chosen;
+    const waitMs = personality.delayMs?.(endpoint) ?? 0;
+    const quirk = chosen === undefined ? endpoint.quirk?.({ ask, fields, streamed, bodyBytes: bytes.length }) : undefined;
+    if (quirk !== undefined) return { script: () => after(waitMs, quirk()), headers: {} };
+    const { fault, arg } = suited(chosen, endpoint);
     record.fault = fault.arg ? `${fault.name}:${arg}` : fault.name;
-    const streamed = endpoint === chatCompletion && fields.stream === true;
     return {
-      script: () => (streamed ? fault.stream(ask, arg) : fault.answer(ask, arg)),
+      script: () => after(waitMs, streamed ? fault.stream(ask, arg) : fault.answer(ask, arg)),
       headers: { "x-chaos-fault": record.fault },
     };
   }
 
+  function refuse(status: number, message: string, details: ErrorDetails = {}): Reply {
+    return { script: () => jsonReply(status, personality.errorBody(status, message, details)), headers: {} };
+  }
+
+  function drawnFault(method: string, { dialect, quirk }: Endpoint): SpecStep | undefined {
+    // A page of a personality's is no answer that could be broken.
+    return method === "POST" && (dialect !== undefined || quirk === undefined) ? drawFault() : undefined;
+  }
+
   /** @throws SpecError */
-  function chooseFault({ method, headers }: ChaosRequest, path: string, fields: JsonObject, model: string): SpecStep {
+  function chooseFault({ headers }: ChaosRequest, path: string, fields: JsonObject, model: string): SpecStep | undefined {
     const header = headers["x-chaos"];
     const spec = (typeof header === "string" && header) || (model.startsWith("chaos/") ? model.slice("chaos/".length) : "");
-    if (!spec) return (method === "POST" ? drawFault() : undefined) ?? { fault: ok, arg: 0 };
+    if (!spec) return undefined;
     const steps = parseSpec(spec);
     const attempt = steps.length === 1 ? 0 : conversations.nextAttempt(conversationKey(spec, path, fields), steps.length);
     return steps[attempt] ?? { fault: ok, arg: 0 };
   }
 
   function createAsk(endpoint: Endpoint, fields: JsonObject): Ask {
-    const { n, model, stream_options: streamOptions, tools, messages } = fields;
+    const { n, model_name, model = model_name, stream_options: streamOptions, tools, messages, prompt, input } = fields;
     const ask: Ask = {
       id: `chatcmpl-${randomId()}`,
       created: Math.floor(Date.now() / 1000),
       model: typeof model === "string" && model !== "" ? model : "perennial-sandbox",
-      choices: Number.isInteger(n) ? Math.min(Math.max(n as number, 1), MAX_CHOICES) : 1,
+      choices: Math.min((Number.isInteger(n) ? Math.max(n as number, 1) : 1) * countPrompts(prompt), MAX_CHOICES),
       includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
       toolName: firstToolName(tools) ?? "get_weather",
-      promptTokens: Math.ceil(JSON.stringify(messages ?? "").length / 4),
-      answer: () => endpoint(ask, fields),
+      promptTokens: Math.ceil(JSON.stringify(messages ?? prompt ?? input ?? "").length / 4),
+      dialect: endpoint.dialect,
+      answer: () => endpoint.answer(ask, fields),
       timing: { commentMs, stallMs },
     };
     return ask;
@@ -188,7 +214,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
         server.listen(port, host, () => {
           server.removeListener("error", reject);
           const address = server.address() as AddressInfo;
-          resolve({ port: address.port, url: `http://${reachable(host)}:${address.port}/v1` });
+          resolve({ port: address.port, url: `http://${reachable(host)}:${address.port}${personality.basePath}` });
         });
       });
     },
@@ -207,31 +233,24 @@ interface Reply {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-function plain(script: () => Iterable<Step>): Reply {
-  return { script, headers: {} };
+/** The fault where it makes sense, else the plain answer. */
+function suited(step: SpecStep | undefined, { dialect }: Endpoint): SpecStep {
+  const misfits = dialect !== undefined && step?.fault.dialects?.includes(dialect.name) === false;
+  return step === undefined || misfits ? { fault: ok, arg: 0 } : step;
 }
 
-/** Makes the faultless JSON answer. */
-type Endpoint = (ask: Ask, fields: JsonObject) => unknown;
+function* after(ms: number, script: Iterable<Step>): Iterable<Step> {
+  if (ms > 0) yield wait(ms);
+  yield* script;
+}
 
-const chatCompletion: Endpoint = (ask) => completion(ask);
-
-const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
-  "POST /v1/chat/completions": chatCompletion,
-  "POST /v1/embeddings": (ask, fields) => embeddings(fields, ask.model),
-  "GET /v1/models": (ask) => ({
-    object: "list",
-    data: ["perennial-sandbox", ...FAULTS.map((fault) => `chaos/${fault.name}`)].map((id) => ({
-      id,
-      object: "model",
-      created: ask.created,
-      owned_by: "perennial",
-    })),
-  }),
-};
+/** Each of several prompts gets choices of its own. */
+function countPrompts(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(prompt.length, 1) : 1;
+}
 
 /** @returns undefined when the body is too large */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
@@ -239,7 +258,7 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     if (size <= MAX_BODY_BYTES) parts.push(part);
     else parts.length = 0;
   }
-  return size <= MAX_BODY_BYTES ? Buffer.concat(parts).toString() : undefined;
+  return size <= MAX_BODY_BYTES ? Buffer.concat(parts) : undefined;
 }
 
 function parseJson(text: string): unknown {
@@ -250,13 +269,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function firstToolName(tools: unknown): string | undefined {
   const first: unknown = Array.isArray(tools) ? tools[0] : undefined;
-  const declared = isObject(first) ? first.function : undefined;
+  // In chat completions a tool's name is in its `function`, elsewhere in the tool itself.
+  const declared = isObject(first) && isObject(first.function) ? first.function : first;
   const name = isObject(declared) ? declared.name : undefined;
   return typeof name === "string" ? name : undefined;
 }

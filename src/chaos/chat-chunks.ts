@@ -72,7 +72,7 @@ export function completion(
   };
 }
 
-function usage(ask: Ask): Record<string, number> {
+export function usage(ask: Ask): Record<string, number> {
   const completionTokens = TOKENS.length * ask.choices;
   return {
     prompt_tokens: ask.promptTokens,

@@ -1,12 +1,18 @@
-/** The pieces most faults are made of: a chat answer begun, ended, whole, or cut in half. */
-import { contentChunks, finishChunk, roleChunks, usageChunk } from "./chat-chunks.ts";
+/** The pieces most faults are made of: an answer begun, ended, whole, or cut in half, in the dialect it was asked in. */
+import { TOKENS } from "./answer.ts";
+import type { DialectScript, ErrorDetails, ToolCallScript } from "./dialect-script.ts";
+import { chatDialect, chatToolCall } from "./dialects/chat-dialect.ts";
 import type { Ask } from "./fault.ts";
-import { done, event, jsonReply, limitBody, reply, type Step, streamHead, toBuffer } from "./script.ts";
+import { jsonReply, limitBody, reply, type Step, streamHead, toBuffer } from "./script.ts";
+
+export function dialectOf(ask: Ask): DialectScript {
+  return ask.dialect ?? chatDialect;
+}
 
 /** The events of an answer that is not finished: roles, then text. */
-export function* openingEvents(ask: Ask): Iterable<Step> {
-  for (const chunk of roleChunks(ask)) yield event(chunk);
-  for (const chunk of contentChunks(ask)) yield event(chunk);
+export function* openingEvents(ask: Ask, tokens: readonly string[] = TOKENS): Iterable<Step> {
+  yield* dialectOf(ask).begin(ask);
+  yield* dialectOf(ask).text(ask, tokens);
 }
 
 /**
@@ -22,22 +28,42 @@ export function* openedStream(ask: Ask, count: number = Number.POSITIVE_INFINITY
   }
 }
 
+/** The head and an answer of these words that is not finished. */
+export function* partialStream(ask: Ask, tokens: readonly string[]): Iterable<Step> {
+  yield streamHead();
+  yield* openingEvents(ask, tokens);
+}
+
 /** The event of an unfinished answer that would follow the first `count`. */
 export function nextEvent(ask: Ask, count: number): Buffer {
   const events = [...openingEvents(ask)].filter((step) => step.do === "send");
   return toBuffer(events[Math.min(count, events.length - 1)]?.bytes ?? "");
 }
 
-/** A finish for every choice, and the usage chunk where it was asked for. */
-export function* finishEvents(ask: Ask, reason = "stop"): Iterable<Step> {
-  for (let index = 0; index < ask.choices; index++) yield event(finishChunk(ask, index, reason));
-  if (ask.includeUsage) yield event(usageChunk(ask));
+/** What follows the text: a finish for every choice, and the usage where it was asked for. */
+export function finishEvents(ask: Ask, reason?: string): Iterable<Step> {
+  return dialectOf(ask).finish(ask, TOKENS, reason);
 }
 
-export function* wholeStream(ask: Ask): Iterable<Step> {
-  yield* openedStream(ask);
-  yield* finishEvents(ask);
-  yield done;
+/** What says that the stream is over, such as [DONE]. */
+export function terminator(ask: Ask): Iterable<Step> {
+  return dialectOf(ask).terminator(ask, TOKENS);
+}
+
+/** The server's own words for a failure in mid-stream, after `count` events. */
+export function errorEvents(ask: Ask, message: string, count: number): Iterable<Step> {
+  return dialectOf(ask).error(ask, message, Math.min(count, [...openingEvents(ask)].length));
+}
+
+/** A tool call in the dialect; in chat's where it has none, which a fault's `dialects` prevent. */
+export function toolCallOf(ask: Ask): ToolCallScript {
+  return dialectOf(ask).toolCall ?? chatToolCall;
+}
+
+export function* wholeStream(ask: Ask, tokens: readonly string[] = TOKENS): Iterable<Step> {
+  yield* partialStream(ask, tokens);
+  yield* dialectOf(ask).finish(ask, tokens);
+  yield* dialectOf(ask).terminator(ask, tokens);
 }
 
 /** The endpoint's faultless JSON answer. */
@@ -59,6 +85,16 @@ export function brokenAnswer(ask: Ask): Iterable<Step> {
 /** A 200 without a body. */
 export function emptyAnswer(): Iterable<Step> {
   return reply(200, "application/json", "");
+}
+
+/** An HTTP error in the dialect's own shape. */
+export function errorReply(
+  ask: Ask,
+  status: number,
+  message: string,
+  { headers, ...details }: ErrorDetails & { headers?: Record<string, string> } = {},
+): Iterable<Step> {
+  return jsonReply(status, dialectOf(ask).errorBody(status, message, details), headers);
 }
 
 export function answerBytes(ask: Ask): Buffer {

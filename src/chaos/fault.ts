@@ -1,4 +1,5 @@
 /** What a fault is: a name, an optional argument, and the script of the reply it makes of a request. */
+import type { DialectName, DialectScript } from "./dialect-script.ts";
 import type { FaultArg } from "./fault-arg.ts";
 import type { Step } from "./script.ts";
 
@@ -14,6 +15,8 @@ export interface Ask {
   /** The tool that `tools` calls: the first one the client offers. */
   readonly toolName: string;
   readonly promptTokens: number;
+  /** How the endpoint says it in events. @defaultValue as chat completions are said */
+  readonly dialect?: DialectScript | undefined;
   /** The faultless JSON answer of the endpoint that was asked. */
   readonly answer: () => unknown;
   readonly timing: FaultTiming;
@@ -34,6 +37,8 @@ export interface Fault {
   readonly arg?: FaultArg;
   /** May be drawn by a server that breaks requests at random (`rate`). */
   readonly random?: true;
+  /** Where it makes sense; another endpoint answers as for `ok`. @defaultValue everywhere */
+  readonly dialects?: readonly DialectName[];
   /** The reply to `stream: true`. `arg` is the fault's argument or its default, 0 for a fault without one. */
   stream(ask: Ask, arg: number): Iterable<Step>;
   /** The nearest reply to a request that is not streamed. */

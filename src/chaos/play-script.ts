@@ -2,7 +2,8 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
-import type { Framing, Head, Send, Step } from "./script.ts";
+import type { Framing } from "./framing.ts";
+import type { Head, Send, Step } from "./script.ts";
 
 export interface Stage {
   readonly response: ServerResponse;

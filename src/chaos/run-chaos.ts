@@ -1,6 +1,9 @@
 /** `perennial chaos`: starts the sandbox upstream and tells how to use it, or lists the faults. */
 import { type ChaosServer, createChaosServer } from "./chaos-server.ts";
+import { createPersonality } from "./create-personality.ts";
+import type { Framing } from "./framing.ts";
 import { listFaults } from "./list-faults.ts";
+import type { PersonalityName } from "./personality-name.ts";
 
 export interface RunChaosOptions {
   /** @defaultValue 8788 */
@@ -12,6 +15,9 @@ export interface RunChaosOptions {
   /** Share of the requests to break at random, 0 to 1. */
   readonly rate?: number | undefined;
   readonly seed?: number | undefined;
+  readonly framing?: Framing | undefined;
+  /** The server to stand in for. @defaultValue none */
+  readonly as?: PersonalityName | undefined;
 }
 
 /** @returns the running server; undefined when only the list was asked for */
@@ -20,20 +26,50 @@ export async function runChaos(options: RunChaosOptions, out: (line: string) => 
     out(listFaults());
     return undefined;
   }
-  const { rate, seed } = options;
-  const server = createChaosServer({ ...(rate === undefined ? {} : { rate }), ...(seed === undefined ? {} : { seed }) });
+  const { rate, seed, framing, as } = options;
+  const server = createChaosServer({
+    as,
+    ...(rate === undefined ? {} : { rate }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(framing === undefined ? {} : { framing }),
+  });
   const { url } = await server.listen(options.port ?? 8788, options.host ?? "127.0.0.1");
-  out(`The sandbox upstream listens on ${url}`);
+  out(as === undefined ? `The sandbox upstream listens on ${url}` : `A stand-in for ${as} listens on ${url}`);
   if (rate) out(`It breaks ${rate * 100} % of the requests at random${seed === undefined ? "" : `, seed ${seed}`}.`);
   out("");
-  out("Choose a fault by the model name, or by a header that goes before it:");
-  out('  "model": "chaos/truncate:3"         cut after 3 events');
-  out('  "model": "chaos/empty,500,ok"       the first attempt is empty, the second a 500, the third whole');
-  out("  x-chaos: stall                      the same names, whatever the model");
+  for (const line of as === undefined ? SANDBOX_HINTS : personalityHints(as)) out(line);
   out("All faults: perennial chaos --list");
   out("");
   out("Try:");
-  out(`  curl -N ${url}/chat/completions -H 'content-type: application/json' \\`);
-  out(`    -d '{"model":"chaos/truncate:5","stream":true,"messages":[{"role":"user","content":"Hello"}]}'`);
+  out(`  curl -N ${url}${TRIES[as ?? "sandbox"].path} -H 'content-type: application/json' \\`);
+  out(`    -d '${TRIES[as ?? "sandbox"].body}'`);
   return server;
 }
+
+const SANDBOX_HINTS = [
+  "Choose a fault by the model name, or by a header that goes before it:",
+  '  "model": "chaos/truncate:3"         cut after 3 events',
+  '  "model": "chaos/empty,500,ok"       the first attempt is empty, the second a 500, the third whole',
+  "  x-chaos: stall                      the same names, whatever the model",
+];
+
+function personalityHints(as: PersonalityName): string[] {
+  const { hints } = createPersonality(as);
+  return ["What you say chooses what it does:", ...hints.map((hint) => `  ${hint}`), "Faults go before that: x-chaos: stall"];
+}
+
+const TRIES = {
+  sandbox: {
+    path: "/chat/completions",
+    body: '{"model":"chaos/truncate:5","stream":true,"messages":[{"role":"user","content":"Hello"}]}',
+  },
+  chatglm3: {
+    path: "/chat/completions",
+    body: '{"model":"chatglm3-6b","stream":true,"messages":[{"role":"user","content":"1+1=?"}]}',
+  },
+  "chatchat-0.2": { path: "/chat/chat", body: '{"query":"swallow-first","stream":true}' },
+  "chatchat-0.3": {
+    path: "/chat/chat/completions",
+    body: '{"model":"chatglm3-6b","stream":true,"messages":[{"role":"user","content":"fail"}]}',
+  },
+};

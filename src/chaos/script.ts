@@ -3,8 +3,7 @@
  * composing scripts, and the length of a body can be known before it is sent.
  */
 
-/** How the end of the body is marked. In the last, a cut cannot be told from an end. */
-export type Framing = "chunked" | "chunked-close" | "content-length" | "close-delimited";
+import type { Framing } from "./framing.ts";
 
 /** Time before a step: the server's own token delay, one turn of the event loop (a packet of its own), or milliseconds. */
 export type Pause = "token" | "turn" | number;
@@ -96,16 +95,6 @@ export function replyHead(status: number, contentType: string, headers: Record<s
 
 export function jsonReply(status: number, body: unknown, headers: Record<string, string> = {}): Iterable<Step> {
   return reply(status, "application/json", JSON.stringify(body), headers);
-}
-
-/** An HTTP error in OpenAI's shape. */
-export function errorReply(
-  status: number,
-  message: string,
-  details: { type?: string; param?: string; code?: string; headers?: Record<string, string> } = {},
-): Iterable<Step> {
-  const { type = status < 500 ? "invalid_request_error" : "server_error", param = null, code = null } = details;
-  return jsonReply(status, { error: { message, type, param, code } }, details.headers);
 }
 
 /** The same script with every body step replaced. */

@@ -2,12 +2,12 @@
 import { deltaChunk } from "./chat-chunks.ts";
 import type { Ask } from "./fault.ts";
 
-const ARGUMENTS = ["", '{"', "city", '":"', "细水", "长流", '","unit":"', "celsius", '"}'];
+export const TOOL_ARGUMENTS = ["", '{"', "city", '":"', "细水", "长流", '","unit":"', "celsius", '"}'];
 
 /** The role, the call's name, then its arguments piece by piece; the choices take turns. */
 export function* toolChunks(ask: Ask): Iterable<Record<string, unknown>> {
   for (let index = 0; index < ask.choices; index++) yield deltaChunk(ask, index, { role: "assistant", content: null });
-  for (const [i, piece] of ARGUMENTS.entries()) {
+  for (const [i, piece] of TOOL_ARGUMENTS.entries()) {
     for (let index = 0; index < ask.choices; index++) {
       const call = i === 0 ? { index: 0, ...toolCall(ask, index, piece) } : { index: 0, function: { arguments: piece } };
       yield deltaChunk(ask, index, { tool_calls: [call] });
@@ -16,7 +16,7 @@ export function* toolChunks(ask: Ask): Iterable<Record<string, unknown>> {
 }
 
 export function toolMessage(ask: Ask): Record<string, unknown> {
-  return { content: null, tool_calls: [toolCall(ask, 0, ARGUMENTS.join(""))] };
+  return { content: null, tool_calls: [toolCall(ask, 0, TOOL_ARGUMENTS.join(""))] };
 }
 
 function toolCall(ask: Ask, choice: number, text: string): Record<string, unknown> {

@@ -1,5 +1,7 @@
 /** The command line: commands, flags, help and exit codes. What the commands do is handed in. */
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { FRAMINGS, type Framing } from "../chaos/framing.ts";
+import { PERSONALITY_NAMES, type PersonalityName } from "../chaos/personality-name.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
@@ -13,6 +15,12 @@ export interface ChaosOptions {
   readonly host: string;
   /** Only list the faults; do not listen. */
   readonly list: boolean;
+  /** Share of the requests to break at random, 0 to 1. */
+  readonly rate?: number;
+  readonly seed?: number;
+  readonly framing?: Framing;
+  /** The server to stand in for. */
+  readonly as?: PersonalityName;
 }
 
 interface Output {
@@ -52,7 +60,8 @@ Examples:
 Then point your client at it:
   $ export OPENAI_BASE_URL=http://127.0.0.1:8787/v1
 
-Environment: PERENNIAL_CONFIG, PERENNIAL_UPSTREAM, PERENNIAL_API_KEY, PERENNIAL_HOST, PERENNIAL_PORT, PERENNIAL_LOG_LEVEL.
+Environment: PERENNIAL_CONFIG, PERENNIAL_UPSTREAM, PERENNIAL_API_KEY, PERENNIAL_HOST, PERENNIAL_PORT, PERENNIAL_LOG_LEVEL,
+PERENNIAL_KEYS (keys for clients, separated by commas), PERENNIAL_OPEN (true or false); HTTPS_PROXY, HTTP_PROXY, NO_PROXY.
 Flags win over the environment, and the environment over the file.`;
 
 /**
@@ -115,6 +124,10 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
     .option("--host <host>", "address to listen on", "127.0.0.1")
     .option("--list", "list the faults and exit", false)
+    .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1", toShare)
+    .option("--seed <number>", "the same seed breaks the same requests", toSeed)
+    .addOption(new Option("--framing <framing>", "how bodies end").choices(FRAMINGS))
+    .addOption(new Option("--as <server>", "stand in for this server, with all its habits").choices(PERSONALITY_NAMES))
     .action((options: ChaosOptions) => actions.chaos(options));
 
   return program;
@@ -140,5 +153,17 @@ export async function runProgram(args: readonly string[], actions: ProgramAction
 
 function toPort(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError("Expected a whole number from 0 to 65535.");
+  return Number(text);
+}
+
+function toShare(text: string): number {
+  const share = Number(text);
+  if (text.trim() === "" || !(share >= 0 && share <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1, such as 0.05.");
+  return share;
+}
+
+function toSeed(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
   return Number(text);
 }

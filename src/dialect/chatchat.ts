@@ -36,6 +36,13 @@ export const chatchat: Dialect = {
   answerToEvents: () => undefined,
 };
 
+/** `/other/completion` of 0.2: the same, but that its events are bare words. */
+export const chatchatWords: Dialect = {
+  ...chatchat,
+  name: "chatchat-words",
+  inspectStream: () => new ChatchatInspector("end", true),
+};
+
 /** The OpenAI-like routes of 0.3 (`/chat/chat/completions`): a finish, or the agent's last status, and never `[DONE]`. */
 export const chatchatCompletions: Dialect = {
   ...shared,
@@ -62,12 +69,15 @@ const AGENT_ERROR = -1;
 
 class ChatchatInspector implements StreamInspector {
   readonly #wholeAt: "end" | "finish";
+  readonly #words: boolean;
   #finished = false;
   hasContent = false;
   characters = 0;
 
-  constructor(wholeAt: "end" | "finish") {
+  /** @param words events may be bare text. */
+  constructor(wholeAt: "end" | "finish", words = false) {
     this.#wholeAt = wholeAt;
+    this.#words = words;
   }
 
   onEvent({ event, data }: StreamEvent): Verdict {
@@ -77,13 +87,18 @@ class ChatchatInspector implements StreamInspector {
     // Not its own, but its model server's, when it relays one.
     if (text === DONE) return "ignored";
     const json = parseObject(text);
+    if (json === undefined && this.#words) {
+      this.hasContent = true;
+      this.characters += data.length;
+      return "content";
+    }
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
     return findOpenAiError(json) ?? findRefusal(json) ?? this.#onChunk(json);
   }
 
   #onChunk(json: JsonObject): Verdict {
-    if (json.status === AGENT_ERROR) return reportedError(String(json.text ?? json.content ?? "the agent failed"));
-    if (json.status === AGENT_FINISH || json.is_ref === false) this.#finished = true;
+    if (json.status === AGENT_ERROR) return reportedError(textOf(json) ?? "the agent failed");
+    if (json.status === AGENT_FINISH || isDirectResult(json)) this.#finished = true;
     let verdict: Verdict = "meta";
     for (const field of TEXT_FIELDS) if (this.#count(json[field])) verdict = "content";
     if (this.#count(json.content)) verdict = "content";
@@ -127,6 +142,20 @@ class ChatchatInspector implements StreamInspector {
   }
 }
 
+/** What an agent's event says, wherever its version puts it. */
+function textOf(json: JsonObject): string | undefined {
+  const [choice = {}] = objectsOf(json.choices);
+  const part = choice.delta ?? choice.message;
+  return [json.text, json.content, isObject(part) ? part.content : undefined].find(
+    (text): text is string => typeof text === "string" && text !== "",
+  );
+}
+
+/** A tool that answers by itself (`return_direct`) makes one event of its result. Other events say `is_ref: false` without a meaning. */
+function isDirectResult(json: JsonObject): boolean {
+  return json.is_ref === false && json.tool_output !== undefined && json.tool_output !== null;
+}
+
 /** `{"code":404,"msg":"…"}` with HTTP status 200: how Chatchat refuses. */
 function findRefusal(json: JsonObject): Failure | undefined {
   if (typeof json.code !== "number" || json.code === 200 || typeof json.msg !== "string") return undefined;
@@ -140,8 +169,17 @@ function findRefusal(json: JsonObject): Failure | undefined {
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   // A failed call that was not streamed is a 200 with `null`.
   if (answer === null) return new Failure("empty_stream", "Chatchat answered 200 with a body of `null`");
-  const error = isObject(answer) ? (findOpenAiError(answer) ?? findRefusal(answer)) : undefined;
+  if (!isObject(answer)) return undefined;
+  // What a knowledge base answers is JSON in a string, and its failures too.
+  const inner = typeof answer.data === "string" ? parseObject(answer.data) : undefined;
+  const error = findOpenAiError(answer) ?? findRefusal(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));
   if (error !== undefined) return error;
-  if (!isObject(answer) || !Array.isArray(answer.choices)) return undefined;
-  return openAiChat.inspectAnswer(answer, acceptEmpty, request);
+  if (answer.status === AGENT_ERROR) return reportedError(textOf(answer) ?? "the agent failed");
+  if (!Array.isArray(answer.choices)) return undefined;
+  // An agent's answer says how it finished inside its message.
+  const choices = objectsOf(answer.choices).map((choice) => ({
+    ...choice,
+    finish_reason: choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined),
+  }));
+  return openAiChat.inspectAnswer({ ...answer, choices }, acceptEmpty, request);
 }

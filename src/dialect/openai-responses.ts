@@ -42,6 +42,15 @@ export const openAiResponses: Dialect = {
 /** Items whose parts must not be acted on before they are complete. */
 const isToolItem = (item: unknown): boolean => isObject(item) && /_call$/.test(String(item.type));
 
+/** A message is output when it says something; a tool call, or reasoning, by being there. */
+function hasOutput(output: unknown): boolean {
+  return objectsOf(output).some(
+    (item) =>
+      item.type !== "message" ||
+      objectsOf(item.content).some((part) => holdsSomething(part.text) || holdsSomething(part.refusal)),
+  );
+}
+
 class ResponsesInspector implements StreamInspector {
   readonly #openTools = new Set<unknown>();
   #lastNumber: number | undefined;
@@ -79,7 +88,7 @@ class ResponsesInspector implements StreamInspector {
       case "response.completed":
       case "response.incomplete":
         this.#final = type === "response.completed" ? "completed" : "incomplete";
-        if (objectsOf(response.output).length > 0) this.hasContent = true;
+        if (hasOutput(response.output)) this.hasContent = true;
         return "final";
       case "response.output_item.added":
         if (isToolItem(json.item)) {
@@ -137,7 +146,7 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
       return undefined;
     case "completed":
     case "incomplete":
-      if (holdsSomething(answer.output) || acceptEmpty || answer.status === "incomplete") return undefined;
+      if (hasOutput(answer.output) || acceptEmpty || answer.status === "incomplete") return undefined;
       return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
     default:
       return new Failure("stream_truncated", "the upstream's response does not say that it is completed");

@@ -2,8 +2,8 @@
 import type { Fault } from "../../src/chaos/fault.ts";
 import { parseSpec } from "../../src/chaos/fault-spec.ts";
 import { ok } from "../../src/chaos/faults/transport/ok.ts";
+import type { Framing } from "../../src/chaos/framing.ts";
 import { FAULTS } from "../../src/chaos/registry.ts";
-import type { Framing } from "../../src/chaos/script.ts";
 import type { Answer } from "./answer.ts";
 import { type Rehearsal, type RehearseOptions, rehearse, rightAnswers } from "./rehearsal.ts";
 

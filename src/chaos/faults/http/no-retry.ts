@@ -1,8 +1,8 @@
 /** A 500 that forbids the retry: `x-should-retry` outweighs the status for the OpenAI SDKs. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(500, "This will fail each time.", { headers: { "x-should-retry": "false" } });
+const refuse = (ask: Ask) => errorReply(ask, 500, "This will fail each time.", { headers: { "x-should-retry": "false" } });
 
 export const noRetry: Fault = {
   name: "no-retry",

@@ -1,8 +1,8 @@
 /** A 400 that asks for a retry: `x-should-retry` outweighs the status for the OpenAI SDKs. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(400, "Not now, but soon.", { headers: { "x-should-retry": "true" } });
+const refuse = (ask: Ask) => errorReply(ask, 400, "Not now, but soon.", { headers: { "x-should-retry": "true" } });
 
 export const retry400: Fault = {
   name: "retry-400",

@@ -1,8 +1,8 @@
 /** A 400: trying again does not help. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(400, "The request is invalid.");
+const refuse = (ask: Ask) => errorReply(ask, 400, "The request is invalid.");
 
 export const status400: Fault = {
   name: "400",

@@ -1,8 +1,8 @@
 /** A 401: the key is wrong. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(401, "Incorrect API key provided: sk-chaos.", { code: "invalid_api_key" });
+const refuse = (ask: Ask) => errorReply(ask, 401, "Incorrect API key provided: sk-chaos.", { code: "invalid_api_key" });
 
 export const status401: Fault = {
   name: "401",

@@ -1,8 +1,8 @@
 /** A 408, which the OpenAI SDKs retry. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(408, "Request timeout.");
+const refuse = (ask: Ask) => errorReply(ask, 408, "Request timeout.");
 
 export const status408: Fault = {
   name: "408",

@@ -1,8 +1,8 @@
 /** A 409, which the OpenAI SDKs retry. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(409, "The request conflicts with another one.");
+const refuse = (ask: Ask) => errorReply(ask, 409, "The request conflicts with another one.");
 
 export const status409: Fault = {
   name: "409",

@@ -1,8 +1,8 @@
 /** A 422, which FastAPI servers send for a wrong parameter. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(422, "The request was well-formed, but its parameters are not acceptable.");
+const refuse = (ask: Ask) => errorReply(ask, 422, "The request was well-formed, but its parameters are not acceptable.");
 
 export const status422: Fault = {
   name: "422",

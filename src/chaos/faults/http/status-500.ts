@@ -1,8 +1,8 @@
 /** A plain 500. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(500, "The server had an error while processing your request. Sorry about that!");
+const refuse = (ask: Ask) => errorReply(ask, 500, "The server had an error while processing your request. Sorry about that!");
 
 export const status500: Fault = {
   name: "500",

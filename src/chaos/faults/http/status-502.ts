@@ -1,8 +1,8 @@
 /** A 502, as a gateway in front of a dead model server answers. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(502, "Bad gateway: the model server did not answer.");
+const refuse = (ask: Ask) => errorReply(ask, 502, "Bad gateway: the model server did not answer.");
 
 export const status502: Fault = {
   name: "502",

@@ -1,8 +1,9 @@
 /** A 503: the model is overloaded. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(503, "That model is currently overloaded with other requests.", { code: "model_overloaded" });
+const refuse = (ask: Ask) =>
+  errorReply(ask, 503, "That model is currently overloaded with other requests.", { code: "model_overloaded" });
 
 export const status503: Fault = {
   name: "503",

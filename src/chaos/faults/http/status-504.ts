@@ -1,8 +1,8 @@
 /** A 504, as a gateway answers that waited too long. */
-import type { Fault } from "../../fault.ts";
-import { errorReply } from "../../script.ts";
+import { errorReply } from "../../chat-script.ts";
+import type { Ask, Fault } from "../../fault.ts";
 
-const refuse = () => errorReply(504, "Gateway timeout: the model server took too long.");
+const refuse = (ask: Ask) => errorReply(ask, 504, "Gateway timeout: the model server took too long.");
 
 export const status504: Fault = {
   name: "504",

@@ -12,6 +12,7 @@ const FIRST_CHUNK = { choices: [], created: 0, id: "", model: "", object: "", pr
 
 export const azure: Fault = {
   name: "azure",
+  dialects: ["chat"],
   summary: "the whole answer after Azure's empty first chunk",
   *stream(ask) {
     for (const step of wholeStream(ask)) {

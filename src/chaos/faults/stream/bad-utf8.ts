@@ -9,6 +9,7 @@ const LONE_LEAD_BYTES = Buffer.from([0xe7, 0xbb, 0xff, 0xf0, 0x9f]);
 export const badUtf8: Fault = {
   name: "bad-utf8",
   arg: events(),
+  dialects: ["chat"],
   summary: "invalid UTF-8 inside the event after this many; else whole",
   *stream(ask, count) {
     let sent = 0;

@@ -8,6 +8,7 @@ import { done, event, jsonReply } from "../../script.ts";
 export const bigEvent: Fault = {
   name: "big-event",
   arg: bytes(8 * 1024 ** 2),
+  dialects: ["chat"],
   summary: "a whole answer with one event of this many bytes",
   *stream(ask, size) {
     yield* openedStream(ask, ask.choices);

@@ -5,6 +5,7 @@ import { done, streamHead } from "../../script.ts";
 
 export const doneOnly: Fault = {
   name: "done-only",
+  dialects: ["chat", "completions"],
   summary: "only [DONE]",
   stream: () => [streamHead(), done],
   answer: emptyAnswer,

@@ -8,6 +8,7 @@ import { done, jsonReply } from "../../script.ts";
 export const doneWithoutFinish: Fault = {
   name: "done-without-finish",
   arg: events(),
+  dialects: ["chat"],
   summary: "[DONE] after this many events, no finish_reason",
   *stream(ask, count) {
     yield* openedStream(ask, count);

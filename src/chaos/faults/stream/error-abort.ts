@@ -8,6 +8,7 @@ import { done, jsonReply } from "../../script.ts";
 export const errorAbort: Fault = {
   name: "error-abort",
   arg: events(),
+  dialects: ["chat"],
   summary: "finish_reason abort after this many events, then [DONE]",
   *stream(ask, count) {
     yield* openedStream(ask, count);

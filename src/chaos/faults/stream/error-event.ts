@@ -1,8 +1,7 @@
-/** OpenAI's error object in the stream, then a clean end. llama.cpp sends the same shape. */
-import { openedStream } from "../../chat-script.ts";
+/** An error in the stream, in the API's own shape, then a clean end. llama.cpp sends OpenAI's. */
+import { errorEvents, errorReply, openedStream } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
 import { events } from "../../fault-arg.ts";
-import { errorReply, event } from "../../script.ts";
 
 const MESSAGE = "The server had an error while processing your request. Sorry about that!";
 
@@ -13,7 +12,7 @@ export const errorEvent: Fault = {
   summary: "an OpenAI error event after this many events, then a clean end",
   *stream(ask, count) {
     yield* openedStream(ask, count);
-    yield event({ error: { message: MESSAGE, type: "server_error", param: null, code: null } });
+    yield* errorEvents(ask, MESSAGE, count);
   },
-  answer: () => errorReply(500, MESSAGE),
+  answer: (ask) => errorReply(ask, 500, MESSAGE),
 };

@@ -12,6 +12,7 @@ const ERROR = {
 export const errorFastchat: Fault = {
   name: "error-fastchat",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: '{"text", "error_code"} after this many events, then [DONE]',
   *stream(ask, count) {
     yield* openedStream(ask, count);

@@ -9,6 +9,7 @@ const ERROR = { code: 500, message: "Context size has been exceeded.", type: "se
 export const errorField: Fault = {
   name: "error-field",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: 'a raw "error: {…}" line after this many events, then a clean end',
   *stream(ask, count) {
     yield* openedStream(ask, count);

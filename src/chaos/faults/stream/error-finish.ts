@@ -10,6 +10,7 @@ const ERROR = { code: 502, message: "Provider disconnected unexpectedly." };
 export const errorFinish: Fault = {
   name: "error-finish",
   arg: events(),
+  dialects: ["chat"],
   summary: "error beside finish_reason error after this many events, then [DONE]",
   *stream(ask, count) {
     yield* openedStream(ask, count);

@@ -9,6 +9,7 @@ const ERROR = { error: { message: "The model has crashed." }, message: "The mode
 export const errorLmstudio: Fault = {
   name: "error-lmstudio",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: "LM Studio's error event after this many events, then a clean end",
   *stream(ask, count) {
     yield* openedStream(ask, count);

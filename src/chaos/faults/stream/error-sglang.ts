@@ -12,6 +12,7 @@ const ERROR = {
 export const errorSglang: Fault = {
   name: "error-sglang",
   arg: events(),
+  dialects: ["chat"],
   summary: "an error event after this many events, a usage chunk, [DONE]",
   *stream(ask, count) {
     yield* openedStream(ask, count);

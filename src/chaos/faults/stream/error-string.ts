@@ -9,6 +9,7 @@ const MESSAGE = "CUDA out of memory. The model worker gave up.";
 export const errorString: Fault = {
   name: "error-string",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: '{"error": "text"} after this many events, then a clean end',
   *stream(ask, count) {
     yield* openedStream(ask, count);

@@ -9,6 +9,7 @@ const MESSAGE = "CUDA out of memory. The model worker gave up.";
 export const errorText: Fault = {
   name: "error-text",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: "data: [ERROR] after this many events, then a clean end",
   *stream(ask, count) {
     yield* openedStream(ask, count);

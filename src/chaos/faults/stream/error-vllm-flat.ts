@@ -15,6 +15,7 @@ const ERROR = {
 export const errorVllmFlat: Fault = {
   name: "error-vllm-flat",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: 'a flat {"object": "error"} after this many events, then [DONE]',
   *stream(ask, count) {
     yield* openedStream(ask, count);

@@ -9,6 +9,7 @@ const ERROR = { error: { message: "EngineCore encountered an issue.", type: "Int
 export const errorVllm: Fault = {
   name: "error-vllm",
   arg: events(),
+  dialects: ["chat", "completions"],
   summary: "an error event after this many events, then [DONE]",
   *stream(ask, count) {
     yield* openedStream(ask, count);

@@ -12,6 +12,7 @@ const PIECE = "flood ".repeat(170);
 export const flood: Fault = {
   name: "flood",
   arg: bytes(64 * 1024 ** 2),
+  dialects: ["chat"],
   summary: "a whole answer of about this many bytes, as fast as it is read",
   *stream(ask, size) {
     yield* openedStream(ask, ask.choices);

@@ -1,8 +1,8 @@
 /** Half a JSON object in a whole event, then [DONE] as if nothing had happened. */
-import { brokenAnswer, nextEvent, openedStream } from "../../chat-script.ts";
+import { brokenAnswer, nextEvent, openedStream, terminator } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
 import { events } from "../../fault-arg.ts";
-import { done, send } from "../../script.ts";
+import { send } from "../../script.ts";
 
 export const halfJson: Fault = {
   name: "half-json",
@@ -13,7 +13,7 @@ export const halfJson: Fault = {
     yield* openedStream(ask, count);
     const whole = nextEvent(ask, count);
     yield send(Buffer.concat([whole.subarray(0, Math.floor(whole.length / 2)), Buffer.from("\n\n")]));
-    yield done;
+    yield* terminator(ask);
   },
   answer: brokenAnswer,
 };

@@ -9,6 +9,7 @@ import { done, event, jsonReply } from "../../script.ts";
 export const long: Fault = {
   name: "long",
   arg: events(1000),
+  dialects: ["chat"],
   summary: "a whole answer of this many content events, no pauses",
   *stream(ask, count) {
     yield* openedStream(ask, ask.choices);

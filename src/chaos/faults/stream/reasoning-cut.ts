@@ -9,6 +9,7 @@ import { event, fin } from "../../script.ts";
 export const reasoningCut: Fault = {
   name: "reasoning-cut",
   arg: events(3),
+  dialects: ["chat"],
   summary: "closes after this many reasoning_content deltas",
   *stream(ask, count) {
     yield* openedStream(ask, ask.choices);

@@ -7,6 +7,7 @@ import { done, event, jsonReply } from "../../script.ts";
 
 export const reasoning: Fault = {
   name: "reasoning",
+  dialects: ["chat"],
   summary: "reasoning_content deltas, then the whole answer",
   *stream(ask) {
     yield* openedStream(ask, ask.choices);

@@ -7,6 +7,7 @@ import { jsonReply } from "../../script.ts";
 export const roleOnly: Fault = {
   name: "role-only",
   random: true,
+  dialects: ["chat"],
   summary: "the role chunk, then a clean end",
   stream: (ask) => openedStream(ask, ask.choices),
   answer: (ask) => jsonReply(200, completion(ask, { message: { content: null }, finishReason: null })),

@@ -1,18 +1,16 @@
 /** A tool call that is cut inside its arguments: what arrived is not JSON. */
-import { completion } from "../../chat-chunks.ts";
-import { halfAnswer } from "../../chat-script.ts";
+import { halfAnswer, toolCallOf } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
-import { event, fin, streamHead } from "../../script.ts";
-import { toolChunks, toolMessage } from "../../tool-call.ts";
+import { fin, streamHead } from "../../script.ts";
 
 export const toolsCut: Fault = {
   name: "tools-cut",
+  dialects: ["chat", "responses", "messages"],
   summary: "closes inside the arguments of a tool call",
   *stream(ask) {
     yield streamHead();
-    const chunks = [...toolChunks(ask)];
-    for (const data of chunks.slice(0, -2 * ask.choices)) yield event(data);
+    yield* [...toolCallOf(ask).begin(ask)].slice(0, -2 * ask.choices);
     yield fin;
   },
-  answer: (ask) => halfAnswer({ ...ask, answer: () => completion(ask, { message: toolMessage(ask) }) }, fin),
+  answer: (ask) => halfAnswer({ ...ask, answer: () => toolCallOf(ask).answer(ask) }, fin),
 };

@@ -1,18 +1,16 @@
 /** A streamed tool call, its arguments in several deltas. It calls the first tool the client offers. */
-import { completion } from "../../chat-chunks.ts";
-import { finishEvents } from "../../chat-script.ts";
+import { toolCallOf } from "../../chat-script.ts";
 import type { Fault } from "../../fault.ts";
-import { done, event, jsonReply, streamHead } from "../../script.ts";
-import { toolChunks, toolMessage } from "../../tool-call.ts";
+import { jsonReply, streamHead } from "../../script.ts";
 
 export const tools: Fault = {
   name: "tools",
+  dialects: ["chat", "responses", "messages"],
   summary: "a whole tool call, its arguments in several deltas",
   *stream(ask) {
     yield streamHead();
-    for (const data of toolChunks(ask)) yield event(data);
-    yield* finishEvents(ask, "tool_calls");
-    yield done;
+    yield* toolCallOf(ask).begin(ask);
+    yield* toolCallOf(ask).end(ask);
   },
-  answer: (ask) => jsonReply(200, completion(ask, { message: toolMessage(ask), finishReason: "tool_calls" })),
+  answer: (ask) => jsonReply(200, toolCallOf(ask).answer(ask)),
 };

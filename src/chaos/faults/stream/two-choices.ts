@@ -6,6 +6,7 @@ import { done, jsonReply } from "../../script.ts";
 
 export const twoChoices: Fault = {
   name: "two-choices",
+  dialects: ["chat"],
   summary: "two choices, one of them unfinished, then [DONE]",
   *stream(ask) {
     yield* openedStream({ ...ask, choices: 2 });

@@ -5,6 +5,6 @@ import type { Fault } from "../../fault.ts";
 export const ok: Fault = {
   name: "ok",
   summary: "the whole answer, no fault",
-  stream: wholeStream,
+  stream: (ask) => wholeStream(ask),
   answer: wholeAnswer,
 };
