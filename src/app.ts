@@ -1,20 +1,24 @@
 /** Wires the parts together: the only file that knows them all. */
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Server as SecureServer } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { ConfigError } from "./config/config-error.ts";
+import { type PemFiles, readPemFiles } from "./config/pem-files.ts";
 import { type Config, isLoopback } from "./config/schema.ts";
 import { openAiChat } from "./dialect/openai-chat.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
 import { WarmUp } from "./relay/warm-up.ts";
 import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
+import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
 import { OpenExchanges } from "./server/open-exchanges.ts";
 import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Traces } from "./telemetry/traces.ts";
+import { chooseProxy, type UpstreamProxy } from "./upstream/proxy.ts";
 import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
 export interface App {
@@ -41,21 +45,30 @@ export interface Reloaded {
 /** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
 const FLUSH_MS = 2_000;
 
-const FIXED: readonly (keyof Config)[] = ["host", "port", "drain"];
+/** Settings, or parts of them, that stay until the next start. */
+function fixedOf({ host, port, drain, log, tls }: Config): object {
+  return { host, port, drain, log: log.format, tls: tls !== false };
+}
+
+function httpLimitsOf({ timeouts, limits }: Config): HttpLimits {
+  return { requestMs: timeouts.request, maxConnections: limits.maxClientConnections };
+}
 
 /** @throws when the address cannot be listened on. */
 export async function startApp(started: Config, logger: Logger): Promise<App> {
-  const open = new OpenExchanges(started.limits.maxStreams);
+  const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
+  let pem = readPemFiles(started);
   const exchangeLog = createExchangeLog(logger);
   const traces = await startTraces(logger);
   let metrics: Metrics | undefined;
   let config = started;
-  let backend = await openBackend(started, logger);
+  let backend = await openBackend(started, pem, logger);
   let settings = await createSettings(started, backend);
   /** Pools of earlier configurations, on their way out. */
   const retiring = new Set<Promise<void>>();
   let lastReload: Promise<unknown> = Promise.resolve();
-  const server = createServer({ open, current: () => settings });
+  const server = createServer({ open, tls: pem.tls, current: () => settings });
+  setHttpLimits(server.server, httpLimitsOf(started));
 
   async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
     const { timeouts, retry, limits, interruptEnd, heartbeat, gate, nonStreaming } = config;
@@ -66,7 +79,8 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     return {
       mount: configured?.mount ?? "/v1",
       routes: new Map(routes.map(({ path, dialect }) => [path, dialect])),
-      isAllowed: createKeyCheck(config.auth.keys),
+      keyOf: createKeyCheck(config.auth.keys),
+      localOnly: config.auth.keys.length === 0 && !config.open,
       isWarm: () => warmUp?.isWarm ?? true,
       metrics: measured && { read: measured.read, public: config.metrics.public },
       relay: {
@@ -86,17 +100,23 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   async function apply(next: Config): Promise<Reloaded> {
     if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
     refuseOpenDoor(started.host, next);
-    const kept = isDeepStrictEqual(backendOf(config), backendOf(next));
-    const nextBackend = kept ? backend : await openBackend(next, logger);
+    const nextPem = readPemFiles(next);
+    const kept = isDeepStrictEqual(backendOf(config, pem), backendOf(next, nextPem));
+    const nextBackend = kept ? backend : await openBackend(next, nextPem, logger);
     settings = await createSettings(next, nextBackend);
     open.max = next.limits.maxStreams;
+    open.maxPerKey = next.auth.maxStreamsPerKey;
+    setHttpLimits(server.server, httpLimitsOf(next));
+    const renewed = !isDeepStrictEqual(pem, nextPem);
+    if (server.server instanceof SecureServer && nextPem.tls !== undefined) server.server.setSecureContext(nextPem.tls);
     if (next.log.level !== config.log.level) logger.level = next.log.level;
     if (!kept) retire(backend);
     const reloaded = {
-      changed: differences(config, next),
-      needsRestart: differences({ ...started, log: started.log.format }, { ...next, log: next.log.format }, [...FIXED, "log"]),
+      changed: [...differences(config, next), ...(renewed ? ["certificates"] : [])],
+      needsRestart: differences(fixedOf(started), fixedOf(next)),
     };
     backend = nextBackend;
+    pem = nextPem;
     config = next;
     return reloaded;
   }
@@ -135,7 +155,8 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     throw error;
   }
   const { port } = server.server.address() as AddressInfo;
-  return { url: `http://${reachable(started.host)}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
+  const scheme = started.tls === false ? "http" : "https";
+  return { url: `${scheme}://${reachable(started.host)}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
 }
 
 /** An address that a client can use: the wildcards are for listening only. */
@@ -152,8 +173,10 @@ interface Backend {
   close(): Promise<void>;
 }
 
-async function openBackend(config: Config, logger: Logger): Promise<Backend> {
+async function openBackend(config: Config, { ca }: PemFiles, logger: Logger): Promise<Backend> {
   const [configured] = config.upstreams;
+  const proxy = configured && proxyOf(configured.baseUrl);
+  if (proxy !== undefined) logger.info({ proxy: proxy.url.host }, `the upstream is reached through a proxy (${proxy.variable})`);
   // Loaded only when it is needed: most users never do.
   const sandbox = configured === undefined ? (await import("./chaos/chaos-server.ts")).createChaosServer() : undefined;
   const baseUrl = configured?.baseUrl ?? (await sandbox?.listen(0, "127.0.0.1"))?.url ?? "";
@@ -167,6 +190,8 @@ async function openBackend(config: Config, logger: Logger): Promise<Backend> {
     maxConnections: configured?.maxConnections ?? 256,
     keepAliveMs: configured?.keepAlive ?? 30_000,
     connectTimeoutMs: config.timeouts.connect,
+    ca,
+    proxy,
   });
   const warmUp = createWarmUp(config, upstream, logger);
   warmUp?.start();
@@ -178,6 +203,15 @@ async function openBackend(config: Config, logger: Logger): Promise<Backend> {
       await Promise.all([upstream.close(), sandbox?.close()]);
     },
   };
+}
+
+/** @throws ConfigError */
+function proxyOf(baseUrl: string): UpstreamProxy | undefined {
+  try {
+    return chooseProxy(baseUrl, process.env);
+  } catch (error) {
+    throw new ConfigError([(error as RangeError).message]);
+  }
 }
 
 function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream: Upstream, logger: Logger): WarmUp | undefined {
@@ -200,8 +234,8 @@ function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream:
 }
 
 /** All that a backend is made of: while it stays the same, so do its open connections. */
-function backendOf({ upstreams, auth, timeouts, warmup }: Config): unknown {
-  return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup };
+function backendOf({ upstreams, auth, timeouts, warmup }: Config, { ca }: PemFiles): unknown {
+  return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup, ca };
 }
 
 /**
@@ -215,9 +249,9 @@ function refuseOpenDoor(listeningHost: string, { auth, open }: Config): void {
   ]);
 }
 
-function differences(before: object, after: object, keys: readonly string[] = Object.keys(after)): string[] {
+function differences(before: object, after: object): string[] {
   const pick = (settings: object, key: string): unknown => (settings as Record<string, unknown>)[key];
-  return keys.filter((key) => !isDeepStrictEqual(pick(before, key), pick(after, key)));
+  return Object.keys(after).filter((key) => !isDeepStrictEqual(pick(before, key), pick(after, key)));
 }
 
 async function startMetrics(open: OpenExchanges): Promise<Metrics> {

@@ -17,6 +17,10 @@ export function envSettings(env: Env): Setting[] {
     setting("PERENNIAL_API_KEY", ["upstreams", 0, "apiKey"], env.PERENNIAL_API_KEY),
     setting("PERENNIAL_HOST", ["host"], env.PERENNIAL_HOST),
     setting("PERENNIAL_PORT", ["port"], toNumber(env.PERENNIAL_PORT)),
+    setting("PERENNIAL_KEYS", ["auth", "keys"], toList(env.PERENNIAL_KEYS)),
+    setting("PERENNIAL_OPEN", ["open"], toBoolean(env.PERENNIAL_OPEN)),
+    // Its other name in the file must not keep open what this closes.
+    setting("PERENNIAL_OPEN", ["auth", "open"], env.PERENNIAL_OPEN === "false" ? false : undefined),
     setting("PERENNIAL_LOG_LEVEL", ["log", "level"], env.PERENNIAL_LOG_LEVEL),
   ].flat();
 }
@@ -29,4 +33,13 @@ export function setting(origin: string, path: Setting["path"], value: unknown): 
 /** Digits as a number; anything else stays as it is, for the schema to complain about. */
 export function toNumber(text: string | undefined): unknown {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : text;
+}
+
+/** Separated by commas; an element without text stays, for the schema to complain about. */
+function toList(text: string | undefined): readonly string[] | undefined {
+  return text === undefined || text === "" ? undefined : text.split(",").map((element) => element.trim());
+}
+
+function toBoolean(text: string | undefined): unknown {
+  return text === "true" ? true : text === "false" ? false : text;
 }

@@ -52,6 +52,7 @@ function show(value: unknown, path: Path, issue: z.core.$ZodIssue): string {
   const structural = issue.code === "invalid_type" && (issue.expected === "object" || issue.expected === "array");
   const secret =
     path.includes("apiKey") || path[0] === "auth" || /^(sk-|bearer )/i.test(String(value)) || /:\/\/.*[@?#]/.test(String(value));
+  if (value === "") return "empty text";
   if (structural || secret) return typeof value === "string" ? "some text (not shown)" : `a ${typeof value}`;
   const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
   return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;

@@ -44,7 +44,7 @@ describe("what is there without a word of configuration", () => {
         host: "127.0.0.1",
         port: 8787,
         upstreams: [],
-        timeouts: { connect: 5000, firstToken: 60_000, idle: 30_000, total: 600_000 },
+        timeouts: { connect: 5000, firstToken: 60_000, idle: 30_000, total: 600_000, request: 120_000 },
         retry: { maxAttempts: 3, backoff: { initial: 1000, factor: 2, max: 30_000, jitter: true }, maxRetryAfter: 60_000 },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
@@ -52,9 +52,16 @@ describe("what is there without a word of configuration", () => {
         gate: { toolCalls: "hold" },
         warmup: false,
         nonStreaming: "direct",
-        limits: { maxBodyBytes: 33_554_432, maxEventBytes: 4_194_304, maxGateBytes: 1_048_576, maxStreams: 1000 },
-        auth: { keys: [] },
+        limits: {
+          maxBodyBytes: 33_554_432,
+          maxEventBytes: 4_194_304,
+          maxGateBytes: 1_048_576,
+          maxStreams: 1000,
+          maxClientConnections: 4000,
+        },
+        auth: { keys: [], maxStreamsPerKey: 0 },
         open: false,
+        tls: false,
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },
@@ -353,5 +360,38 @@ describe("secrets", () => {
       "PERENNIAL_UPSTREAM: a URL here holds no user name or password; put the key in apiKey",
       "PERENNIAL_API_KEY: expected a key without spaces or line breaks, got some text (not shown)",
     ]);
+  });
+});
+
+describe("keys and openness from the environment", () => {
+  it("takes PERENNIAL_KEYS as a list in place of the file's, without the spaces around", () => {
+    const yaml = "auth: { keys: [of-file], maxStreamsPerKey: 2 }";
+    expect(configOf(yaml, { env: { PERENNIAL_KEYS: "one" } }).auth).toEqual({ keys: ["one"], maxStreamsPerKey: 2 });
+    expect(configOf(yaml, { env: { PERENNIAL_KEYS: " one , 0012,two" } }).auth.keys).toEqual(["one", "0012", "two"]);
+    expect(configOf(yaml, { env: { PERENNIAL_KEYS: "" } }).auth.keys).toEqual(["of-file"]);
+    expect(configOf("host: 0.0.0.0", { env: { PERENNIAL_KEYS: "one" } }).host).toBe("0.0.0.0");
+  });
+
+  it.each(["one,", ",one", "one,,two", " ", ","])("refuses PERENNIAL_KEYS=%j, since an empty key would open the door", (keys) => {
+    expect(problemsOf("", { env: { PERENNIAL_KEYS: keys } })).toEqual([
+      "PERENNIAL_KEYS: expected a key without spaces or line breaks, got empty text",
+    ]);
+  });
+
+  it("does not show a key that it refuses", () => {
+    expect(problemsOf("", { env: { PERENNIAL_KEYS: "my secret" } })).toEqual([
+      "PERENNIAL_KEYS: expected a key without spaces or line breaks, got some text (not shown)",
+    ]);
+  });
+
+  it("takes PERENNIAL_OPEN for exactly true or false, whichever name the file uses", () => {
+    expect(configOf("", { env: { PERENNIAL_OPEN: "true" } }).open).toBe(true);
+    expect(configOf("open: true", { env: { PERENNIAL_OPEN: "false" } }).open).toBe(false);
+    expect(configOf("auth: { open: true }", { env: { PERENNIAL_OPEN: "false" } }).open).toBe(false);
+    expect(configOf("open: true", { env: { PERENNIAL_OPEN: "" } }).open).toBe(true);
+    for (const text of ["yes", "1", "True", " true"])
+      expect(problemsOf("", { env: { PERENNIAL_OPEN: text } })).toEqual([
+        `PERENNIAL_OPEN: expected true or false, got ${JSON.stringify(text)}`,
+      ]);
   });
 });

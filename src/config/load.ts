@@ -1,10 +1,11 @@
 /** Puts the configuration together: defaults, then the file, then the environment, then the flags. */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
 import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
 import { type Env, envSettings, type Setting, setting, toNumber } from "./env.ts";
 import { type Complaint, explainIssues } from "./explain.ts";
+import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -55,12 +56,26 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
     ? []
     : explainIssues(parsed.error.issues, values).filter(({ path }) => !unreadPaths.has(formatPath(path)));
   problems.push(...unread);
-  if (parsed.success && problems.length + stray.length === 0) return { config: parsed.data, file: path };
+  const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
+  if (config !== undefined) problems.push(...findPemProblems(config));
+  if (config !== undefined && problems.length + stray.length === 0) return { config, file: path };
 
   const strayLines = stray.map(
     ({ origin }) => `${origin}: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file`,
   );
   throw new ConfigError([...strayLines, ...formatProblems(problems, source, settings)]);
+}
+
+/** Files are named from the folder of the configuration, wherever the program is started. */
+function withWholePaths(config: Config, folder: string): Config {
+  const { tls, upstreams } = config;
+  return {
+    ...config,
+    tls: tls === false ? false : { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) },
+    upstreams: upstreams.map((upstream) =>
+      upstream.ca === undefined ? upstream : { ...upstream, ca: resolve(folder, upstream.ca) },
+    ),
+  };
 }
 
 /** Each with its place: the flag or the variable first, then the lines of the file in their order. */
@@ -84,9 +99,9 @@ function flagSettings({ upstream, host, port, logLevel }: ConfigFlags): Setting[
   ].flat();
 }
 
-/** The flag or variable that set the value at `path`: the last one wins, as it did for the value. */
+/** The flag or variable that set the value at `path`, or the list around it: the last one wins, as it did for the value. */
 function originOf(settings: readonly Setting[], path: Path): string | undefined {
-  return settings.findLast((setting) => formatPath(setting.path) === formatPath(path))?.origin;
+  return settings.findLast((setting) => setting.path.every((part, index) => part === path[index]))?.origin;
 }
 
 /** Whether an apiKey from the environment has an upstream to belong to. */

@@ -15,9 +15,15 @@ const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER) => {
 
 const text = (pattern: RegExp, error: string) => z.string({ error }).regex(pattern, { error });
 
+/** A path, absolute or from the folder of the configuration file; empty counts as not set. */
+const file = () => z.string({ error: "expected the name of a file" }).transform((name) => (name === "" ? undefined : name));
+
+const pemFile = () => text(/./, "expected the name of a file");
+
+// The patterns of durations and sizes are for editors (config.schema.json); the parser's own words explain a mistake.
 const duration = () =>
   z
-    .union([z.string(), z.literal(0)], { error: DURATION_EXPECTED })
+    .union([z.string().meta({ pattern: "^(\\d+(ms|s|m|h|d)|0)$" }), z.literal(0)], { error: DURATION_EXPECTED })
     .transform((value, ctx) => read(() => parseDuration(String(value)), ctx));
 
 // Where zero would mean "at once" for a timer, it can only be a mistake.
@@ -25,7 +31,7 @@ const someTime = () => duration().refine((ms) => ms > 0, { error: "expected a du
 
 const size = () =>
   z
-    .union([z.string(), z.number()], { error: SIZE_EXPECTED })
+    .union([z.string().meta({ pattern: "^\\d+(B|KB|MB|GB|KiB|MiB|GiB)?$" }), z.number()], { error: SIZE_EXPECTED })
     .transform((value, ctx) => read(() => parseSize(String(value)), ctx))
     .refine((bytes) => bytes > 0, { error: "expected a size of more than 0, such as 4MiB" });
 
@@ -87,6 +93,11 @@ const upstream = z
       .boolean()
       .default(false)
       .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
+    ca: file()
+      .optional()
+      .describe(
+        "PEM file of the certificate authorities that are trusted for this upstream, in place of the well-known ones. Default: not set.",
+      ),
     maxConnections: wholeNumber(1).default(256).describe("Most connections open to this upstream at one time. Default: 256."),
     keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
   })
@@ -113,9 +124,12 @@ const timeouts = z
     firstToken: someTime().prefault("60s").describe("Longest wait for the first content of an attempt. Default: 60s."),
     idle: someTime().prefault("30s").describe("Longest silence between two pieces of content; pings do not count. Default: 30s."),
     total: someTime().prefault("10m").describe("Longest time for the whole exchange, all attempts included. Default: 10m."),
+    request: someTime()
+      .prefault("2m")
+      .describe("Longest time for a client to send its request, head and body; a slower one gets a 408. Default: 2m."),
   })
   .prefault({})
-  .describe("How long to wait before an attempt counts as failed, as durations of more than 0.");
+  .describe("How long to wait, as durations of more than 0.");
 
 const backoff = z
   .strictObject({
@@ -175,6 +189,9 @@ const limits = z
     maxStreams: wholeNumber(1)
       .default(1000)
       .describe("Most exchanges at one time; further ones are refused with 503. Default: 1000."),
+    maxClientConnections: wholeNumber(1)
+      .default(4000)
+      .describe("Most connections from clients at one time, idle ones included; further ones are closed at once. Default: 4000."),
   })
   .prefault({})
   .describe("Bounds that keep one client, or one upstream, from using up the memory.");
@@ -214,10 +231,31 @@ const auth = z
       .array(text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks"))
       .default([])
       .describe("Keys, one of which each client must present. Needed when host is not loopback. Default: none."),
+    maxStreamsPerKey: wholeNumber(0)
+      .default(0)
+      .describe(
+        "Most exchanges at one time for each key; further ones are refused with 503. 0: as many as limits.maxStreams allows. Default: 0.",
+      ),
     open: z.boolean().optional().describe(`The same as open at the top level. ${OPEN}`),
   })
   .prefault({})
   .describe("Who may use this proxy.");
+
+const tls = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        cert: pemFile().describe("PEM file with the certificate, and those between it and its authority. Required."),
+        key: pemFile().describe("PEM file with the certificate's private key, not encrypted. Required."),
+      }),
+    ],
+    { error: "expected off, or a mapping with cert and key" },
+  )
+  .default("off")
+  .transform((value) => (value === "off" ? false : value))
+  .describe("Serve HTTPS in place of HTTP, with this certificate; the files are read again on a reload. Default: off.");
 
 export const configSchema = z
   .strictObject({
@@ -258,6 +296,7 @@ export const configSchema = z
     limits,
     auth,
     open: z.boolean().default(false).describe(OPEN),
+    tls,
     drain: z
       .strictObject({
         timeout: duration()
@@ -294,7 +333,11 @@ export const configSchema = z
     when: ({ value, issues }) =>
       isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(host|auth|open)$/.test(String(issue.path?.[0]))),
   })
-  .transform(({ auth, open, ...rest }) => ({ ...rest, auth: { keys: auth.keys }, open: open || auth.open === true }))
+  .transform(({ auth, open, ...rest }) => ({
+    ...rest,
+    auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
+    open: open || auth.open === true,
+  }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
 
 /** Times of the keep-alive comments, in milliseconds. */

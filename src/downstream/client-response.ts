@@ -12,6 +12,14 @@ export interface ClientResponseOptions {
   readonly heartbeat: false | { readonly after: number; readonly every: number };
 }
 
+/**
+ * A client that takes not one more byte for this long gets no further: its connection would be held for ever. In milliseconds;
+ * Node notices after once or twice this time.
+ */
+const STALLED_MS = 30_000;
+/** The same for one that was too slow already: the error event is all that is left to send. */
+const STALLED_AFTER_FAILURE_MS = 3_000;
+
 /** Proxies buffer and compress event streams unless they are told not to. */
 const STREAM_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
@@ -109,6 +117,7 @@ export class ClientResponse {
     this.stopTimers();
     if (terminator !== "") this.write(terminator, 1);
     this.#raw.end();
+    this.#giveUpAfter(STALLED_MS);
   }
 
   /** The stream is over and not whole: the error event, then nothing. */
@@ -118,6 +127,7 @@ export class ClientResponse {
     if (this.#options.interruptEnd === "clean") this.#raw.end();
     // Only when the event has left: a connection destroyed earlier would take it along.
     else this.#raw.write("", () => this.#raw.destroy());
+    this.#giveUpAfter(STALLED_AFTER_FAILURE_MS);
   }
 
   /** A body that was passed through broke off: the client must see it break. */
@@ -133,11 +143,17 @@ export class ClientResponse {
     this.#begin(status, { ...headers, "content-length": String(bytes.length) });
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.end(bytes);
+    this.#giveUpAfter(STALLED_MS);
   }
 
   stopTimers(): void {
     clearTimeout(this.#heartbeat);
     this.#heartbeat = undefined;
+  }
+
+  /** Counts silence of the socket, not time: slow is allowed. Node ends it with the response, or destroys the connection. */
+  #giveUpAfter(ms: number): void {
+    if (!this.#raw.writableFinished) this.#raw.setTimeout(ms);
   }
 
   /** One clock read for each network read: one for each event would be felt. */

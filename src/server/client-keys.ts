@@ -2,17 +2,23 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 
-/** @param keys accepted keys; none means that everybody may. @returns whether the headers present one of them. */
-export function createKeyCheck(keys: readonly string[]): (headers: IncomingHttpHeaders) => boolean {
+/** Whom a request is counted for: the digest of its key, or this when nobody needs one. */
+export const ANYBODY = "";
+
+/** @param keys accepted keys; none means that everybody may. @returns whose key the headers present; undefined for nobody's. */
+export function createKeyCheck(keys: readonly string[]): (headers: IncomingHttpHeaders) => string | undefined {
   // Digests have one length, so that neither the length nor the first difference of a key shows in the time taken.
   const digests = keys.map(digest);
+  const names = digests.map((key) => key.toString("base64"));
   return (headers) => {
-    if (digests.length === 0) return true;
+    if (digests.length === 0) return ANYBODY;
     const presented = digest(presentedKey(headers));
-    let known = false;
+    let known = -1;
     // Every key is compared, whichever matches.
-    for (const key of digests) known = timingSafeEqual(key, presented) || known;
-    return known;
+    digests.forEach((key, index) => {
+      if (timingSafeEqual(key, presented)) known = index;
+    });
+    return names[known];
   };
 }
 

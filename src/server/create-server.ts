@@ -1,23 +1,26 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Socket } from "node:net";
 import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import { openAiErrorBody } from "../dialect/openai-error.ts";
 import { relay } from "../relay/relay.ts";
 import type { RelayOptions } from "../relay/relay-options.ts";
 import { limitBody, readBody } from "./body-limit.ts";
+import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
+import { createFastifyLimits, findOddHead } from "./http-limits.ts";
+import { isFromForeignPage } from "./local-names.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { reject } from "./reject.ts";
 import { type Mount, readRequestPath } from "./request-path.ts";
 
 export interface ServerOptions {
   readonly open: OpenExchanges;
+  /** Certificate and key, as PEM; undefined for plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
   /** Asked anew for each request, which keeps what it was given to its end. */
   readonly current: () => ServerSettings;
 }
@@ -28,33 +31,41 @@ export interface ServerSettings {
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
   readonly routes: ReadonlyMap<string, Dialect>;
   readonly relay: RelayOptions;
-  /** Whether the headers present a key that opens this door; see createKeyCheck. */
-  readonly isAllowed: (headers: IncomingHttpHeaders) => boolean;
+  /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
+  readonly keyOf: (headers: IncomingHttpHeaders) => string | undefined;
+  /** No key is needed since only this machine can connect: then a web page from elsewhere must not use its user's browser to do so. */
+  readonly localOnly: boolean;
   /** The upstream has been asked a first question and has answered it, where that is wanted. */
   readonly isWarm: () => boolean;
   /** What `/metrics` answers; undefined when there is nothing at that path. */
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
 }
 
-/** Receiving a request, head and body, may take this long; a slower client is a slow loris. */
-const REQUEST_TIMEOUT_MS = 120_000;
+/** TRACE is left out: it would send our key for the upstream back to whoever asks. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { open, current } = options;
+  const { open, current, tls } = options;
   const observer = (): Observer => current().relay.observer;
+  const brokenRequests = createBrokenRequestHandler();
   const app = Fastify({
     logger: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...createFastifyLimits(tls),
     // Draining is ours: see OpenExchanges.
     return503OnClosing: false,
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: brokenRequests.answer,
   });
+  refuseOtherProtocols(app.server);
 
   app.addHook("onRequest", (request, reply, done) => {
+    brokenRequests.watch(request.raw.socket, reply.raw);
     reply.header("x-perennial-id", request.id);
-    done();
+    const odd = findOddHead(request.raw);
+    // Whatever follows it may be as odd.
+    if (odd !== undefined) reply.header("connection", "close");
+    done(odd);
   });
   app.setErrorHandler((error, request, reply) => reject(request, reply, error, observer(), dialectOf(request)));
   app.setNotFoundHandler((request, reply) => {
@@ -68,9 +79,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.get("/metrics", async (request, reply) => {
     const { metrics } = current();
+    // Whoever has no key is not told either that there is nothing here.
+    if (!metrics?.public) keyOf(request);
     if (metrics === undefined) return reply.callNotFound();
-    const refusal = metrics.public ? undefined : refusalOf(request);
-    if (refusal !== undefined) throw refusal;
     const { contentType, body } = await metrics.read();
     return reply.type(contentType).send(body);
   });
@@ -79,18 +90,31 @@ export function createServer(options: ServerOptions): FastifyInstance {
     // Bodies are read here, or passed on unread: Fastify's parsers would read them before anybody knows which it is to be.
     api.removeAllContentTypeParsers();
     api.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
-    api.addHook("onRequest", (request, _reply, next) => next(refusalOf(request)));
-    api.all("/*", serve);
+    // Before the path is looked at: a refusal says nothing of what is there.
+    api.addHook("onRequest", async (request) => void keyOf(request));
+    api.route({ method: METHODS, url: "/*", handler: serve });
     done();
   });
 
-  function refusalOf({ headers }: FastifyRequest): Failure | undefined {
-    if (current().isAllowed(headers)) return undefined;
-    return new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`.");
+  /** @throws Failure `unauthorized` */
+  function keyOf({ headers }: FastifyRequest): string {
+    const settings = current();
+    const key = settings.keyOf(headers);
+    if (key === undefined) {
+      throw new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`.");
+    }
+    if (settings.localOnly && isFromForeignPage(headers)) {
+      throw new Failure(
+        "unauthorized",
+        "This request comes from a web page that is not of this machine. To allow it, add a key to auth.keys, or set open: true.",
+        { status: 403 },
+      );
+    }
+    return key;
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    open.admit();
+    open.admit(keyOf(request));
     const settings = current();
     const { method, headers } = request;
     const { path, plain, query } = readRequestPath(request.url, settings.mount);
@@ -105,7 +129,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
     const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody() : null;
     // A body takes its time: others may have begun since, and the configuration may be another.
-    open.admit();
+    const key = keyOf(request);
+    open.admit(key);
     // However a client spells a dialect's path, the upstream gets it in one spelling.
     const target = (dialect === undefined ? path : plain) + query;
     const exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
@@ -113,7 +138,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
-    open.add(exchange, relay(exchange, reply.raw, current().relay));
+    open.add(exchange, key, relay(exchange, reply.raw, current().relay));
   }
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */
@@ -127,20 +152,4 @@ export function createServer(options: ServerOptions): FastifyInstance {
   }
 
   return app;
-}
-
-/** What cannot even be parsed gets a plain answer, and its connection is closed: the next bytes could mean anything. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) return;
-  const [status, reason] =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? [431, "The request's headers are too large."]
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? [408, "The request did not arrive in time."]
-        : [400, "The request is not valid HTTP."];
-  const body = JSON.stringify(openAiErrorBody(new Failure("invalid_request", reason, { status }), reason));
-  socket.end(
-    `HTTP/1.1 ${status} ${status === 400 ? "Bad Request" : status === 408 ? "Request Timeout" : "Request Header Fields Too Large"}\r\n` +
-      `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
 }

@@ -16,6 +16,11 @@ export interface SseDecoder {
   flush(): void;
 }
 
+/** A line that is one for certain: a comment, or a field that the parser knows. */
+const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
+/** How much of a line that is no field is kept until it is whole. */
+const MAX_STRAY_CHARACTERS = 16_384;
+
 /** @param maxEventBytes largest event, in bytes; counted in characters, which are never more. */
 export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecoder {
   // Not one decoder for all: it keeps the half of a character that a read ended in. It also drops a leading BOM.
@@ -35,7 +40,23 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     },
   });
 
-  function feedText(text: string): void {
+  /** The beginning of a line that may be no field: the parser drops such a line when it does not come in one read. */
+  let begun = "";
+  let isAtLineStart = true;
+
+  function feedText(read: string): void {
+    let text = begun + read;
+    begun = "";
+    const lineStart = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
+    const startsLine = lineStart > 0 || isAtLineStart;
+    if (startsLine && lineStart < text.length && text.length - lineStart < MAX_STRAY_CHARACTERS) {
+      const line = text.slice(lineStart);
+      if (!FIELD_OR_COMMENT.test(line)) {
+        begun = line;
+        text = text.slice(0, lineStart);
+      }
+    }
+    isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
     if (text !== "") parser.feed(text);
     if (broken !== undefined) throw broken;
   }

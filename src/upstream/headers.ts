@@ -14,8 +14,8 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, "host", "content-length", "expect"]);
-/** `alt-svc` would lead the client around the proxy. */
-const NOT_RETURNED = new Set([...HOP_BY_HOP, "alt-svc"]);
+/** `alt-svc` would lead the client around the proxy; `strict-transport-security` speaks for the upstream's host, not for ours. */
+const NOT_RETURNED = new Set([...HOP_BY_HOP, "alt-svc", "strict-transport-security"]);
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
 export interface RequestHeaderPolicy {
@@ -26,12 +26,9 @@ export interface RequestHeaderPolicy {
   readonly dropCredentials: boolean;
 }
 
-/** The client's headers as the upstream may see them. `x-perennial-*` is between the client and us. */
+/** The client's headers as the upstream may see them. */
 export function toUpstreamHeaders(headers: Headers, policy: RequestHeaderPolicy): Record<string, string | string[]> {
   const forwarded = without(headers, NOT_FORWARDED);
-  for (const name of Object.keys(forwarded)) {
-    if (name.startsWith("x-perennial-")) delete forwarded[name];
-  }
   if (policy.apiKey !== undefined || policy.dropCredentials) {
     for (const name of CREDENTIALS) delete forwarded[name];
   }
@@ -46,6 +43,7 @@ export function toClientHeaders(headers: Headers): Record<string, string | strin
   return without(headers, NOT_RETURNED);
 }
 
+/** Without what ends here; `x-perennial-*` is between the client and us, and the upstream may neither see nor forge it. */
 function without(headers: Headers, dropped: ReadonlySet<string>): Record<string, string | string[]> {
   const named = new Set(
     String(headers.connection ?? "")
@@ -54,7 +52,8 @@ function without(headers: Headers, dropped: ReadonlySet<string>): Record<string,
   );
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !dropped.has(name) && !named.has(name)) kept[name] = value;
+    if (value === undefined || dropped.has(name) || named.has(name) || name.startsWith("x-perennial-")) continue;
+    kept[name] = value;
   }
   return kept;
 }

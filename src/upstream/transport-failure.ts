@@ -1,6 +1,7 @@
 /** What an error of undici means for an exchange; the only place that knows its codes. */
 import { errors } from "undici";
 import { Failure } from "../core/failure.ts";
+import { ProxyError } from "./proxy.ts";
 
 /**
  * @param headersSeen whether the response had begun: before that nothing was answered, after that an answer was cut.
@@ -19,6 +20,7 @@ export function toTransportFailure(error: Error, headersSeen: boolean): Failure 
 
 function unreachable(error: Error, code: string): string {
   if (error instanceof errors.HTTPParserError) return "what the upstream answered is not HTTP";
+  if (error instanceof ProxyError) return error.message;
   switch (code) {
     case "UND_ERR_CONNECT_TIMEOUT":
       return "the upstream did not accept a connection in time";
@@ -34,6 +36,8 @@ function unreachable(error: Error, code: string): string {
     case "UND_ERR_SOCKET":
       return "the upstream closed the connection before it answered";
     default:
+      // OpenSSL has many names for it.
+      if (/CERT|UNABLE_TO_(GET|VERIFY)/.test(code)) return `the upstream's certificate is not trusted (${code})`;
       return code === "" ? "the upstream could not be reached" : `the upstream could not be reached (${code})`;
   }
 }

@@ -1,10 +1,11 @@
 /** One configured upstream: its address, its key, its pool of kept-alive connections, and the one way to call it. */
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, errors, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
+import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
 import { toTransportFailure } from "./transport-failure.ts";
 
 export interface UpstreamOptions {
@@ -20,6 +21,10 @@ export interface UpstreamOptions {
   readonly maxConnections: number;
   readonly keepAliveMs: number;
   readonly connectTimeoutMs: number;
+  /** Authorities that are trusted in place of the well-known ones, as PEM. */
+  readonly ca: string | undefined;
+  /** Where connections go first; undefined for straight to the upstream. */
+  readonly proxy: UpstreamProxy | undefined;
 }
 
 export interface UpstreamRequest {
@@ -65,8 +70,9 @@ const RELEASE_MS = 1_000;
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { origin, pathname } = new URL(options.baseUrl);
   const basePath = pathname === "/" ? "" : pathname;
-  const reuse = createReuseWatch(options.connectTimeoutMs);
-  const pool = new Pool(origin, {
+  const route = createRoute(options);
+  const reuse = createReuseWatch(route.connect);
+  const pool = new Pool(route.proxied === undefined ? origin : route.proxied.origin, {
     connections: options.maxConnections,
     keepAliveTimeout: options.keepAliveMs,
     keepAliveMaxTimeout: options.keepAliveMs,
@@ -83,15 +89,53 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     send(request, sink) {
       const call = new PooledCall(pool, reuse.wasReused, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: basePath + request.path,
-        headers: { ...toUpstreamHeaders(request.headers, options), ...request.set },
+        path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
+        headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
         body: request.body,
         bodyTimeout: request.bodyTimeoutMs,
+        ...route.proxied?.tls,
       });
       call.start();
       return call;
     },
     close: () => pool.destroy(),
+  };
+}
+
+interface Route {
+  readonly connect: buildConnector.connector;
+  /** Requests for http upstreams are not tunnelled but handed to the proxy, with the whole URL as their target (RFC 9112 §3.2.2). */
+  readonly proxied:
+    | { readonly origin: string; readonly headers: Record<string, string>; readonly tls: { readonly servername?: string } }
+    | undefined;
+}
+
+function createRoute({ baseUrl, ca, proxy, connectTimeoutMs }: UpstreamOptions): Route {
+  const { protocol, host } = new URL(baseUrl);
+  const direct = buildConnector({
+    timeout: connectTimeoutMs,
+    allowH2: false,
+    // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise.
+    rejectUnauthorized: true,
+    ...(ca === undefined ? {} : { ca }),
+  });
+  if (proxy === undefined) return { connect: direct, proxied: undefined };
+  if (protocol === "https:") return { connect: createTunnelConnector(proxy, direct, connectTimeoutMs), proxied: undefined };
+  const { url, variable, authorization } = proxy;
+  return {
+    connect(options, callback) {
+      direct(options, (...result) => {
+        const { code } = (result[0] ?? {}) as NodeJS.ErrnoException;
+        if (result[0] === null) callback(...result);
+        else callback(new ProxyError(`the proxy (${variable}) could not be reached${code ? ` (${code})` : ""}`), null);
+      });
+    },
+    proxied: {
+      origin: url.origin,
+      headers: { host, ...(authorization === undefined ? {} : { "proxy-authorization": authorization }) },
+      // Otherwise the proxy would be asked for the certificate of the upstream.
+      tls: url.protocol === "https:" && isIP(url.hostname) === 0 ? { servername: url.hostname } : {},
+    },
   };
 }
 
@@ -152,6 +196,12 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
     // 100 Continue, 103 Early Hints: the response itself is still to come.
     if (status < 200) return;
+    // A path with a host in it was for a proxy, and this answer is the proxy's own.
+    if (status === 407 && !this.#options.path.startsWith("/")) {
+      this.#fail(new ProxyError("the proxy wants a user and a password, or others than it got (407)"));
+      this.abort();
+      return;
+    }
     this.#headersSeen = true;
     if (!this.#over) this.#sink.onHead(status, toClientHeaders(headers));
   }
@@ -191,9 +241,11 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
 }
 
 /** Knows of a dead connection whether it had served before. undici says so for a closed one, but not for a reset one. */
-function createReuseWatch(connectTimeoutMs: number): { connect: buildConnector.connector; wasReused(error: Error): boolean } {
+function createReuseWatch(connect: buildConnector.connector): {
+  connect: buildConnector.connector;
+  wasReused(error: Error): boolean;
+} {
   const bytesRead = new WeakMap<Error, number>();
-  const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
   return {
     connect(options, callback) {
       connect(options, (...result) => {

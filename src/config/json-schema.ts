@@ -1,0 +1,39 @@
+/** The settings as JSON Schema, from which editors complete and check a configuration file. */
+import { z } from "zod";
+import { configSchema } from "./schema.ts";
+
+type Node = Record<string, unknown>;
+
+/** The text of config.schema.json. */
+export function printJsonSchema(): string {
+  // The draft that editors know best.
+  const schema = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" }) as Node;
+  return `${JSON.stringify(withVariables(schema), null, 2)}\n`;
+}
+
+/** Any value may be, or hold, a `${VARIABLE}` of which only the start of the program knows what it stands for. */
+const VARIABLE = String.raw`\$\{`;
+
+function withVariables(node: Node): Node {
+  const { properties, items, anyOf, default: preset, ...rest } = node;
+  // A section is optional as a whole; its keys tell their own defaults.
+  const isSection = typeof preset === "object" && preset !== null && !Array.isArray(preset);
+  const walked: Node = {
+    ...rest,
+    ...(preset === undefined || isSection ? {} : { default: preset }),
+    ...(properties === undefined ? {} : { properties: mapValues(properties as Record<string, Node>, withVariables) }),
+    ...(items === undefined ? {} : { items: withVariables(items as Node) }),
+    ...(anyOf === undefined ? {} : { anyOf: (anyOf as Node[]).map(withVariables) }),
+  };
+  if (typeof walked.pattern === "string") return { ...walked, pattern: `${walked.pattern}|${VARIABLE}` };
+  const isScalar = ["integer", "number", "boolean"].includes(String(walked.type)) || "enum" in walked;
+  if (!isScalar || "const" in walked) return walked;
+  const { title, description, default: value, ...exact } = walked;
+  return JSON.parse(
+    JSON.stringify({ title, description, default: value, anyOf: [exact, { type: "string", pattern: VARIABLE }] }),
+  ) as Node;
+}
+
+function mapValues(nodes: Record<string, Node>, change: (node: Node) => Node): Record<string, Node> {
+  return Object.fromEntries(Object.entries(nodes).map(([key, node]) => [key, change(node)]));
+}

@@ -1,0 +1,38 @@
+/** Whether a browser was sent here by a page from elsewhere, while Perennial trusts whoever is on its machine. */
+import type { IncomingHttpHeaders } from "node:http";
+import { BlockList, isIP } from "node:net";
+
+const PRIVATE = new BlockList();
+for (const [network, bits] of [
+  ["10.0.0.0", 8],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.168.0.0", 16],
+] as const)
+  PRIVATE.addSubnet(network, bits);
+for (const [network, bits] of [
+  ["::1", 128],
+  ["fc00::", 7],
+  ["fe80::", 10],
+] as const)
+  PRIVATE.addSubnet(network, bits, "ipv6");
+
+/**
+ * A browser on this machine can reach what listens here, on behalf of any page that is open in it; such a page shows in `Origin`, also where its
+ * own name was made to point to this machine (DNS rebinding). Programs send no `Origin`, and desktop apps one that is no web address.
+ */
+export function isFromForeignPage({ origin }: IncomingHttpHeaders): boolean {
+  return origin === "null" || (/^https?:/i.test(origin ?? "") && !isLocal(nameIn(origin ?? "")));
+}
+
+function nameIn(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$|\.$/g, "") : "unreadable.invalid";
+}
+
+/** Private addresses, names without a dot and names of the local network: no page from elsewhere has such a name. */
+function isLocal(name: string): boolean {
+  const version = isIP(name);
+  if (version !== 0) return PRIVATE.check(name, version === 6 ? "ipv6" : "ipv4");
+  return !name.includes(".") || /\.(localhost|local|internal|lan|home\.arpa|test)$/.test(name);
+}
