@@ -417,3 +417,58 @@ describe("warm-up", () => {
     await expect.poll(ready, { timeout: 6_000 }).toBe(200);
   });
 });
+
+describe("answers joined from odd streams", () => {
+  const fixture = byName("openai-chat");
+  const piece = (fields: object): string => chunk({ tool_calls: [fields] });
+  const whole = { id: "call_a", type: "function", function: { name: "weather", arguments: '{"x":1}' } };
+
+  test.each([
+    [
+      "that count from 1",
+      [
+        piece({ index: 1, id: "call_a", type: "function", function: { name: "weather", arguments: "" } }),
+        piece({ index: 1, function: { arguments: '{"x":1}' } }),
+      ],
+    ],
+    [
+      "without a number",
+      [
+        piece({ id: "call_a", type: "function", function: { name: "weather", arguments: "" } }),
+        piece({ function: { arguments: '{"x":1}' } }),
+      ],
+    ],
+    [
+      "with a number beyond reason",
+      [
+        piece({ index: 3e9, id: "call_a", type: "function", function: { name: "weather", arguments: "" } }),
+        piece({ index: 3e9, function: { arguments: '{"x":1}' } }),
+      ],
+    ],
+  ])("tool calls %s are one call", async (_how, pieces) => {
+    await serve(fixture, () => [...pieces, chunk({}, "tool_calls"), "data: [DONE]\n\n"], { nonStreaming: "viaStream" });
+    const answer = JSON.parse((await ask(fixture, { stream: false })).body);
+    expect(answer.choices[0].message.tool_calls).toEqual([whole]);
+  });
+
+  test("a message whose tool call max_tokens cut short is whole, its input unknown", async () => {
+    const messages = byName("anthropic-messages");
+    const events = [
+      typed("message_start", { message: { id: "m", type: "message", role: "assistant", content: [] } }),
+      typed("content_block_start", { index: 0, content_block: { type: "tool_use", id: "t", name: "weather", input: {} } }),
+      typed("content_block_delta", { index: 0, delta: { type: "input_json_delta", partial_json: '{"city":' } }),
+      typed("content_block_stop", { index: 0 }),
+      typed("message_delta", { delta: { stop_reason: "max_tokens" } }),
+      typed("message_stop", {}),
+    ];
+    await serve(messages, () => events, { nonStreaming: "viaStream" });
+    const seen = await ask(messages, { stream: false });
+    expect(JSON.parse(seen.body)).toMatchObject({ stop_reason: "max_tokens", content: [{ name: "weather", input: {} }] });
+  });
+
+  test("a JSON reply that no stream can be made of is passed on as it is", async () => {
+    const chatchat = byName("chatchat-completions");
+    await serve(chatchat, () => jsonReply('{"code":200,"msg":"ok","data":1}'));
+    expect(await ask(chatchat)).toMatchObject({ status: 200, body: '{"code":200,"msg":"ok","data":1}' });
+  });
+});

@@ -1,7 +1,7 @@
 /** What no dialect claims goes through as it is: bodies of any size, clean headers, and never a clean end for a broken body. */
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { Agent, createServer, request, type Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
@@ -114,4 +114,54 @@ test.each(["304 Not Modified", "307 Elsewhere"])("%s is an answer like any other
   });
   expect(upstream.requests).toHaveLength(1);
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+});
+
+test("an upload that is refused before it was read gets its answer, and the connection its next one", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply("[1]")));
+  perennial = await startPerennial(upstream.baseUrl);
+  // The upstream refuses at the head, and reads no more.
+  const early = createServer((_request, response) => void response.writeHead(401, { "content-length": "0" }).end());
+  await new Promise<void>((resolve) => early.listen(0, "127.0.0.1", resolve));
+  const before = await startPerennial(`http://127.0.0.1:${(early.address() as AddressInfo).port}/v1`);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (method: string, body: Buffer | undefined): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const outgoing = request(`${before.baseUrl}/files`, { method, agent, timeout: 5_000 }, (response) => {
+        response.resume().on("end", () => resolve(response.statusCode ?? 0));
+      });
+      outgoing.on("timeout", () => outgoing.destroy(new Error("no answer in time")));
+      outgoing.on("error", reject);
+      outgoing.end(body);
+    });
+  expect(await ask("POST", Buffer.alloc(8_000_000))).toBe(401);
+  expect(await ask("GET", undefined)).toBe(401);
+  agent.destroy();
+  await before.close();
+  early.closeAllConnections();
+  early.close();
+});
+
+test("a GET with a body is not repeated: its body is gone", async () => {
+  upstream = await startRawUpstream((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
+  perennial = await startPerennial(upstream.baseUrl);
+  expect(
+    (await send(`${perennial.baseUrl}/search`, { method: "GET", body: "0123456789", headers: { "content-length": "10" } }))
+      .status,
+  ).toBe(503);
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("a body that breaks off is broken for a client of HTTP/1.0 as well", async () => {
+  upstream = await startRawUpstream((socket) =>
+    socket.end("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+  );
+  perennial = await startPerennial(upstream.baseUrl);
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  socket.write("GET /v1/audio HTTP/1.0\r\nhost: x\r\n\r\n");
+  const how = await new Promise((resolve) => {
+    socket.on("data", () => {});
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    socket.on("end", () => resolve("a clean end"));
+  });
+  expect(how).toBe("ECONNRESET");
 });

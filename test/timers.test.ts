@@ -178,3 +178,17 @@ test("an upstream that waits for a slow client is not stalled", async () => {
   await new Promise((resolve) => setTimeout(resolve, 700));
   expect(readStream(await response.text())).toMatchObject({ done: true, errorCode: undefined, text: words.join("") });
 });
+
+test.each(["clean", "cut"])("an answer that is whole when the time is up is whole (interruptEnd: %s)", async (interruptEnd) => {
+  await serve(
+    (socket) => {
+      begin(socket);
+      socket.write(chatEvents(WORDS, { done: false }).join(""));
+    },
+    { timeouts: { total: "120ms" }, interruptEnd },
+  );
+  const seen = await chat(perennial.baseUrl);
+  expect(seen.end).toBe("clean");
+  expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
+});

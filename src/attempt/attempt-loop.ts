@@ -44,6 +44,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
         failure: undefined,
         status: undefined,
       };
+      exchange.signal.throwIfAborted();
       exchange.attempts.push(attempt);
       attempt.headers = observer.onAttemptStart?.(exchange, attempt);
       try {
@@ -72,7 +73,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
       // The wait is ours, since an upstream may name it; see shouldRetry.
       minTimeout: 0,
       maxTimeout: 0,
-      signal: exchange.signal,
+      // No signal here: it would undo an attempt that was found whole at the moment of the abort. The call and the wait heed it.
       async shouldRetry({ error, attemptNumber }) {
         const failure = toFailure(error);
         if (options.isCommitted()) return false;

@@ -79,7 +79,8 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     /** Ends the attempt from outside. What was read may already be whole, which only the reader knows. */
     function endWith(cause: Failure): void {
       if (settled) return;
-      if (reader === undefined) control.fail(cause);
+      // Nobody is left to take a whole answer.
+      if (reader === undefined || cause.code === "client_gone") control.fail(cause);
       else guarded((body) => body.onEnd(cause));
       call?.abort();
     }

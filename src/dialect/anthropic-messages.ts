@@ -202,7 +202,8 @@ function eventsToAnswer(events: readonly StreamEvent[]): JsonObject {
   }
   for (const [index, text] of toolJson) {
     const block = blocks.get(index);
-    if (block !== undefined) block.input = text === "" ? {} : JSON.parse(text);
+    // A call that max_tokens cut short is part of a whole answer, and cannot be parsed.
+    if (block !== undefined) block.input = parseObject(text) ?? {};
   }
   return { ...message, content: [...blocks.values()] };
 }

@@ -8,7 +8,7 @@ import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { openAiChat } from "./openai-chat.ts";
-import { DONE } from "./openai-choices.ts";
+import { DONE, GOOD_FINISH } from "./openai-choices.ts";
 import { badFinish, findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 
 const shared = {
@@ -51,7 +51,8 @@ export const chatchatCompletions: Dialect = {
   oneEventPerWrite: false,
   parseRequest: (body) => ({ ...openAiChat.parseRequest(body), choices: 1 }),
   inspectStream: () => new ChatchatInspector("finish"),
-  answerToEvents: openAiChat.answerToEvents,
+  answerToEvents: (answer, request) =>
+    isObject(answer) && Array.isArray(answer.choices) ? openAiChat.answerToEvents(answer, request) : undefined,
 };
 
 function modelOf(body: unknown): string | undefined {
@@ -61,7 +62,6 @@ function modelOf(body: unknown): string | undefined {
 
 /** Fields in which text comes. `docs` and `tools` prove only that a search or a tool has run. */
 const TEXT_FIELDS = ["text", "answer", "final_answer"];
-const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
 /** `AgentStatus.agent_finish`, the same in all of 0.3. */
 const AGENT_FINISH = 5;
 /** `AgentStatus.error` of the later 0.3; in 0.3.1 it was 8, which came to mean the end of a tool. */

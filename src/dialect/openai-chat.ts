@@ -26,7 +26,7 @@ export const openAiChat: Dialect = {
   inspectStream: (request) => new ChoicesInspector(request, readChatChoice),
   inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readChatChoice),
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "chat.completion.chunk", toChunkChoice, { delta: {} }),
-  eventsToAnswer: (events) => eventsToChoices(events, "chat.completion", joinChatChoice),
+  eventsToAnswer: (events) => withoutIndexes(eventsToChoices(events, "chat.completion", joinChatChoice)),
   // Named events are no part of this dialect: an `event` line makes some clients fail.
   encodeEvent: (event) => encodeData(event.data),
   encodeError: (failure, message) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
@@ -87,18 +87,31 @@ function joinValues(before: unknown, value: unknown, isName: boolean): unknown {
   return before;
 }
 
-/** The parts of a tool call share its index; name and id come once, the arguments in pieces. */
+/**
+ * The parts of a tool call share its index, whatever that is; name and id come once, the arguments in pieces.
+ * Where there is no index, an id begins the next call.
+ */
 function joinToolCalls(message: JsonObject, parts: unknown): void {
-  if (!Array.isArray(parts)) return;
   const calls = objectsOf(message.tool_calls);
   for (const part of objectsOf(parts)) {
-    const { index, ...fields } = part;
-    const at = typeof index === "number" ? index : calls.length;
-    const call: JsonObject = calls[at] ?? {};
-    for (const [key, value] of Object.entries(fields)) {
-      call[key] = joinValues(call[key], value, key === "id" || key === "type");
+    let call = typeof part.index === "number" ? calls.find(({ index }) => index === part.index) : calls.at(-1);
+    if (call === undefined || (part.index === undefined && holdsSomething(part.id))) {
+      call = {};
+      calls.push(call);
     }
-    calls[at] = call;
+    for (const [key, value] of Object.entries(part)) {
+      call[key] = joinValues(call[key], value, key === "id" || key === "type" || key === "index");
+    }
   }
   message.tool_calls = calls;
+}
+
+/** An answer does not number its tool calls: their order does. */
+function withoutIndexes(answer: JsonObject): JsonObject {
+  for (const { message } of objectsOf(answer.choices)) {
+    if (!isObject(message) || message.tool_calls === undefined) continue;
+    const calls = objectsOf(message.tool_calls).sort((a, b) => Number(a.index ?? 0) - Number(b.index ?? 0));
+    message.tool_calls = calls.map(({ index: _index, ...call }) => call);
+  }
+  return answer;
 }

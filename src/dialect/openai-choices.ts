@@ -7,7 +7,7 @@ import { badFinish, findOpenAiError, reportedError } from "./openai-error.ts";
 
 export const DONE = "[DONE]";
 
-const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
+export const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
 
 /** What one choice of a chunk, or of an answer, brings. */
 export interface ChoiceContent {
@@ -155,7 +155,8 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
   if (!isObject(body)) throw new Failure("invalid_request", "The body must be a JSON object.");
   const options = isObject(body.stream_options) ? body.stream_options : {};
   const request = {
-    stream: body.stream === true,
+    // Servers on pydantic take these for true as well, and would answer with a stream.
+    stream: body.stream === true || body.stream === 1 || body.stream === "true",
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,

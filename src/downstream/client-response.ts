@@ -133,6 +133,8 @@ export class ClientResponse {
   /** A body that was passed through broke off: the client must see it break. */
   cut(): void {
     this.stopTimers();
+    // To HTTP/1.0 without a length the end of the connection is the end of the body: only a reset can say that it is not.
+    if (this.#raw.req.httpVersionMinor === 0) this.#raw.socket?.resetAndDestroy();
     this.#raw.destroy();
   }
 
@@ -151,9 +153,15 @@ export class ClientResponse {
     this.#heartbeat = undefined;
   }
 
-  /** Counts silence of the socket, not time: slow is allowed. Node ends it with the response, or destroys the connection. */
+  /** Counts silence of the socket, not time: slow is allowed. */
   #giveUpAfter(ms: number): void {
-    if (!this.#raw.writableFinished) this.#raw.setTimeout(ms);
+    const { socket } = this.#raw;
+    if (this.#raw.writableFinished || socket === null) return;
+    this.#raw.setTimeout(ms);
+    // Node puts its own time in place of ours, but not when the answer to a pipelined request comes next.
+    this.#raw.once("finish", () => {
+      if (socket.timeout === ms) socket.setTimeout(0);
+    });
   }
 
   /** One clock read for each network read: one for each event would be felt. */

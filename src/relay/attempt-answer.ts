@@ -84,7 +84,9 @@ function joinStream(status: number, headers: ReplyHeaders, control: CallControl<
     onFull() {},
     onFailure: control.fail,
     onWhole({ repaired, bodyEnded }) {
-      const body = Buffer.from(JSON.stringify(dialect.eventsToAnswer(events, asked)));
+      const answer = dialect.eventsToAnswer(events, asked);
+      if (answer === undefined) throw new Failure("stream_corrupted", "the upstream's last event does not hold the answer");
+      const body = Buffer.from(JSON.stringify(answer));
       control.succeed({ status, headers: { ...headers, "content-type": "application/json" }, body, repaired }, bodyEnded);
     },
   });

@@ -3,6 +3,7 @@ import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
 import type { BodyReader } from "../attempt/body-reader.ts";
 import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
 import { createStreamReader } from "../attempt/stream-reader.ts";
+import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../downstream/client-response.ts";
 import { Gate } from "../downstream/gate.ts";
 import { bodyAsked, callFor, type DialectAttempt } from "./dialect-attempt.ts";
@@ -84,6 +85,9 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<Success>
       const problem = dialect.inspectAnswer(answer, acceptEmpty, asked);
       if (problem !== undefined) throw problem;
       const events = dialect.answerToEvents(answer, asked)?.map((event) => dialect.encodeEvent(event));
+      if (events === undefined && response.headersSent) {
+        throw new Failure("stream_corrupted", "the upstream answered with JSON that cannot be streamed", { retryable: false });
+      }
       if (events === undefined) {
         response.reply(200, headers, body);
         control.succeed("replied", true);

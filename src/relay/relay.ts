@@ -104,7 +104,7 @@ function replyWithFailure(response: ClientResponse, failure: Failure, exchange: 
   );
 }
 
-/** Nobody knows what a second POST would do to an endpoint that no dialect claims. */
+/** Nobody knows what a second POST would do to an endpoint that no dialect claims, and a body that was passed on unread is gone. */
 function isRepeatable({ ask, request }: Exchange): boolean {
-  return ask !== undefined || request.method === "GET" || request.method === "HEAD";
+  return ask !== undefined || (request.body === null && (request.method === "GET" || request.method === "HEAD"));
 }

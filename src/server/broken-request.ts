@@ -26,12 +26,17 @@ export interface BrokenRequestHandler {
 }
 
 export function createBrokenRequestHandler(): BrokenRequestHandler {
-  const answering = new WeakMap<Socket, ServerResponse>();
+  // Several, where requests are pipelined: only the first of them is being written.
+  const answering = new WeakMap<Socket, Set<ServerResponse>>();
   return {
-    watch: (socket, response) => answering.set(socket, response),
+    watch(socket, response) {
+      const responses = answering.get(socket) ?? new Set();
+      answering.set(socket, responses.add(response));
+      response.once("close", () => responses.delete(response));
+    },
     answer(error, socket) {
-      const response = answering.get(socket);
-      const inMidResponse = response?.headersSent === true && !response.writableFinished;
+      const responses = [...(answering.get(socket) ?? [])];
+      const inMidResponse = responses.some((response) => response.headersSent && !response.writableFinished);
       if (error.code === "ECONNRESET" || !socket.writable || inMidResponse) socket.destroy();
       else if (error.code === "HPE_HEADER_OVERFLOW") refuse(socket, 431);
       else refuse(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400);

@@ -123,9 +123,13 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const passBody = (): Transform =>
       limitBody(request.raw, maxBodyBytes, (failure) => {
         // What is left of the body must not be taken for the next request.
-        reply.raw.setHeader("connection", "close");
+        if (!reply.raw.headersSent) reply.raw.setHeader("connection", "close");
         exchange.abort(failure);
       });
+    // Answered before it was read, the rest of a body would stop its connection for good: its client writes before it reads.
+    reply.raw.once("finish", () => {
+      if (!request.raw.complete) request.raw.unpipe().resume();
+    });
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
     const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody() : null;
     // A body takes its time: others may have begun since, and the configuration may be another.

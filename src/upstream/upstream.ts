@@ -195,7 +195,11 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
     // 100 Continue, 103 Early Hints: the response itself is still to come.
-    if (status < 200) return;
+    if (status < 200) {
+      // It is at work on this request: a death from here on is an attempt's.
+      this.#secondTry = true;
+      return;
+    }
     // A path with a host in it was for a proxy, and this answer is the proxy's own.
     if (status === 407 && !this.#options.path.startsWith("/")) {
       this.#fail(new ProxyError("the proxy wants a user and a password, or others than it got (407)"));
