@@ -6,5 +6,6 @@ export default defineConfig({
     exclude: ["test/llama/**", "test/containers/**", "test/clients/**", "test/soak/**"],
     testTimeout: 15_000,
     pool: "forks",
+    maxConcurrency: 16,
   },
 });
