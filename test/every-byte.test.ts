@@ -1,4 +1,5 @@
 /** A stream cut at every byte offset, in every framing and every dialect: whole or an error event, always. */
+import { Agent } from "node:http";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { send } from "./support/client.ts";
@@ -7,6 +8,7 @@ import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { FRAMINGS, type Framing, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 
 const PARALLEL = 32;
+const agent = new Agent({ keepAlive: true });
 
 /** By FIN: what was written arrives, then the end. By RST: the kernel may drop what was not read yet, so it is given time. */
 function sendCut(socket: Socket, bytes: Buffer, how: "FIN" | "RST"): void {
@@ -36,6 +38,7 @@ describe.each(FIXTURES)("$name", (fixture) => {
   });
 
   afterAll(async () => {
+    agent.destroy();
     await perennial.close();
     await upstream.close();
   });
@@ -55,6 +58,7 @@ describe.each(FIXTURES)("$name", (fixture) => {
         const where = `${framing}, ${how} at byte ${offset}: …${JSON.stringify(bytes.subarray(Math.max(0, offset - 40), offset).toString())}`;
         const seen = await send(perennial.url + fixture.path, {
           method: "POST",
+          agent,
           headers: { "content-type": "application/json" },
           body: JSON.stringify({ model: `${framing}/${how}/${offset}`, stream: true, ...fixture.request }),
         });

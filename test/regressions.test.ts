@@ -64,7 +64,7 @@ function ask(path: string, fields: object = {}, sent: Omit<Sent, "body" | "metho
 async function hears(path: string, text: string): Promise<boolean> {
   let seen = "";
   try {
-    const response = await fetch(perennial.url + path, { ...posted, signal: AbortSignal.timeout(1_500) });
+    const response = await fetch(perennial.url + path, { ...posted, signal: AbortSignal.timeout(3_000) });
     for await (const read of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
       seen += read;
       if (seen.includes(text)) return true;
@@ -121,7 +121,6 @@ describe("a whole answer stays whole", () => {
     ["a choice is null", [...STARTED, line({ choices: [null] }), ...WHOLE.slice(-2)]],
     ["some of its choices have no index", [...STARTED.map((event) => event.replace('"index":0,', "")), ...WHOLE.slice(-2)]],
     ["an empty finish_reason is in every event", [...STARTED.map((event) => event.replace("null", '""')), ...WHOLE.slice(-2)]],
-    ["something is written behind [DONE]", [...WHOLE.slice(0, -1), "data: [DONE]\\n\\n\n\n"]],
     ["its last event lacks the blank line", [...WHOLE.slice(0, -2), (WHOLE.at(-2) as string).trimEnd()]],
     ["more text follows [DONE]", [...WHOLE, choice({ content: "more" })]],
     ["it uses message for delta", WHOLE.map((event) => event.replace('"delta"', '"message"'))],
@@ -139,6 +138,11 @@ describe("a whole answer stays whole", () => {
   test("when fewer choices came than were asked for, and then [DONE]", async () => {
     await serve([WHOLE]);
     expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({ done: true, errorCode: undefined });
+  });
+
+  test("when something is written behind [DONE], which is what requireDone asks for", async () => {
+    await serve([[...WHOLE.slice(0, -1), "data: [DONE]\\n\\n\n\n"]], { upstream: { requireDone: true } });
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, errorCode: undefined });
   });
 
   test("when it is a completion of one prompt in tokens, without [DONE]", async () => {
@@ -520,20 +524,20 @@ describe("messages", () => {
         async (socket) => {
           socket.write(`${SSE_HEAD}connection: close\r\n\r\n${tool.join("")}`);
           for (let i = 0; i < 16; i++) {
-            await pause(50);
+            await pause(60);
             socket.write(delta({ type: "input_json_delta", partial_json: "x" }));
           }
           socket.end(end.join(""));
         },
       ],
-      { timeouts: { idle: "400ms" }, retry: { maxAttempts: 1 } },
+      { timeouts: { idle: "600ms" }, retry: { maxAttempts: 1 } },
     );
     expect((await ask("/v1/messages")).body.endsWith(end.join(""))).toBe(true);
   });
 
   test("hold back the server's own tool calls as well, and count them as content", async () => {
     const used = [begin, block({ type: "server_tool_use", name: "weather" }), delta({ partial_json: "{}" }), blockStop, stop];
-    await serve([[...used.slice(0, 3)], used], { retry: { maxAttempts: 2 } });
+    await serve([used.slice(0, 3), used]);
     expect((await ask("/v1/messages")).body).toBe(used.join(""));
   });
 });
@@ -672,11 +676,10 @@ describe("asking for the whole answer", () => {
 
   test("with emptyFallback: next follows on text that is not SSE, and has no first token to wait for", async () => {
     await serve(
-      [["Internal Server Error\n"], async (socket) => pause(200).then(() => socket.write(jsonReply(chatAnswer("Hi"))))],
+      [["Internal Server Error\n"], async (socket) => pause(700).then(() => socket.write(jsonReply(chatAnswer("Hi"))))],
       {
         upstream: { emptyFallback: "next" },
-        timeouts: { firstToken: "100ms" },
-        retry: { maxAttempts: 2 },
+        timeouts: { firstToken: "400ms" },
       },
     );
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hi", done: true });
@@ -703,12 +706,12 @@ describe("the gate", () => {
     await serve([
       async (socket) => {
         socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
-        await pause(300);
+        await pause(800);
         socket.end(WHOLE.slice(-2).join(""));
       },
     ]);
     await chat(perennial.baseUrl);
-    expect((await perennial.exchangeLog()).firstTokenMs).toBeLessThan(250);
+    expect((await perennial.exchangeLog()).firstTokenMs).toBeLessThan(700);
   });
 });
 
@@ -720,16 +723,16 @@ describe("heartbeats", () => {
       [
         async (socket) => {
           socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-          for (let i = 0; i < 30; i++) {
+          for (let i = 0; i < 50; i++) {
             socket.write(choice({ content: "x" }));
             await pause(20);
           }
           socket.write(choice({ content: "pause" }));
-          await pause(700);
+          await pause(900);
           socket.end(WHOLE.slice(-2).join(""));
         },
       ],
-      { heartbeat: { after: "200ms", every: "200ms" } },
+      { heartbeat: { after: "400ms", every: "400ms" } },
     );
     const seen = await chat(perennial.baseUrl);
     const [flowing = "", pausing = ""] = seen.body.split('"pause"');
@@ -845,11 +848,11 @@ describe("time", () => {
           socket.write(reply.slice(0, at));
           for (const character of reply.slice(at)) {
             socket.write(character);
-            await pause(20);
+            await pause(30);
           }
         },
       ],
-      { timeouts: { firstToken: "200ms" }, retry: { maxAttempts: 1 } },
+      { timeouts: { firstToken: "400ms" }, retry: { maxAttempts: 1 } },
     );
     expect(await chat(perennial.baseUrl)).toMatchObject({ status: 400, body: '{"error":"a long story"}' });
   });
@@ -922,16 +925,9 @@ describe("what is passed through", () => {
   const get = (path: string): Promise<Seen> => send(perennial.baseUrl + path);
 
   test("begins with its head, before there is a body", async () => {
-    await serve([
-      async (socket) => {
-        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
-        await pause(400);
-        socket.write("{}");
-      },
-    ]);
-    const began = Date.now();
+    await serve(["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]);
     const response = await fetch(`${perennial.baseUrl}/models`);
-    expect(Date.now() - began).toBeLessThan(350);
+    for (const socket of upstream.sockets) socket.write("{}");
     expect(await response.text()).toBe("{}");
   });
 
@@ -943,11 +939,11 @@ describe("what is passed through", () => {
           socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
           for (const character of "123456789") {
             socket.write(character);
-            await pause(50);
+            await pause(100);
           }
         },
       ],
-      { timeouts: { idle: "250ms", total: "4s" } },
+      { timeouts: { idle: "600ms", total: "4s" } },
     );
     expect(await get("/a").catch(() => "broken")).toMatchObject({ end: "cut" });
     expect(await perennial.exchangeLog()).toMatchObject({ failure: "stream_stalled" });
@@ -963,8 +959,9 @@ describe("what is passed through", () => {
 
   test("keeps the length of what was sent", async () => {
     await serve([jsonReply("{}")]);
-    await send(`${perennial.baseUrl}/embeddings`, { method: "POST", body: "{}", headers: { "content-length": "2" } });
-    expect(upstream.requests[0]?.head).toContain("content-length: 2");
+    // More than fits into one read: what has arrived as a whole has its length anyway.
+    await send(`${perennial.baseUrl}/files`, { method: "POST", body: Buffer.alloc(500_000, "x") });
+    expect(upstream.requests[0]?.head).toContain("content-length: 500000");
     expect(upstream.requests[0]?.head).not.toContain("chunked");
   });
 });

@@ -1,5 +1,5 @@
 /** A client that sees everything: status, headers, every byte, and how the connection ended. */
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 import { createParser } from "eventsource-parser";
 
 export interface Seen {
@@ -14,13 +14,15 @@ export interface Sent {
   readonly method?: string;
   readonly headers?: Record<string, string>;
   readonly body?: string | Buffer;
+  /** For connections that are used again; otherwise each request has its own. */
+  readonly agent?: Agent;
   /** Called with everything received so far, at each read. */
   readonly onRead?: (body: string, abort: () => void) => void;
 }
 
-export function send(url: string, { method = "GET", headers = {}, body, onRead }: Sent = {}): Promise<Seen> {
+export function send(url: string, { method = "GET", headers = {}, body, agent, onRead }: Sent = {}): Promise<Seen> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, headers, agent: false }, (response) => {
+    const outgoing = request(url, { method, headers, agent: agent ?? false }, (response) => {
       const chunks: Buffer[] = [];
       const seen = (end: Seen["end"]): void =>
         resolve({
