@@ -307,9 +307,9 @@ describe("an answer that is not streamed", () => {
     expect((await chat(perennial.baseUrl, { stream: false })).body).toBe(chatAnswer("Hi"));
   });
 
-  test("is what a request with stream: 1 gets, since that is not true", async () => {
+  test.each([1, "true"])("becomes a stream for stream: %j, which many servers take for true", async (stream) => {
     await serve([jsonReply(chatAnswer("Hi"))]);
-    expect((await chat(perennial.baseUrl, { stream: 1 })).body).toBe(chatAnswer("Hi"));
+    expect(readStream((await chat(perennial.baseUrl, { stream })).body)).toMatchObject({ text: "Hi", done: true });
   });
 
   test("via a stream has its own first-token clock, requireDone and outcome", async () => {
@@ -389,7 +389,8 @@ describe("responses", () => {
     ["a failure without a reason", [text("Hi"), typed("response.failed", { response: {} })], "upstream_error_event", 1],
     ["a cancellation", [text("Hi"), typed("response.cancelled")], "upstream_error_event", 1],
     ["a line with an error", [text("Hi"), "error: boom\n\n"], "upstream_error_event", 1],
-    ["its output only in its last event", [created, completed([{ type: "message" }])], undefined, 1],
+    ["its output only in its last event", [created, completed([{ type: "message", content: [{ text: "Hi" }] }])], undefined, 1],
+    ["a message without a word at every attempt", [created, completed([{ type: "message" }])], undefined, 3],
     ["a tool call that its last event does not repeat", [tool, toolDone, completed()], undefined, 1],
     ["a tool call that is never done, but a last event", [tool, completed()], undefined, 1],
     ["no output at every attempt", [created, completed()], undefined, 3],
@@ -564,7 +565,14 @@ describe("Chatchat", () => {
     [native, "a code that says that all is well", [line({ code: 200, msg: "ok" }), text], undefined, 1],
     [native, "a code without a message", [line({ code: 500, text: "Hi" })], undefined, 1],
     [finishing, "an agent that has finished", [part({ content: "Hi" }), line({ status: 5 })], undefined, 1],
-    [finishing, "is_ref at its end", [part({ content: "Hi" }), line({ is_ref: false })], undefined, 1],
+    [finishing, "a tool's own result", [line({ content: "Hi", tool_output: "Hi", is_ref: false })], undefined, 1],
+    [
+      finishing,
+      "is_ref, which every chunk has, and no finish",
+      [part({ content: "Hi" }), line({ is_ref: false })],
+      "stream_truncated",
+      1,
+    ],
     [finishing, "message for delta", [line({ choices: [{ message: { content: "Hi" }, finish_reason: "stop" }] })], undefined, 1],
     [finishing, "a role and no finish", [part({ role: "assistant" })], "empty_stream", 3],
     [finishing, "a bad finish", [part({ content: "Hi" }), part({}, "error")], "upstream_error_event", 1],
