@@ -196,7 +196,7 @@ test("when the client leaves before the answer, the attempt ends, and no other b
   await expect.poll(() => upstream.requests.length).toBe(1);
   socket.destroy();
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
-  expect(upstream.sockets.size).toBe(0);
+  await expect.poll(() => upstream.sockets.size).toBe(0);
   expect(upstream.requests).toHaveLength(1);
 });
 

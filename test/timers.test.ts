@@ -192,3 +192,26 @@ test.each(["clean", "cut"])("an answer that is whole when the time is up is whol
   expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
 });
+
+test.each([true, false])("an error reply that stalls after its head is a stall, and tried again (stream: %s)", async (stream) => {
+  await serve((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\n"), {
+    timeouts: { idle: "80ms", total: "3s" },
+  });
+  const seen = await chat(perennial.baseUrl, { stream });
+  expect(JSON.parse(seen.body).error.code).toBe("stream_stalled");
+  expect(upstream.requests).toHaveLength(3);
+});
+
+test.each(["application/json", "text/event-stream"])(
+  "a whole answer that was asked for and stalls after its head is a stall (%s)",
+  async (type) => {
+    await serve(
+      (socket, { json }) => {
+        if (json.stream) socket.end(`${SSE_HEAD}connection: close\r\n\r\n`);
+        else socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 99\r\n\r\n`);
+      },
+      { timeouts: { idle: "80ms", total: "3s" } },
+    );
+    expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("stream_stalled");
+  },
+);

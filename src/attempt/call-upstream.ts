@@ -133,6 +133,8 @@ function readErrorReply<T>(
   options: CallOptions,
   control: CallControl<T>,
 ): BodyReader {
+  // The head has come: from now on silence is a stall.
+  control.progress();
   return createAnswerReader({
     maxBytes: options.maxReplyBytes,
     onProgress: control.progress,

@@ -29,6 +29,8 @@ export async function attemptStream(context: DialectAttempt): Promise<boolean> {
         const onDrain = (): void => control.resume();
         response.onDrain(onDrain);
         stopListening = () => response.offDrain(onDrain);
+        // With no first token to wait for, silence after the head is a stall.
+        if (asksWhole) control.progress();
         return chooseByMediaType(headers, {
           stream: () => readStream(headers, control, context),
           json: () => readAnswerAsStream(headers, control, context),
