@@ -451,7 +451,7 @@ describe("answers joined from odd streams", () => {
     expect(answer.choices[0].message.tool_calls).toEqual([whole]);
   });
 
-  test("a message whose tool call max_tokens cut short is whole, its input unknown", async () => {
+  test("a message whose tool call max_tokens cut short is an error: nobody may act on half an input", async () => {
     const messages = byName("anthropic-messages");
     const events = [
       typed("message_start", { message: { id: "m", type: "message", role: "assistant", content: [] } }),
@@ -463,7 +463,9 @@ describe("answers joined from odd streams", () => {
     ];
     await serve(messages, () => events, { nonStreaming: "viaStream" });
     const seen = await ask(messages, { stream: false });
-    expect(JSON.parse(seen.body)).toMatchObject({ stop_reason: "max_tokens", content: [{ name: "weather", input: {} }] });
+    expect(seen.status).toBe(502);
+    expect(JSON.parse(seen.body).error.code).toBe("stream_truncated");
+    expect(upstream.requests).toHaveLength(1);
   });
 
   test("a JSON reply that no stream can be made of is passed on as it is", async () => {
@@ -471,4 +473,47 @@ describe("answers joined from odd streams", () => {
     await serve(chatchat, () => jsonReply('{"code":200,"msg":"ok","data":1}'));
     expect(await ask(chatchat)).toMatchObject({ status: 200, body: '{"code":200,"msg":"ok","data":1}' });
   });
+});
+
+test.each(["queued", "in_progress"])("a response that is only %s is never told as completed", async (status) => {
+  const fixture = byName("openai-responses");
+  await serve(fixture, () => jsonReply(JSON.stringify({ ...fixture.answer, status, output: [] })));
+  const seen = await ask(fixture);
+  expect(seen.status).toBe(502);
+  expect(JSON.parse(seen.body).error.code).toBe("stream_truncated");
+  // Not streamed, it is what a request with `background` asks for.
+  expect((await ask(fixture, { stream: false, background: true })).status).toBe(200);
+});
+
+test.each([
+  ["an error", '{"error":{"message":"boom"}}\n\n', "upstream_error_event"],
+  ["a refusal", '{"code":500,"msg":"boom"}\n\n', "upstream_error_event"],
+  ["a traceback", "Traceback (most recent call last):\n\n", "stream_corrupted"],
+  ["more than anybody would keep", `${"x".repeat(20_000)}\n\n`, "stream_corrupted"],
+  ["an error that lacks its line end", '{"error":{"message":"boom"}}', "stream_truncated"],
+  ["half an event", 'data: {"text":"wor', "stream_truncated"],
+])("Chatchat's text followed by a bare line with %s is no whole answer", async (_what, line, code) => {
+  const fixture = byName("chatchat");
+  await serve(fixture, () => [...fixture.events, line]);
+  expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({ errorCode: code });
+});
+
+test("the bare JSON of a Chatchat before 0.2.10 is named for what it is", async () => {
+  const fixture = byName("chatchat");
+  await serve(fixture, () => ['{"text":"Hel","message_id":"1"}{"text":"lo","message_id":"1"}']);
+  const seen = await ask(fixture);
+  expect(seen.status).toBe(502);
+  expect(JSON.parse(seen.body)).toMatchObject({
+    code: 502,
+    msg: expect.stringContaining("0.2.10"),
+    error: { code: "empty_stream" },
+  });
+});
+
+test("a held tool call is measured in bytes", async () => {
+  const fixture = byName("openai-chat");
+  await serve(fixture, () => [call(0, "", "weather"), call(0, "水".repeat(600)), call(0, "水")], {
+    limits: { maxGateBytes: "1900B" },
+  });
+  expect(JSON.parse((await ask(fixture)).body).error.code).toBe("stream_corrupted");
 });

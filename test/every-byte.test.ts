@@ -43,9 +43,7 @@ describe.each(FIXTURES)("$name", (fixture) => {
     await upstream.close();
   });
 
-  // Without length or chunks a cut looks like an end, and an end is all that Chatchat's native routes have: nobody could tell.
-  const framings = fixture.wholeAfter === undefined ? FRAMINGS.filter((framing) => framing !== "close-delimited") : FRAMINGS;
-  const cuts = framings.flatMap((framing) =>
+  const cuts = FRAMINGS.flatMap((framing) =>
     (fixture.name === "openai-chat" ? ["FIN", "RST"] : ["FIN"]).map((how) => ({ framing, how: how as "FIN" | "RST" })),
   );
 
@@ -63,7 +61,13 @@ describe.each(FIXTURES)("$name", (fixture) => {
           body: JSON.stringify({ model: `${framing}/${how}/${offset}`, stream: true, ...fixture.request }),
         });
         expect({ status: seen.status, end: seen.end }, where).toEqual({ status: 200, end: "clean" });
-        judge(fixture, bytes, offset, readDialectStream(fixture, seen.body), where, tally);
+        const stream = readDialectStream(fixture, seen.body);
+        // Without length or chunks a cut between two events is an end, and an end is all that Chatchat's native routes have.
+        const isUnframed = framing === "close-delimited" && fixture.wholeAfter === undefined;
+        if (isUnframed && stream.errorCode === undefined && stream.text !== fixture.text) {
+          tally.whole++;
+          expect(bytes.subarray(0, offset).toString(), where).toMatch(/\}\n{0,2}$/);
+        } else judge(fixture, bytes, offset, stream, where, tally);
       });
       expect(tally.whole + tally.interrupted).toBe(bytes.length + 1);
       expect(tally.interrupted).toBeGreaterThan(50);

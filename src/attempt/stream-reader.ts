@@ -45,11 +45,15 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   // A tool call that is not complete, and whatever came after its beginning: the order of events is kept.
   let held = "";
   let heldEvents = 0;
+  let heldBytes = 0;
   let progressed = false;
   let terminated = false;
   let failure: Failure | undefined;
   /** The body has ended, and what the decoder still hands over may be half an event. */
   let flushing = false;
+  /** The decoder handed over a last event that lacks no more than its blank line. */
+  let flushed = false;
+  let torn = false;
   let over = false;
 
   function onEvent(event: StreamEvent): void {
@@ -61,6 +65,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       return;
     }
     if (verdict === "ignored") return;
+    if (flushing) flushed = true;
     if (verdict === "terminator" || verdict === "final") terminated = true;
     if (verdict === "terminator") return;
     const isContent = verdict === "content" || verdict === "tool-call";
@@ -74,8 +79,9 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   function hold(text: string): void {
     held += text;
     heldEvents++;
+    heldBytes += Buffer.byteLength(text);
     if (!inspector.hasOpenToolCall()) release();
-    else if (held.length > options.maxHeldBytes) {
+    else if (heldBytes > options.maxHeldBytes) {
       failure = new Failure(
         "stream_corrupted",
         `a tool call is larger than limits.maxGateBytes (${options.maxHeldBytes} bytes)`,
@@ -90,6 +96,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     if (heldEvents > 0) add(held, heldEvents, true);
     held = "";
     heldEvents = 0;
+    heldBytes = 0;
   }
 
   function add(text: string, events: number, hasContent: boolean): void {
@@ -120,6 +127,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     const problem = inspector.onEnd({
       terminated,
       cause,
+      torn,
       requireTerminator: options.requireTerminator,
       acceptEmpty: options.acceptEmpty,
     });
@@ -149,7 +157,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       if (over) return;
       flushing = true;
       try {
-        decoder.flush();
+        torn = decoder.flush() && !flushed;
       } catch (thrown) {
         failure ??= toFailure(thrown);
       }

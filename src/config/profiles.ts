@@ -86,7 +86,7 @@ export const PROFILES = {
     ],
   },
   chatchat: {
-    summary: "Langchain-Chatchat's API server, 0.2.x and 0.3.x; baseUrl without /v1, and all of its paths are served",
+    summary: "Langchain-Chatchat's API server, 0.2.10 and 0.3.x; baseUrl without /v1, and all of its paths are served",
     presets: [
       UVICORN,
       { key: "upstream.mount", value: "/", why: "its API has no /v1 in front: /chat/chat goes to {baseUrl}/chat/chat" },

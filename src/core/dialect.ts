@@ -33,6 +33,8 @@ export interface StreamEnd {
   readonly terminated: boolean;
   /** Why the body ended, when that was not a clean end. */
   readonly cause: Failure | undefined;
+  /** The body stopped within an event that cannot be used: where nothing else says that an answer is over, this says that it is not. */
+  readonly torn: boolean;
   /** The upstream's setting `requireDone`. */
   readonly requireTerminator: boolean;
   /** Every attempt so far was formally whole but empty, and no more will follow: the model has nothing to say. */

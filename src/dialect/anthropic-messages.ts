@@ -202,10 +202,18 @@ function eventsToAnswer(events: readonly StreamEvent[]): JsonObject {
   }
   for (const [index, text] of toolJson) {
     const block = blocks.get(index);
-    // A call that max_tokens cut short is part of a whole answer, and cannot be parsed.
-    if (block !== undefined) block.input = parseObject(text) ?? {};
+    if (block !== undefined) block.input = toolInput(text);
   }
   return { ...message, content: [...blocks.values()] };
+}
+
+/** @throws Failure when max_tokens cut the input short: a client that got some other input would act on it. */
+function toolInput(text: string): JsonObject {
+  if (text.trim() === "") return {};
+  const input = parseObject(text);
+  if (input !== undefined) return input;
+  // It would end at the same place again.
+  throw new Failure("stream_truncated", "the input of a tool call stops in the middle", { retryable: false });
 }
 
 function joinDelta(block: JsonObject | undefined, json: JsonObject, toolJson: Map<unknown, string>): void {

@@ -71,6 +71,7 @@ class ChatchatInspector implements StreamInspector {
   readonly #wholeAt: "end" | "finish";
   readonly #words: boolean;
   #finished = false;
+  #hasStrayLines = false;
   hasContent = false;
   characters = 0;
 
@@ -122,21 +123,30 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    return line.startsWith("error:") ? reportedError(line.slice("error:".length)) : undefined;
+    this.#hasStrayLines = true;
+    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
+    const json = parseObject(line);
+    return json === undefined ? undefined : (findOpenAiError(json) ?? findRefusal(json));
   }
 
   hasOpenToolCall(): boolean {
     return false;
   }
 
-  onEnd({ cause, acceptEmpty }: StreamEnd): Failure | undefined {
-    // The end of the body is all there is to its native routes, so it must be a clean one.
-    const whole = this.#wholeAt === "end" ? cause === undefined : this.#finished;
+  onEnd({ cause, torn, acceptEmpty }: StreamEnd): Failure | undefined {
+    // The end of the body is all there is to its native routes, so it must be a clean one, and nothing odd before it.
+    const whole = this.#wholeAt === "end" ? cause === undefined && !torn && !this.#hasStrayLines : this.#finished;
     if (whole && (this.hasContent || (this.#finished && acceptEmpty))) return undefined;
     if (cause !== undefined) return cause;
     // A failure of its model is logged, swallowed, and looks like this.
+    if (!this.hasContent && torn) {
+      return new Failure("empty_stream", "Chatchat sent no events but something else, as releases before 0.2.10 do");
+    }
     if (!this.hasContent) {
       return new Failure("empty_stream", "Chatchat answered 200 and sent no text", { formallyWhole: this.#finished });
+    }
+    if (this.#wholeAt === "end" && this.#hasStrayLines) {
+      return new Failure("stream_corrupted", "Chatchat sent a line that is no event");
     }
     return new Failure("stream_truncated", "Chatchat ended its stream before its answer had finished");
   }

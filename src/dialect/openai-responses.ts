@@ -1,5 +1,5 @@
 /** OpenAI responses: typed, numbered events; whole when `response.completed` or `response.incomplete` came. */
-import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
@@ -131,7 +131,7 @@ class ResponsesInspector implements StreamInspector {
   }
 }
 
-function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined {
+function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
   const error = findOpenAiError(answer);
@@ -142,8 +142,9 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
       return reportedError(`the response is ${answer.status}`);
     case "queued":
     case "in_progress":
-      // Asked for with `background`: the client comes back for the rest.
-      return undefined;
+      // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
+      if (!request.stream) return undefined;
+      return new Failure("stream_truncated", `the upstream's response is only ${answer.status}`);
     case "completed":
     case "incomplete":
       if (hasOutput(answer.output) || acceptEmpty || answer.status === "incomplete") return undefined;

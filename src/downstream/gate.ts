@@ -22,8 +22,8 @@ export class Gate {
     if (this.#open) return this.#response.write(text, events, hasContent);
     this.#held += text;
     this.#heldEvents += events;
-    if (hasContent || this.#held.length > this.#maxBytes) return this.open();
     this.#heldBytes += Buffer.byteLength(text);
+    if (hasContent || this.#heldBytes > this.#maxBytes) return this.open();
     this.#response.heldBytes = this.#heldBytes;
     return true;
   }

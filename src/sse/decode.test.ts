@@ -63,3 +63,23 @@ test("bytes that are no UTF-8 are refused, half a character at the end of a read
   const water = Buffer.from(encodeData("水"));
   expect(decode([water.subarray(0, 7), water.subarray(7)]).events).toEqual([{ event: undefined, data: "水" }]);
 });
+
+test("a line that is no field and never ends is handed over once, and not kept", () => {
+  const reads = [encodeData("a"), ...Array.from({ length: 60 }, () => "x".repeat(1_000)), `\n${encodeData("b")}`];
+  const { events, stray } = decode(reads.map((read) => Buffer.from(read)));
+  expect(events.map(({ data }) => data)).toEqual(["a", "b"]);
+  expect(stray).toEqual(["x".repeat(17_000)]);
+  expect(decode([Buffer.from(`${encodeData("a")}${"x".repeat(20_000)}`)]).stray).toHaveLength(1);
+});
+
+test.each(["\n", "\r\n", "\r"])("a body that stops within an event says so (%j)", (eol) => {
+  const bytes = Buffer.from(`data: a${eol}${eol}: comment${eol}${eol}data: b${eol}${eol}`);
+  const whole = [0, 7, 16, 23].map((end, i) => end + eol.length * 2 * Math.min(i, 3));
+  for (const step of [1, 3, bytes.length]) {
+    for (let end = 0; end <= bytes.length; end++) {
+      const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 1_000);
+      for (let at = 0; at < end; at += step) decoder.feed(bytes.subarray(at, Math.min(end, at + step)));
+      expect(decoder.flush(), `${end} bytes, ${step} at a time`).toBe(!whole.includes(end));
+    }
+  }
+});

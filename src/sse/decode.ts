@@ -5,19 +5,24 @@ import type { StreamEvent } from "../core/stream-event.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
-  /** A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). */
+  /** A line that is no SSE field, as it came; of a very long one, its beginning. llama.cpp once sent its errors so (`error: {…}`). */
   onStrayLine(line: string): void;
 }
 
 export interface SseDecoder {
   /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, or an event over the limit. */
   feed(chunk: Buffer): void;
-  /** The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short. */
-  flush(): void;
+  /**
+   * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
+   * @returns whether the body stopped within an event.
+   */
+  flush(): boolean;
 }
 
 /** A line that is one for certain: a comment, or a field that the parser knows. */
 const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
+/** What a body ends with that was not cut. */
+const BLANK_LINE = /(?:\n\n|\r\r|\r\n\r\n)$/;
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
 
@@ -43,22 +48,29 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   /** The beginning of a line that may be no field: the parser drops such a line when it does not come in one read. */
   let begun = "";
   let isAtLineStart = true;
+  /** What came last; at least as much as a blank line takes, once there was so much. */
+  let last = "";
 
   function feedText(read: string): void {
     let text = begun + read;
     begun = "";
     const lineStart = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
     const startsLine = lineStart > 0 || isAtLineStart;
-    if (startsLine && lineStart < text.length && text.length - lineStart < MAX_STRAY_CHARACTERS) {
+    let tooLong: string | undefined;
+    if (startsLine && lineStart < text.length) {
       const line = text.slice(lineStart);
       if (!FIELD_OR_COMMENT.test(line)) {
-        begun = line;
-        text = text.slice(0, lineStart);
+        if (line.length < MAX_STRAY_CHARACTERS) {
+          begun = line;
+          text = text.slice(0, lineStart);
+        } else tooLong = line;
       }
     }
     isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
     if (text !== "") parser.feed(text);
     if (broken !== undefined) throw broken;
+    // The parser drops it, and the rest of it, without a word.
+    if (tooLong !== undefined) sink.onStrayLine(tooLong);
   }
 
   return {
@@ -69,11 +81,13 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       } catch (cause) {
         throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
       }
+      last = text.length < 4 ? last.slice(-4) + text : text;
       feedText(text);
     },
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
       feedText("\n\n");
+      return last !== "" && !BLANK_LINE.test(last);
     },
   };
 }
