@@ -1,9 +1,10 @@
 /** The edge: who is let in, what is refused and how, what happens when the client or Perennial itself leaves. */
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import {
+  chatAnswer,
   chatEvents,
   frame,
   jsonReply,
@@ -198,6 +199,38 @@ test("when the client leaves before the answer, the attempt ends, and no other b
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled", attempts: [{ n: 1 }] });
   await expect.poll(() => upstream.sockets.size).toBe(0);
   expect(upstream.requests).toHaveLength(1);
+});
+
+/** More than all buffers on the way can hold. */
+const BIG_ANSWER = chatAnswer("x".repeat(30_000_000));
+
+/** A client whose answer has begun to come, and who takes no more of it. */
+function takeOnlyTheHead(): Promise<Socket> {
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}");
+  return new Promise((resolve) => {
+    socket.once("data", () => resolve(socket.pause()));
+  });
+}
+
+test("a client that leaves before it has taken the whole answer is told apart from one that has it", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply(BIG_ANSWER)));
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxStreams: 1 } });
+  const socket = await takeOnlyTheHead();
+  // What it has not taken still fills memory, and counts.
+  expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("overloaded");
+  socket.destroy();
+  expect(await perennial.exchangeLog(2)).toMatchObject({ outcome: "cancelled", status: 200 });
+});
+
+test("closing does not wait for a client that takes nothing", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply(BIG_ANSWER)));
+  perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "100ms" } });
+  const socket = await takeOnlyTheHead();
+  const began = Date.now();
+  await perennial.close();
+  expect(Date.now() - began).toBeLessThan(6_000);
+  socket.destroy();
 });
 
 test("when the client leaves between two attempts, the wait ends", async () => {

@@ -1,4 +1,5 @@
 /** The response as the client sees it: one HTTP reply, or one stream that ends whole or with an error event. */
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import { KEEP_ALIVE } from "../sse/encode.ts";
@@ -146,6 +147,15 @@ export class ClientResponse {
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.end(bytes);
     this.#giveUpAfter(STALLED_MS);
+  }
+
+  /**
+   * Resolves when the connection has taken the last byte, or never will, or `signal` says that nobody waits any longer.
+   * @returns whether it was taken.
+   */
+  async flushed(signal: AbortSignal): Promise<boolean> {
+    if (!this.#raw.writableFinished) await once(this.#raw, "close", { signal }).catch(() => {});
+    return this.#raw.writableFinished;
   }
 
   stopTimers(): void {

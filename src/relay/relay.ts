@@ -46,6 +46,9 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
     clearTimeout(deadline);
     response.stopTimers();
   }
+  // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
+  const taken = await response.flushed(exchange.signal);
+  if (!taken && failure === undefined && isGone(exchange)) outcome = "cancelled";
 
   observer.onExchangeEnd?.(exchange, {
     outcome,
@@ -67,6 +70,10 @@ function attemptOnce(
   if (ask === undefined) return attemptPassthrough({ exchange, response, attempt: context.attempt, options });
   const attempt = { ...context, ...ask, exchange, response, options };
   return ask.asked.stream ? attemptStream(attempt) : attemptAnswer(attempt);
+}
+
+function isGone({ signal }: Exchange): boolean {
+  return signal.aborted && toFailure(signal.reason).code === "client_gone";
 }
 
 /** Tells the client as much as can still be told. */
