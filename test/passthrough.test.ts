@@ -141,6 +141,35 @@ test("an upload that is refused before it was read gets its answer, and the conn
   early.close();
 });
 
+test.each([
+  ["/v1/chat/completions", "announced"],
+  ["/v1/chat/completions", "in chunks"],
+  ["/v1/files", "announced"],
+  ["/v1/files", "in chunks"],
+])("a client that writes all of a large upload before it reads is told why it is refused (%s, %s)", async (path, how) => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}")));
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxBodyBytes: "1KiB" } });
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1").pause();
+  const size = 40_000_000;
+  const length = how === "announced" ? `content-length: ${size}` : "transfer-encoding: chunked";
+  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\n${length}\r\n\r\n`);
+  if (how === "in chunks") socket.write(`${size.toString(16)}\r\n`);
+  await new Promise<void>((resolve, reject) => {
+    socket.on("error", reject);
+    socket.write(Buffer.alloc(size, "x"), () => resolve());
+  });
+  if (how === "in chunks") socket.write("\r\n0\r\n\r\n");
+  socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+  let seen = "";
+  socket.on("data", (chunk) => {
+    seen += chunk;
+  });
+  socket.resume();
+  // The connection is still in step: what follows the body is read as the next request.
+  await expect.poll(() => seen, { timeout: 5_000 }).toMatch(/^HTTP\/1\.1 413 .*body_too_large.*HTTP\/1\.1 200 OK/s);
+  socket.destroy();
+});
+
 test("a GET with a body is not repeated: its body is gone", async () => {
   upstream = await startRawUpstream((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
   perennial = await startPerennial(upstream.baseUrl);

@@ -120,13 +120,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const { path, plain, query } = readRequestPath(request.url, settings.mount);
     const dialect = method === "POST" ? settings.routes.get(plain) : undefined;
     const { maxBodyBytes } = settings.relay.limits;
-    const passBody = (): Transform =>
-      limitBody(request.raw, maxBodyBytes, (failure) => {
-        // What is left of the body must not be taken for the next request.
-        if (!reply.raw.headersSent) reply.raw.setHeader("connection", "close");
-        exchange.abort(failure);
-      });
-    // Answered before it was read, the rest of a body would stop its connection for good: its client writes before it reads.
+    const passBody = (): Transform => limitBody(request.raw, maxBodyBytes, (failure) => exchange.abort(failure));
+    // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
+    // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
     reply.raw.once("finish", () => {
       if (!request.raw.complete) request.raw.unpipe().resume();
     });

@@ -16,8 +16,7 @@ export function reject(
 ): void {
   const failure = fromFastify(thrown);
   if (failure.status === 503) reply.header("retry-after", "1");
-  // What is left of a body that was refused unread must not be taken for the next request.
-  if (failure.code === "body_too_large" || failure.code === "draining") reply.header("connection", "close");
+  if (failure.code === "draining") reply.header("connection", "close");
   reply
     .header("x-perennial-attempts", "0")
     .code(failure.status)
