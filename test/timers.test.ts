@@ -84,11 +84,11 @@ test("a slow but steady stream is not stalled", async () => {
       begin(socket);
       for (const event of chatEvents(WORDS)) {
         socket.write(event);
-        await new Promise((resolve) => setTimeout(resolve, 60));
+        await new Promise((resolve) => setTimeout(resolve, 250));
       }
       socket.end();
     },
-    { timeouts: { firstToken: "150ms", idle: "150ms" } },
+    { timeouts: { firstToken: "1s", idle: "1s" } },
   );
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
     text: "Hello, world",
@@ -113,11 +113,11 @@ test("timeouts.total ends a stream that would go on for ever", async () => {
 
 test("timeouts.total covers the waits between attempts: none begins that could not end", async () => {
   await serve((socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n"), {
-    timeouts: { total: "300ms" },
+    timeouts: { total: "3s" },
   });
   const began = Date.now();
   expect((await chat(perennial.baseUrl)).status).toBe(503);
-  expect(Date.now() - began).toBeLessThan(250);
+  expect(Date.now() - began).toBeLessThan(2_500);
 });
 
 test("heartbeats keep a silent client waiting, and attempts go on behind them", async () => {
@@ -146,11 +146,11 @@ test("after a heartbeat the final failure is an error event", async () => {
 });
 
 test("a client may ask for shorter times and fewer attempts, not for longer or more", async () => {
-  await serve(() => {}, { timeouts: { firstToken: "100ms" }, retry: { maxAttempts: 2 } });
+  await serve(() => {}, { timeouts: { firstToken: "1s" }, retry: { maxAttempts: 2 } });
   const began = Date.now();
   await chat(perennial.baseUrl, {}, { headers: { "x-perennial-max-attempts": "1", "x-perennial-first-token-timeout": "30ms" } });
   expect(upstream.requests).toHaveLength(1);
-  expect(Date.now() - began).toBeLessThan(95);
+  expect(Date.now() - began).toBeLessThan(950);
   await chat(perennial.baseUrl, {}, { headers: { "x-perennial-max-attempts": "50", "x-perennial-first-token-timeout": "10m" } });
   expect(upstream.requests).toHaveLength(3);
   expect(upstream.requests[0]?.head).not.toContain("x-perennial-");

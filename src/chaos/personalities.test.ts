@@ -115,17 +115,17 @@ describe("chatglm3", () => {
   });
 
   it("answers nobody while its first answer warms the model", async () => {
-    const { post, get } = await start3({ firstRequestMs: 150 });
+    const { post, get } = await start3({ firstRequestMs: 800 });
     expect((await get("/v1/models")).status).toBe(200);
     const began = performance.now();
     const first = post(path, say("Hello"));
     await new Promise((resolve) => setTimeout(resolve, 20));
     const other = get("/v1/models").then(() => performance.now() - began);
-    expect(await other).toBeGreaterThan(140);
+    expect(await other).toBeGreaterThan(700);
     expect((await first).body).toContain("[DONE]");
     const again = performance.now();
     await post(path, say("Hello"));
-    expect(performance.now() - again).toBeLessThan(120);
+    expect(performance.now() - again).toBeLessThan(700);
   });
 
   it("plays faults that were asked for, in its own words", async () => {

@@ -57,7 +57,7 @@ function readAnswer(status: number, headers: ReplyHeaders, control: CallControl<
 function joinStream(status: number, headers: ReplyHeaders, control: CallControl<Answer>, context: DialectAttempt): BodyReader {
   const { dialect, asked, acceptEmpty, options } = context;
   const events: StreamEvent[] = [];
-  let characters = 0;
+  let bytes = 0;
   return createStreamReader({
     asked,
     acceptEmpty,
@@ -67,7 +67,7 @@ function joinStream(status: number, headers: ReplyHeaders, control: CallControl<
       oneEventPerWrite: false,
       encodeEvent(event) {
         events.push(event);
-        characters += event.data.length;
+        bytes += Buffer.byteLength(event.data);
         return "";
       },
     },
@@ -78,7 +78,7 @@ function joinStream(status: number, headers: ReplyHeaders, control: CallControl<
     requireTerminator: options.upstream.requireDone,
     onContent() {
       control.progress();
-      if (characters <= options.limits.maxBodyBytes) return;
+      if (bytes <= options.limits.maxBodyBytes) return;
       control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${options.limits.maxBodyBytes} bytes`));
     },
     onFull() {},
