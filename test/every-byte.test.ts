@@ -72,6 +72,8 @@ describe.each(FIXTURES)("$name", (fixture) => {
       expect(tally.whole + tally.interrupted).toBe(bytes.length + 1);
       expect(tally.interrupted).toBeGreaterThan(50);
     },
+    // Hundreds of exchanges, which a machine that is busy with others takes its time for.
+    60_000,
   );
 });
 
