@@ -174,6 +174,53 @@ test.each(["stop", "length", "tool_calls", "function_call", "content_filter"])(
   },
 );
 
+test.each([
+  "eos",
+  "eos_token",
+  "stop_sequence",
+  "model_length",
+  "end_turn",
+  "max_tokens",
+  "tool_use",
+  "sensitive",
+  "STOP",
+  "Length",
+])("finish_reason %s is a server's own word for a good end", async (reason) => {
+  await serve([...started, choice({ finish_reason: reason }), done]);
+  const { body } = await chat(perennial.baseUrl);
+  expect(readStream(body)).toMatchObject({ text: "Hello, world", finish: reason, done: true, errorCode: undefined });
+});
+
+test.each(["constructor", "network_error", "weird"])("finish_reason %s, which nobody knows, is a bad end", async (reason) => {
+  await serve([...started, choice({ finish_reason: reason }), done]);
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "upstream_error_event", done: false });
+});
+
+describe("a choice that goes on after its finish", () => {
+  const said = (content: string, finish_reason: string | null): string => choice({ delta: { content }, finish_reason });
+
+  test.each([
+    ["finishes again", [said("One ", "stop"), said("two", "stop")]],
+    ["does not finish again", [said("One", "stop"), said(" two", null)]],
+    [
+      "begins a tool call",
+      [said("One", "stop"), choice({ delta: { tool_calls: [{ index: 0, function: { arguments: '{"a' } }] } })],
+    ],
+  ])("and %s is whole with [DONE] only", async (_how, events) => {
+    await serve(events);
+    const cut = readStream((await chat(perennial.baseUrl)).body);
+    expect(cut).toMatchObject({ errorCode: "stream_truncated", done: false });
+    // Half a tool call is shown to nobody.
+    expect(cut.data.join("")).not.toContain("arguments");
+    await perennial.close();
+    await upstream.close();
+    await serve([...events, done]);
+    const whole = readStream((await chat(perennial.baseUrl)).body);
+    expect(whole).toMatchObject({ errorCode: undefined, done: true });
+    expect(whole.data).toHaveLength(3);
+  });
+});
+
 test("a model with nothing to say is asked again, and believed when it says so every time", async () => {
   await serve(chatEvents([]));
   const seen = await chat(perennial.baseUrl);

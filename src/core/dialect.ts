@@ -22,6 +22,11 @@ export interface StreamInspector {
   hasOpenToolCall(): boolean;
   /** Judges the end of the body. `undefined` when the stream is whole. */
   onEnd(end: StreamEnd): Failure | undefined;
+  /**
+   * Bytes of what tools are to be called with, seen so far: a few characters are wrapped in hundreds, which should not count.
+   * Undefined where that is not known.
+   */
+  readonly toolBytes?: number;
   /** Content has been seen. */
   readonly hasContent: boolean;
   /** Characters of text seen so far; for messages and logs. */

@@ -7,9 +7,9 @@ import { Failure, isRetryableStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
-import { openAiChat } from "./openai-chat.ts";
-import { DONE, GOOD_FINISH } from "./openai-choices.ts";
-import { badFinish, findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { openAiChat, readChatChoice } from "./openai-chat.ts";
+import { ChoicesInspector, DONE, readFinish } from "./openai-choices.ts";
+import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 
 const shared = {
   terminator: "",
@@ -36,11 +36,18 @@ export const chatchat: Dialect = {
   answerToEvents: () => undefined,
 };
 
+/** `/chat/agent_chat` of 0.2: the same, but that only its last word is the answer. */
+export const chatchatAgent: Dialect = {
+  ...chatchat,
+  name: "chatchat-agent",
+  inspectStream: () => new ChatchatInspector("final answer"),
+};
+
 /** `/other/completion` of 0.2: the same, but that its events are bare words. */
 export const chatchatWords: Dialect = {
   ...chatchat,
   name: "chatchat-words",
-  inspectStream: () => new ChatchatInspector("end", true),
+  inspectStream: () => new ChatchatInspector("end", { words: true }),
 };
 
 /** The OpenAI-like routes of 0.3 (`/chat/chat/completions`): a finish, or the agent's last status, and never `[DONE]`. */
@@ -49,8 +56,13 @@ export const chatchatCompletions: Dialect = {
   name: "chatchat-completions",
   allowsComments: true,
   oneEventPerWrite: false,
-  parseRequest: (body) => ({ ...openAiChat.parseRequest(body), choices: 1 }),
-  inspectStream: () => new ChatchatInspector("finish"),
+  parseRequest: openAiChat.parseRequest,
+  inspectAnswer: (answer, acceptEmpty, request) =>
+    inspectAnswer(answer, acceptEmpty, request) ??
+    (isObject(answer) && !Array.isArray(answer.choices) && answer.code === undefined
+      ? new Failure("empty_stream", "Chatchat's answer has no choices")
+      : undefined),
+  inspectStream: (asked) => new ChatchatInspector("finish", { choices: new ChoicesInspector(asked, readChatChoice) }),
   answerToEvents: (answer, request) =>
     isObject(answer) && Array.isArray(answer.choices) ? openAiChat.answerToEvents(answer, request) : undefined,
 };
@@ -68,17 +80,37 @@ const AGENT_FINISH = 5;
 const AGENT_ERROR = -1;
 
 class ChatchatInspector implements StreamInspector {
-  readonly #wholeAt: "end" | "finish";
+  readonly #wholeAt: "end" | "final answer" | "finish";
   readonly #words: boolean;
+  readonly #choices: ChoicesInspector | undefined;
   #finished = false;
   #hasStrayLines = false;
-  hasContent = false;
-  characters = 0;
+  #hasContent = false;
+  #characters = 0;
 
-  /** @param words events may be bare text. */
-  constructor(wholeAt: "end" | "finish", words = false) {
+  /**
+   * @param words events may be bare text.
+   * @param choices judges what is a model's own chunk, relayed; an agent's has a status.
+   */
+  constructor(
+    wholeAt: "end" | "final answer" | "finish",
+    { words = false, choices }: { words?: boolean; choices?: ChoicesInspector } = {},
+  ) {
     this.#wholeAt = wholeAt;
     this.#words = words;
+    this.#choices = choices;
+  }
+
+  get hasContent(): boolean {
+    return this.#hasContent || (this.#choices?.hasContent ?? false);
+  }
+
+  get characters(): number {
+    return this.#characters + (this.#choices?.characters ?? 0);
+  }
+
+  get toolBytes(): number {
+    return this.#choices?.toolBytes ?? 0;
   }
 
   onEvent({ event, data }: StreamEvent): Verdict {
@@ -89,8 +121,8 @@ class ChatchatInspector implements StreamInspector {
     if (text === DONE) return "ignored";
     const json = parseObject(text);
     if (json === undefined && this.#words) {
-      this.hasContent = true;
-      this.characters += data.length;
+      this.#hasContent = true;
+      this.#characters += data.length;
       return "content";
     }
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
@@ -100,6 +132,8 @@ class ChatchatInspector implements StreamInspector {
   #onChunk(json: JsonObject): Verdict {
     if (json.status === AGENT_ERROR) return reportedError(textOf(json) ?? "the agent failed");
     if (json.status === AGENT_FINISH || isDirectResult(json)) this.#finished = true;
+    else if (this.#choices !== undefined && typeof json.status !== "number") return this.#choices.onChunk(json);
+    if (holdsSomething(json.final_answer)) this.#finished = true;
     let verdict: Verdict = "meta";
     for (const field of TEXT_FIELDS) if (this.#count(json[field])) verdict = "content";
     if (this.#count(json.content)) verdict = "content";
@@ -108,17 +142,16 @@ class ChatchatInspector implements StreamInspector {
       if (isObject(delta)) {
         for (const key in delta) if (key !== "role" && this.#count(delta[key])) verdict = "content";
       }
-      const reason = choice.finish_reason;
-      if (typeof reason !== "string" || reason === "") continue;
-      if (!GOOD_FINISH.has(reason)) return badFinish(reason);
-      this.#finished = true;
+      const finish = readFinish(choice.finish_reason);
+      if (finish instanceof Failure) return finish;
+      if (finish !== undefined) this.#finished = true;
     }
-    if (verdict === "content") this.hasContent = true;
+    if (verdict === "content") this.#hasContent = true;
     return verdict;
   }
 
   #count(value: unknown): boolean {
-    if (typeof value === "string") this.characters += value.length;
+    if (typeof value === "string") this.#characters += value.length;
     return holdsSomething(value);
   }
 
@@ -130,12 +163,15 @@ class ChatchatInspector implements StreamInspector {
   }
 
   hasOpenToolCall(): boolean {
-    return false;
+    return this.#choices?.hasOpenToolCall() ?? false;
   }
 
-  onEnd({ cause, torn, acceptEmpty }: StreamEnd): Failure | undefined {
+  onEnd(end: StreamEnd): Failure | undefined {
+    const { cause, torn, acceptEmpty } = end;
+    if (this.#choices !== undefined && !this.#finished && !this.#hasContent) return this.#choices.onEnd(end);
     // The end of the body is all there is to its native routes, so it must be a clean one, and nothing odd before it.
-    const whole = this.#wholeAt === "end" ? cause === undefined && !torn && !this.#hasStrayLines : this.#finished;
+    const cleanEnd = cause === undefined && !torn && !this.#hasStrayLines;
+    const whole = this.#wholeAt === "finish" ? this.#finished : cleanEnd && (this.#wholeAt === "end" || this.#finished);
     if (whole && (this.hasContent || (this.#finished && acceptEmpty))) return undefined;
     if (cause !== undefined) return cause;
     // A failure of its model is logged, swallowed, and looks like this.
@@ -145,7 +181,7 @@ class ChatchatInspector implements StreamInspector {
     if (!this.hasContent) {
       return new Failure("empty_stream", "Chatchat answered 200 and sent no text", { formallyWhole: this.#finished });
     }
-    if (this.#wholeAt === "end" && this.#hasStrayLines) {
+    if (this.#wholeAt !== "finish" && this.#hasStrayLines) {
       return new Failure("stream_corrupted", "Chatchat sent a line that is no event");
     }
     return new Failure("stream_truncated", "Chatchat ended its stream before its answer had finished");

@@ -35,30 +35,44 @@ export const openAiChat: Dialect = {
 
 const TOOL_CALLS: ReadonlySet<string> = new Set(["tool_calls", "function_call"]);
 
-/** Whatever a delta holds beside its role is content, so that a field nobody has heard of is never taken for nothing. */
-function readChatChoice(choice: JsonObject): ChoiceContent {
+/** Whatever a delta, or a message, holds beside its role is content, so that a field nobody has heard of is never taken for nothing. */
+export function readChatChoice(choice: JsonObject): ChoiceContent {
   // Some servers send `message` where a stream has `delta`.
   const delta = choice.delta ?? choice.message;
   let characters = 0;
   let hasContent = false;
   let hasToolCall = false;
+  let toolBytes = 0;
   if (isObject(delta)) {
     for (const key in delta) {
       if (key === "role" || !holdsSomething(delta[key])) continue;
-      if (TOOL_CALLS.has(key)) hasToolCall = true;
-      else hasContent = true;
       const value = delta[key];
       if (typeof value === "string") characters += value.length;
+      if (TOOL_CALLS.has(key)) {
+        hasToolCall = true;
+        toolBytes += bytesOfCalls(value);
+      } else hasContent = true;
     }
   }
-  return { characters, hasContent, hasToolCall };
+  return { characters, hasContent, hasToolCall, toolBytes };
+}
+
+/** What the model wrote of its calls, without what each chunk wraps around a few characters of it. */
+function bytesOfCalls(calls: unknown): number {
+  let bytes = 0;
+  for (const call of Array.isArray(calls) ? calls : [{ function: calls }]) {
+    const written = isObject(call) && (call.function ?? call.custom);
+    if (!isObject(written)) continue;
+    for (const key in written) if (typeof written[key] === "string") bytes += Buffer.byteLength(written[key]);
+  }
+  return bytes;
 }
 
 /** A message as one delta: the same fields, but that a stream numbers its tool calls. */
 function toChunkChoice({ message, ...choice }: JsonObject): JsonObject {
   if (!isObject(message)) return { ...choice, delta: {} };
   if (!Array.isArray(message.tool_calls)) return { ...choice, delta: message };
-  const calls = message.tool_calls.map((call: unknown, index) => (isObject(call) ? { index, ...call } : call));
+  const calls = message.tool_calls.map((call: unknown, index) => (isObject(call) ? { ...call, index } : call));
   return { ...choice, delta: { ...message, tool_calls: calls } };
 }
 
@@ -69,41 +83,88 @@ function joinChatChoice(joined: JsonObject, part: JsonObject): void {
   if (!isObject(delta)) return;
   for (const [key, value] of Object.entries(delta)) {
     if (key === "tool_calls") joinToolCalls(message, value);
-    else message[key] = joinValues(message[key], value, key === "role");
+    else if (key === "content") message.content = joinContent(message.content, value);
+    else if (key === "reasoning_details") message[key] = joinNumbered(objectsOf(message[key]), objectsOf(value));
+    else message[key] = joinValues(message[key], value, NAMES.has(key));
   }
 }
+
+/** What comes whole, and may come again with every piece of what it names. */
+const NAMES: ReadonlySet<string> = new Set(["role", "id", "type", "name", "index", "format"]);
 
 /** Text is continued, lists grow, objects are joined field by field; the first of anything else stands. */
 function joinValues(before: unknown, value: unknown, isName: boolean): unknown {
-  if (before === undefined || before === null) return value;
+  if (before === undefined || before === null || (isName && before === "")) return value;
   if (value === undefined || value === null) return before;
   if (typeof before === "string" && typeof value === "string") return isName ? before : before + value;
   if (Array.isArray(before) && Array.isArray(value)) return [...before, ...value];
-  if (isObject(before) && isObject(value)) {
-    const joined: JsonObject = { ...before };
-    for (const [key, part] of Object.entries(value)) joined[key] = joinValues(joined[key], part, key === "name");
-    return joined;
-  }
+  if (isObject(before) && isObject(value)) return joinObjects(before, value);
   return before;
 }
 
-/**
- * The parts of a tool call share its index, whatever that is; name and id come once, the arguments in pieces.
- * Where there is no index, an id begins the next call.
- */
+function joinObjects(before: JsonObject, value: JsonObject): JsonObject {
+  const joined: JsonObject = { ...before };
+  for (const [key, part] of Object.entries(value)) joined[key] = joinValues(joined[key], part, NAMES.has(key));
+  return joined;
+}
+
+/** Text, or a list of parts, or first the one and then the other: Mistral thinks in parts and speaks in text. */
+function joinContent(before: unknown, value: unknown): unknown {
+  if (!Array.isArray(before) && !Array.isArray(value)) return joinValues(before, value, false);
+  const parts = [...toParts(before)];
+  for (const part of toParts(value)) {
+    const last = parts.at(-1);
+    if (isObject(last) && isObject(part) && last.type === part.type && CONTINUED.has(part.type)) {
+      const thinking = Array.isArray(last.thinking) ? { thinking: joinContent(last.thinking, part.thinking) } : {};
+      parts[parts.length - 1] = { ...joinObjects(last, part), ...thinking };
+    } else parts.push(part);
+  }
+  return parts;
+}
+
+/** Parts that come in pieces; others come whole. */
+const CONTINUED: ReadonlySet<unknown> = new Set(["text", "thinking"]);
+
+function toParts(content: unknown): unknown[] {
+  if (Array.isArray(content)) return content;
+  return holdsSomething(content) ? [{ type: "text", text: content }] : [];
+}
+
+/** OpenRouter numbers the pieces of its reasoning. */
+function joinNumbered(before: JsonObject[], pieces: JsonObject[]): JsonObject[] {
+  const joined = [...before];
+  for (const piece of pieces) {
+    const at = joined.findIndex(({ index, type }) => index !== undefined && index === piece.index && type === piece.type);
+    if (at === -1) joined.push(piece);
+    else joined[at] = joinObjects(joined[at] as JsonObject, piece);
+  }
+  return joined;
+}
+
+/** The parts of a tool call share its index; name and id come once, the arguments in pieces. */
 function joinToolCalls(message: JsonObject, parts: unknown): void {
   const calls = objectsOf(message.tool_calls);
   for (const part of objectsOf(parts)) {
-    let call = typeof part.index === "number" ? calls.find(({ index }) => index === part.index) : calls.at(-1);
-    if (call === undefined || (part.index === undefined && holdsSomething(part.id))) {
+    let call = typeof part.index === "number" ? calls.findLast(({ index }) => index === part.index) : calls.at(-1);
+    if (call === undefined || beginsAnother(call, part)) {
       call = {};
       calls.push(call);
     }
-    for (const [key, value] of Object.entries(part)) {
-      call[key] = joinValues(call[key], value, key === "id" || key === "type" || key === "index");
-    }
+    Object.assign(call, joinObjects(call, part));
   }
   message.tool_calls = calls;
+}
+
+/** Gemini's gateways give every call the index 0, others none: a call then begins with an id, or a name, of its own. */
+function beginsAnother(call: JsonObject, part: JsonObject): boolean {
+  const isNumbered = typeof part.index === "number";
+  const named = holdsSomething(nameOf(part)) && holdsSomething(nameOf(call));
+  if (holdsSomething(part.id) && holdsSomething(call.id)) return part.id !== call.id && (named || !isNumbered);
+  return !isNumbered && (named || holdsSomething(part.id));
+}
+
+function nameOf({ function: called }: JsonObject): unknown {
+  return isObject(called) ? called.name : undefined;
 }
 
 /** An answer does not number its tool calls: their order does. */

@@ -7,7 +7,33 @@ import { badFinish, findOpenAiError, reportedError } from "./openai-error.ts";
 
 export const DONE = "[DONE]";
 
-export const GOOD_FINISH: ReadonlySet<unknown> = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
+/** What each name for a good end means: OpenAI's own, then those of servers that imitate its API but for these words. */
+const GOOD_FINISH: ReadonlyMap<string, "whole" | "filtered"> = new Map([
+  ["stop", "whole"],
+  ["length", "whole"],
+  ["tool_calls", "whole"],
+  ["function_call", "whole"],
+  ["content_filter", "filtered"],
+  // Together.
+  ["eos", "whole"],
+  // TGI.
+  ["eos_token", "whole"],
+  ["stop_sequence", "whole"],
+  // Mistral.
+  ["model_length", "whole"],
+  // Gateways before Anthropic's models.
+  ["end_turn", "whole"],
+  ["max_tokens", "whole"],
+  ["tool_use", "whole"],
+  // Zhipu.
+  ["sensitive", "filtered"],
+]);
+
+/** How a choice ended; undefined while it has not. Gemini's gateways write the reasons in capitals. */
+export function readFinish(reason: unknown): "whole" | "filtered" | Failure | undefined {
+  if (typeof reason !== "string" || reason === "") return undefined;
+  return GOOD_FINISH.get(reason) ?? GOOD_FINISH.get(reason.toLowerCase()) ?? badFinish(reason);
+}
 
 /** What one choice of a chunk, or of an answer, brings. */
 export interface ChoiceContent {
@@ -15,13 +41,15 @@ export interface ChoiceContent {
   readonly characters: number;
   readonly hasContent: boolean;
   readonly hasToolCall: boolean;
+  /** Bytes of what a tool is to be called with. */
+  readonly toolBytes: number;
 }
 
 export type ReadChoice = (choice: JsonObject) => ChoiceContent;
 
 interface ChoiceState {
   finished: boolean;
-  hasToolCall: boolean;
+  hasOpenToolCall: boolean;
 }
 
 export class ChoicesInspector implements StreamInspector {
@@ -32,9 +60,12 @@ export class ChoicesInspector implements StreamInspector {
   #open = 0;
   #openToolCalls = 0;
   #filtered = false;
+  /** A choice went on after its finish: a finish is no proof any more. */
+  #continued = false;
   #strayLines = 0;
   hasContent = false;
   characters = 0;
+  toolBytes = 0;
 
   constructor(asked: DialectRequest, readChoice: ReadChoice) {
     this.#asked = asked;
@@ -53,33 +84,35 @@ export class ChoicesInspector implements StreamInspector {
     if (event === "ping") return "ignored";
     const json = parseObject(data);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    return findOpenAiError(json) ?? this.#onChunk(json);
+    return findOpenAiError(json) ?? this.onChunk(json);
   }
 
-  #onChunk(chunk: JsonObject): Verdict {
+  /** A chunk that is no error. */
+  onChunk(chunk: JsonObject): Verdict {
     // No choices: the usage chunk at the end, Azure's prompt_filter_results at the beginning.
     if (!Array.isArray(chunk.choices)) return "meta";
     let verdict: Verdict = "meta";
     for (const choice of chunk.choices as unknown[]) {
       if (!isObject(choice)) continue;
       const state = this.#stateOf(typeof choice.index === "number" ? choice.index : 0);
-      const { characters, hasContent, hasToolCall } = this.#readChoice(choice);
+      const finish = readFinish(choice.finish_reason);
+      if (finish instanceof Failure) return finish;
+      const { characters, hasContent, hasToolCall, toolBytes } = this.#readChoice(choice);
       this.characters += characters;
+      this.toolBytes += toolBytes;
       if (hasToolCall) verdict = "tool-call";
       else if (hasContent && verdict === "meta") verdict = "content";
-      if (hasToolCall && !state.hasToolCall && !state.finished) {
-        state.hasToolCall = true;
+      if (state.finished && (hasContent || hasToolCall)) this.#continued = true;
+      if (hasToolCall && !state.hasOpenToolCall) {
+        state.hasOpenToolCall = true;
         this.#openToolCalls++;
       }
-      const reason = choice.finish_reason;
-      if (typeof reason !== "string" || reason === "") continue;
-      if (!GOOD_FINISH.has(reason)) return badFinish(reason);
-      if (reason === "content_filter") this.#filtered = true;
-      if (!state.finished) {
-        state.finished = true;
-        this.#open--;
-        if (state.hasToolCall) this.#openToolCalls--;
-      }
+      if (finish === undefined) continue;
+      if (finish === "filtered") this.#filtered = true;
+      if (!state.finished) this.#open--;
+      state.finished = true;
+      if (state.hasOpenToolCall) this.#openToolCalls--;
+      state.hasOpenToolCall = false;
     }
     if (verdict !== "meta") this.hasContent = true;
     return verdict;
@@ -88,7 +121,7 @@ export class ChoicesInspector implements StreamInspector {
   #stateOf(index: number): ChoiceState {
     let state = this.#choices.get(index);
     if (state === undefined) {
-      state = { finished: false, hasToolCall: false };
+      state = { finished: false, hasOpenToolCall: false };
       this.#choices.set(index, state);
       this.#open++;
     }
@@ -109,8 +142,9 @@ export class ChoicesInspector implements StreamInspector {
 
   onEnd(end: StreamEnd): Failure | undefined {
     const finished = this.#choices.size > 0 && this.#open === 0;
-    // With n choices asked for and fewer seen, only the terminator proves that no more would have come.
-    const complete = end.terminated || (!end.requireTerminator && this.#choices.size >= this.#asked.choices);
+    // With n choices asked for and fewer seen, or more said after a finish, only the terminator proves that no more would have come.
+    const needsTerminator = end.requireTerminator || this.#continued || this.#choices.size < this.#asked.choices;
+    const complete = end.terminated || !needsTerminator;
     if (finished && complete) {
       if (this.hasContent || this.#filtered || end.acceptEmpty) return undefined;
       return new Failure("empty_stream", "the upstream ended its answer without any content", { formallyWhole: true });
@@ -138,13 +172,13 @@ export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice
   let hasContent = false;
   for (const choice of answer.choices as unknown[]) {
     if (!isObject(choice)) return new Failure("stream_corrupted", "the upstream's answer has a choice that is not an object");
-    const reason = choice.finish_reason;
-    if (typeof reason !== "string" || reason === "") {
+    const finish = readFinish(choice.finish_reason);
+    if (finish === undefined) {
       return new Failure("stream_truncated", "the upstream's answer has a choice that is not finished");
     }
-    if (!GOOD_FINISH.has(reason)) return badFinish(reason);
+    if (finish instanceof Failure) return finish;
     const content = readChoice(choice);
-    if (content.hasContent || content.hasToolCall || reason === "content_filter") hasContent = true;
+    if (content.hasContent || content.hasToolCall || finish === "filtered") hasContent = true;
   }
   if (hasContent || acceptEmpty) return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
@@ -164,9 +198,13 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
   return { request, fields: body };
 }
 
-/** The same request streamed or not. Streamed it asks for the usage, which an answer at once would have had. */
-export function askChoicesStreamed(body: unknown, stream: boolean): JsonObject {
+/**
+ * The same request streamed or not. Streamed it asks for the usage, which an answer at once would have had.
+ * Undefined for what cannot be streamed: the best of several is known only when all are there.
+ */
+export function askChoicesStreamed(body: unknown, stream: boolean): JsonObject | undefined {
   const { stream_options, ...fields } = isObject(body) ? body : {};
+  if (stream && Number(fields.best_of) > 1) return undefined;
   if (!stream) return { ...fields, stream: false };
   return {
     ...fields,
@@ -207,10 +245,11 @@ export function eventsToChoices(
   const answer: JsonObject = {};
   const choices = new Map<number, JsonObject>();
   for (const { data } of events) {
-    const { choices: parts, usage, ...fields } = parseObject(data) ?? {};
+    // Padding, which makes the sizes of chunks say nothing.
+    const { choices: parts, usage, obfuscation: _padding, ...fields } = parseObject(data) ?? {};
     for (const [name, value] of Object.entries(fields)) {
-      // Azure's first chunk has an empty id; the answer's own comes after it.
-      if (!holds(answer[name])) answer[name] = value;
+      // Azure's first chunk has an empty id; the answer's own comes after it. What is measured (`timings`) is right at the end.
+      if (!holds(answer[name]) || (!IDENTITY.has(name) && holds(value))) answer[name] = value;
     }
     if (usage) answer.usage = usage;
     if (!Array.isArray(parts)) continue;
@@ -223,6 +262,10 @@ export function eventsToChoices(
         choices.set(index, joined);
       }
       join(joined, part);
+      for (const [name, value] of Object.entries(part)) {
+        // Servers' own fields, such as `stop_reason`, `matched_stop`, `content_filter_results`.
+        if (!JOINED.has(name) && (holds(value) || !(name in joined))) joined[name] = value;
+      }
       if (typeof part.finish_reason === "string" && part.finish_reason !== "") joined.finish_reason ??= part.finish_reason;
       joinLogprobs(joined, part.logprobs);
     }
@@ -231,6 +274,11 @@ export function eventsToChoices(
   const sorted = [...choices.values()].sort((a, b) => Number(a.index) - Number(b.index));
   return { ...rest, object, choices: sorted, ...(usage === undefined ? {} : { usage }) };
 }
+
+/** What is said once of the whole answer. */
+const IDENTITY: ReadonlySet<string> = new Set(["id", "object", "created", "model"]);
+/** What of a choice is joined, each in its own way. */
+const JOINED: ReadonlySet<string> = new Set(["index", "delta", "message", "text", "finish_reason", "logprobs"]);
 
 function holds(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "";

@@ -43,5 +43,5 @@ export const openAiCompletions: Dialect = {
 
 function readTextChoice({ text }: JsonObject): ChoiceContent {
   const characters = typeof text === "string" ? text.length : 0;
-  return { characters, hasContent: characters > 0, hasToolCall: false };
+  return { characters, hasContent: characters > 0, hasToolCall: false, toolBytes: 0 };
 }

@@ -17,7 +17,7 @@ export const openAiResponses: Dialect = {
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {
-    const { stream_options, ...fields } = askChoicesStreamed(body, stream);
+    const { stream_options, ...fields } = askChoicesStreamed(body, stream) ?? {};
     return fields;
   },
   inspectStream: () => new ResponsesInspector(),

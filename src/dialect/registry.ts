@@ -1,7 +1,7 @@
 /** Every dialect that Perennial understands, and the paths at which it is spoken: a new one is a file and a line here. */
 import type { Dialect } from "../core/dialect.ts";
 import { anthropicMessages } from "./anthropic-messages.ts";
-import { chatchat, chatchatCompletions, chatchatWords } from "./chatchat.ts";
+import { chatchat, chatchatAgent, chatchatCompletions, chatchatWords } from "./chatchat.ts";
 import { openAiChat } from "./openai-chat.ts";
 import { openAiCompletions } from "./openai-completions.ts";
 import { openAiResponses } from "./openai-responses.ts";
@@ -28,7 +28,7 @@ export const CHATCHAT_ROUTES: readonly Route[] = [
   { path: "/chat/knowledge_base_chat", dialect: chatchat },
   { path: "/chat/search_engine_chat", dialect: chatchat },
   { path: "/chat/file_chat", dialect: chatchat },
-  { path: "/chat/agent_chat", dialect: chatchat },
+  { path: "/chat/agent_chat", dialect: chatchatAgent },
   { path: "/other/completion", dialect: chatchatWords },
   // 0.3.x
   { path: "/chat/kb_chat", dialect: chatchat },
