@@ -141,6 +141,20 @@ describe.each(withAnswer)("$name, not streamed", (fixture) => {
     expect((await ask(fixture)).status).toBe(200);
     expect(upstream.requests.slice(3).map(({ json }) => json.stream)).toEqual([true, false]);
   });
+
+  test("and goes on to ask so after a failure of another kind", async () => {
+    const replies = [[], jsonReply("{}", "503 Busy"), jsonReply(answer)];
+    await serve(fixture, () => replies.shift() ?? [], { upstream: { emptyFallback: "next" } });
+    expect((await ask(fixture)).status).toBe(200);
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, false, false]);
+  });
+
+  test("a refusal of what the client has not asked for is not told as its own", async () => {
+    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply('{"error":"only streams"}', "400 Bad")));
+    const seen = await ask(fixture);
+    expect(seen.status).toBe(502);
+    expect(JSON.parse(seen.body).error).toMatchObject({ code: "empty_stream", message: expect.stringContaining("400") });
+  });
 });
 
 const chunk = (fields: object, finish_reason: string | null = null): string =>
@@ -510,9 +524,25 @@ test("the bare JSON of a Chatchat before 0.2.10 is named for what it is", async 
   });
 });
 
+test("an ordinary tool call in many small pieces is not too large: only what the tool is called with counts", async () => {
+  const fixture = byName("openai-chat");
+  const wrapped = (json: string): string => json.replace('"choices"', `"system_fingerprint":"${"f".repeat(300)}","choices"`);
+  const pieces = Array.from({ length: 200 }, () => wrapped(call(0, "abcd")));
+  const events = [call(0, "", "weather"), ...pieces, chunk({}, "tool_calls"), "data: [DONE]\n\n"];
+  await serve(fixture, () => events, { limits: { maxGateBytes: "2KiB" } });
+  expect((await ask(fixture)).body).toBe(events.join(""));
+  await perennial.close();
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "2KiB", maxBodyBytes: "50KiB" } });
+  const { error } = JSON.parse((await ask(fixture)).body);
+  expect(error).toMatchObject({
+    code: "stream_corrupted",
+    message: expect.stringMatching(/limits\.maxBodyBytes.*gate\.toolCalls/),
+  });
+});
+
 test("a held tool call is measured in bytes", async () => {
   const fixture = byName("openai-chat");
-  await serve(fixture, () => [call(0, "", "weather"), call(0, "水".repeat(600)), call(0, "水")], {
+  await serve(fixture, () => [call(0, "", "weather"), call(0, "水".repeat(600)), call(0, "水".repeat(100))], {
     limits: { maxGateBytes: "1900B" },
   });
   expect(JSON.parse((await ask(fixture)).body).error.code).toBe("stream_corrupted");

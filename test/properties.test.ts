@@ -49,7 +49,7 @@ interface Known {
   readonly failure: Piece["failure"];
 }
 
-// --- The oracle: whole is when every choice seen has finished before anything failed, and all that were asked for were seen. ---
+// --- The oracle: whole is when every choice seen has finished before anything failed, none went on after it, and all that were asked for were seen. ---
 
 function know(pieces: readonly Piece[], asked: number, requireDone = false): Known {
   const data: string[] = [];
@@ -57,6 +57,7 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
   let text = "";
   let filtered = false;
   let terminated = false;
+  let continued = false;
   let failure: Piece["failure"];
   for (const piece of pieces) {
     if (piece.isDone) terminated = true;
@@ -66,11 +67,12 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
     for (const choice of piece.choices ?? []) {
       text += choice.text;
       if (choice.finish === "content_filter") filtered = true;
+      if (choice.text !== "" && finished.get(choice.index)) continued = true;
       finished.set(choice.index, finished.get(choice.index) || choice.finish !== undefined);
     }
   }
   const allFinished = finished.size > 0 && [...finished.values()].every(Boolean);
-  const allSeen = terminated || (!requireDone && finished.size >= asked);
+  const allSeen = terminated || (!requireDone && !continued && finished.size >= asked);
   return { data, text, formallyWhole: allFinished && allSeen, hasContent: text !== "", filtered, terminated, failure };
 }
 
@@ -297,6 +299,7 @@ function readAll(reads: readonly Buffer[], { asked, requireDone, acceptEmpty, ca
     maxEventBytes: 1_000_000,
     holdToolCalls: true,
     maxHeldBytes: 1_000_000,
+    maxHeldEventBytes: 1_000_000,
     requireTerminator: requireDone,
     acceptEmpty,
     onContent() {},

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { type FailureCode, toFailure } from "../core/failure.ts";
+import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
@@ -22,8 +22,6 @@ export interface AttemptContext {
   readonly attempt: Attempt;
   /** Every earlier attempt was formally whole but empty and this is the last: an empty answer is then the answer. */
   readonly acceptEmpty: boolean;
-  /** How the attempt before failed. */
-  readonly previous: FailureCode | undefined;
   /** There were earlier attempts, and every one found an empty stream. */
   readonly afterEmptyOnly: boolean;
   readonly isLast: boolean;
@@ -53,7 +51,6 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
           attempt,
           isLast,
           acceptEmpty: isLast && onlyEmptySoFar,
-          previous: exchange.attempts.at(-2)?.failure,
           afterEmptyOnly: number > 1 && exchange.attempts.slice(0, -1).every(({ failure }) => failure === "empty_stream"),
         });
       } catch (thrown) {

@@ -21,8 +21,10 @@ export interface StreamReaderOptions {
   readonly maxEventBytes: number;
   /** Tool calls are handed on when they are complete, and not at all when they are cut. */
   readonly holdToolCalls: boolean;
-  /** How much of a tool call may be held, in bytes. */
+  /** How much of a tool call may be held, in bytes of what the tool is to be called with. */
   readonly maxHeldBytes: number;
+  /** The same in bytes of events, in which a few characters are wrapped in hundreds. */
+  readonly maxHeldEventBytes: number;
   readonly requireTerminator: boolean;
   readonly acceptEmpty: boolean;
   /** Content has come. */
@@ -45,7 +47,8 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   // A tool call that is not complete, and whatever came after its beginning: the order of events is kept.
   let held = "";
   let heldEvents = 0;
-  let heldBytes = 0;
+  let heldEventBytes = 0;
+  let toolBytesBefore = 0;
   let progressed = false;
   let terminated = false;
   let failure: Failure | undefined;
@@ -79,24 +82,23 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   function hold(text: string): void {
     held += text;
     heldEvents++;
-    heldBytes += Buffer.byteLength(text);
-    if (!inspector.hasOpenToolCall()) release();
-    else if (heldBytes > options.maxHeldBytes) {
-      failure = new Failure(
-        "stream_corrupted",
-        `a tool call is larger than limits.maxGateBytes (${options.maxHeldBytes} bytes)`,
-        {
-          retryable: false,
-        },
-      );
+    heldEventBytes += Buffer.byteLength(text);
+    if (!inspector.hasOpenToolCall()) {
+      release();
+      return;
     }
+    const { maxHeldBytes, maxHeldEventBytes } = options;
+    const heldBytes = inspector.toolBytes === undefined ? heldEventBytes : inspector.toolBytes - toolBytesBefore;
+    if (heldBytes > maxHeldBytes) failure = tooLarge(`limits.maxGateBytes (${maxHeldBytes} bytes)`);
+    else if (heldEventBytes > maxHeldEventBytes) failure = tooLarge(`limits.maxBodyBytes (${maxHeldEventBytes} bytes of events)`);
   }
 
   function release(): void {
     if (heldEvents > 0) add(held, heldEvents, true);
     held = "";
     heldEvents = 0;
-    heldBytes = 0;
+    heldEventBytes = 0;
+    toolBytesBefore = inspector.toolBytes ?? 0;
   }
 
   function add(text: string, events: number, hasContent: boolean): void {
@@ -165,4 +167,10 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       finish(failure ?? cause, true);
     },
   };
+}
+
+function tooLarge(limit: string): Failure {
+  return new Failure("stream_corrupted", `a tool call is larger than ${limit} allows: raise it, or set gate.toolCalls: stream`, {
+    retryable: false,
+  });
 }

@@ -18,14 +18,15 @@ interface Answer {
 
 /** @returns whether the answer had to be repaired. */
 export async function attemptAnswer(context: DialectAttempt): Promise<boolean> {
-  const { dialect, response, options } = context;
-  const viaStream = options.nonStreaming === "viaStream" && dialect.askStreamed({}, true) !== undefined;
+  const { response, options } = context;
+  const streamed = options.nonStreaming === "viaStream" ? bodyAsked(context, true) : undefined;
+  const viaStream = streamed !== undefined;
   const answer = await callUpstream<Answer>(
     callFor(
       context,
       // Nothing comes before the whole answer is there, so only the total time limits the wait for its first byte.
       { firstTokenMs: viaStream ? options.timeouts.firstToken : 0, idleMs: options.timeouts.idle },
-      viaStream ? bodyAsked(context, true) : undefined,
+      streamed,
     ),
     ({ status, headers }, control) => {
       const json = (): BodyReader => readAnswer(status, headers, control, context);
@@ -75,6 +76,7 @@ function joinStream(status: number, headers: ReplyHeaders, control: CallControl<
     maxEventBytes: options.limits.maxEventBytes,
     holdToolCalls: false,
     maxHeldBytes: 0,
+    maxHeldEventBytes: 0,
     requireTerminator: options.upstream.requireDone,
     onContent() {
       control.progress();

@@ -3,7 +3,7 @@ import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
 import type { BodyReader } from "../attempt/body-reader.ts";
 import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
 import { createStreamReader } from "../attempt/stream-reader.ts";
-import { Failure } from "../core/failure.ts";
+import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../downstream/client-response.ts";
 import { Gate } from "../downstream/gate.ts";
 import { bodyAsked, callFor, type DialectAttempt } from "./dialect-attempt.ts";
@@ -15,7 +15,8 @@ type Success = "streamed" | "repaired" | "replied";
 /** @returns whether the stream had to be repaired. */
 export async function attemptStream(context: DialectAttempt): Promise<boolean> {
   const { dialect, response, options } = context;
-  const asksWhole = shouldAskWhole(context);
+  const bodyForWhole = shouldAskWhole(context) ? bodyAsked(context, false) : undefined;
+  const asksWhole = bodyForWhole !== undefined;
   let stopListening = (): void => {};
   try {
     const success = await callUpstream<Success>(
@@ -23,7 +24,7 @@ export async function attemptStream(context: DialectAttempt): Promise<boolean> {
         context,
         // An answer that is asked for whole has no first token to wait for.
         { firstTokenMs: asksWhole ? 0 : options.timeouts.firstToken, idleMs: options.timeouts.idle },
-        asksWhole ? bodyAsked(context, false) : undefined,
+        bodyForWhole,
       ),
       ({ headers }, control) => {
         const onDrain = (): void => control.resume();
@@ -39,6 +40,8 @@ export async function attemptStream(context: DialectAttempt): Promise<boolean> {
     );
     if (success !== "replied") response.end(dialect.terminator);
     return success === "repaired";
+  } catch (thrown) {
+    throw asksWhole ? asRefusedFallback(thrown) : thrown;
   } finally {
     stopListening();
   }
@@ -48,10 +51,21 @@ export async function attemptStream(context: DialectAttempt): Promise<boolean> {
  * Some servers cannot stream some answers, and would fail at every attempt: ChatGLM3 streams nothing when the answer
  * has 7 characters or fewer. Asked for the whole answer, they have one.
  */
-function shouldAskWhole({ dialect, options, previous, afterEmptyOnly, isLast }: DialectAttempt): boolean {
-  if (dialect.askStreamed({}, false) === undefined) return false;
-  if (options.emptyFallback === "next") return previous === "empty_stream" || previous === "stream_corrupted";
+function shouldAskWhole({ exchange, options, afterEmptyOnly, isLast }: DialectAttempt): boolean {
+  // What came after may have been another failure: the stream would be as empty as it was.
+  if (options.emptyFallback === "next")
+    return exchange.attempts.some(({ failure }) => failure !== undefined && EMPTY.has(failure));
   return options.emptyFallback === "last" && afterEmptyOnly && isLast;
+}
+
+const EMPTY: ReadonlySet<string> = new Set(["empty_stream", "stream_corrupted"]);
+
+/** The client has not asked for the whole answer, and would not understand why that was refused. */
+function asRefusedFallback(thrown: unknown): Failure {
+  const failure = toFailure(thrown);
+  if (failure.code !== "upstream_status" || failure.retryable) return failure;
+  const message = `the upstream's streams are empty, and it refuses to answer without one (HTTP status ${failure.status})`;
+  return new Failure("empty_stream", message, { retryable: false });
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<Success>, context: DialectAttempt): BodyReader {
@@ -64,6 +78,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<Success>, contex
     maxEventBytes: options.limits.maxEventBytes,
     holdToolCalls: options.gate.toolCalls === "hold",
     maxHeldBytes: options.limits.maxGateBytes,
+    maxHeldEventBytes: options.limits.maxBodyBytes,
     requireTerminator: options.upstream.requireDone,
     onContent: control.progress,
     onFull: control.pause,

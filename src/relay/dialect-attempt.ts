@@ -31,9 +31,20 @@ export function callFor(context: DialectAttempt, watchdog: WatchdogOptions, body
   };
 }
 
-/** The client's request, asked streamed or not, whichever way the client asked. */
-export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer {
+/** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
+export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
   const { body } = exchange.request;
-  const parsed: unknown = JSON.parse(Buffer.isBuffer(body) ? body.toString("utf8") : "{}");
-  return Buffer.from(JSON.stringify(dialect.askStreamed(parsed, stream)));
+  const parsed = parseExactly(Buffer.isBuffer(body) ? body.toString("utf8") : "{}");
+  const asked = dialect.askStreamed(parsed, stream);
+  return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
 }
+
+/** JSON whose numbers come out again as they were: a seed of 64 bits would lose its last digits. */
+function parseExactly(text: string): unknown {
+  const keepNumber = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
+    typeof value === "number" && source !== undefined && String(value) !== source ? rawJSON(source) : value;
+  return JSON.parse(text, keepNumber);
+}
+
+/** In every Node that is supported, but not in TypeScript's library yet. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
