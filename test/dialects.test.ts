@@ -142,6 +142,12 @@ describe.each(withAnswer)("$name, not streamed", (fixture) => {
     expect(upstream.requests.slice(3).map(({ json }) => json.stream)).toEqual([true, false]);
   });
 
+  test("with next it does not wait first: it asks otherwise, not again", async () => {
+    const patient = { upstream: { emptyFallback: "next" }, retry: { backoff: { initial: "30s" } } };
+    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), patient);
+    expect((await ask(fixture)).status).toBe(200);
+  });
+
   test("and goes on to ask so after a failure of another kind", async () => {
     const replies = [[], jsonReply("{}", "503 Busy"), jsonReply(answer)];
     await serve(fixture, () => replies.shift() ?? [], { upstream: { emptyFallback: "next" } });

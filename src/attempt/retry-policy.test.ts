@@ -16,6 +16,12 @@ test("jitter takes up to half of the wait off, and adds nothing", () => {
   expect(createRetryPolicy(jittered, () => 1).delayAfter(1, cut)).toBe(1_000);
 });
 
+test("asks at once where the second attempt asks otherwise, and waits before the third", () => {
+  const policy = createRetryPolicy({ ...options, otherwiseAfter: new Set(["empty_stream"]) });
+  const empty = new Failure("empty_stream", "nothing");
+  expect([policy.delayAfter(1, empty), policy.delayAfter(2, empty), policy.delayAfter(1, cut)]).toEqual([0, 2_000, 1_000]);
+});
+
 test("never tries again what would fail again", () => {
   const policy = createRetryPolicy(options);
   expect(policy.delayAfter(1, new Failure("upstream_status", "400", { retryable: false }))).toBeUndefined();

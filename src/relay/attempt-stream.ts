@@ -3,7 +3,7 @@ import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
 import type { BodyReader } from "../attempt/body-reader.ts";
 import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
 import { createStreamReader } from "../attempt/stream-reader.ts";
-import { Failure, toFailure } from "../core/failure.ts";
+import { Failure, type FailureCode, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../downstream/client-response.ts";
 import { Gate } from "../downstream/gate.ts";
 import { bodyAsked, callFor, type DialectAttempt } from "./dialect-attempt.ts";
@@ -58,7 +58,8 @@ function shouldAskWhole({ exchange, options, afterEmptyOnly, isLast }: DialectAt
   return options.emptyFallback === "last" && afterEmptyOnly && isLast;
 }
 
-const EMPTY: ReadonlySet<string> = new Set(["empty_stream", "stream_corrupted"]);
+/** Failures of streams that a whole answer may not have. */
+export const EMPTY: ReadonlySet<FailureCode> = new Set(["empty_stream", "stream_corrupted"]);
 
 /** The client has not asked for the whole answer, and would not understand why that was refused. */
 function asRefusedFallback(thrown: unknown): Failure {

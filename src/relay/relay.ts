@@ -9,7 +9,7 @@ import { openAiErrorBody } from "../dialect/openai-error.ts";
 import { ClientResponse } from "../downstream/client-response.ts";
 import { attemptAnswer } from "./attempt-answer.ts";
 import { attemptPassthrough } from "./attempt-passthrough.ts";
-import { attemptStream } from "./attempt-stream.ts";
+import { attemptStream, EMPTY } from "./attempt-stream.ts";
 import { explain } from "./explain.ts";
 import { narrowOptions, type RelayOptions } from "./relay-options.ts";
 
@@ -31,7 +31,11 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
         exchange,
         observer,
         upstreamName: options.upstream.name,
-        policy: createRetryPolicy(isRepeatable(exchange) ? options.retry : { ...options.retry, maxAttempts: 1 }),
+        policy: createRetryPolicy({
+          ...options.retry,
+          ...(isRepeatable(exchange) ? {} : { maxAttempts: 1 }),
+          ...(options.emptyFallback === "next" && exchange.ask?.asked.stream ? { otherwiseAfter: EMPTY } : {}),
+        }),
         deadlineAt: exchange.startedAt + timeouts.total,
         isCommitted: () => response.committed,
       },
