@@ -1,17 +1,9 @@
 /** OpenAI completions, the older API: text in, text out, choices as in chat. */
 import type { Dialect } from "../core/dialect.ts";
 import { encodeData } from "../sse/encode.ts";
+import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
-import {
-  askChoicesStreamed,
-  type ChoiceContent,
-  ChoicesInspector,
-  choicesToEvents,
-  DONE,
-  eventsToChoices,
-  inspectChoices,
-  readRequest,
-} from "./openai-choices.ts";
+import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 
 export const openAiCompletions: Dialect = {
