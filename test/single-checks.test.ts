@@ -463,7 +463,7 @@ describe("messages", () => {
     ],
     ["a stop_reason that is null", [...text, blockStop, reason(null)], "stream_truncated", 1],
     ["a block that is never closed", [...text, reason("end_turn")], "stream_truncated", 1],
-    ["a message_stop without a stop_reason", [...text, blockStop, stop], undefined, 1],
+    ["a message_stop without a stop_reason", [...text, blockStop, stop], "stream_truncated", 1],
     ["neither stop_reason nor message_stop", [...text, blockStop], "stream_truncated", 1],
     ["nothing to say at every attempt", [begin, reason("end_turn"), stop], undefined, 3],
     ["a refusal without a word", [begin, reason("refusal"), stop], undefined, 1],
@@ -537,7 +537,8 @@ describe("messages", () => {
   });
 
   test("hold back the server's own tool calls as well, and count them as content", async () => {
-    const used = [begin, block({ type: "server_tool_use", name: "weather" }), delta({ partial_json: "{}" }), blockStop, stop];
+    const used = [begin, block({ type: "server_tool_use", name: "weather" }), delta({ partial_json: "{}" }), blockStop];
+    used.push(reason("end_turn"), stop);
     await serve([used.slice(0, 3), used]);
     expect((await ask("/v1/messages")).body).toBe(used.join(""));
   });

@@ -4,7 +4,7 @@ import { Failure, isRetryableStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
-import { readRequest } from "./openai-choices.ts";
+import { DONE, readRequest } from "./openai-choices.ts";
 
 export const anthropicMessages: Dialect = {
   name: "anthropic-messages",
@@ -52,19 +52,31 @@ function reported(json: JsonObject): Failure {
   });
 }
 
+/**
+ * Why a message stopped; undefined when it does not say. The API keeps adding good reasons, so that only those count as bad
+ * with which engines behind imitating servers give up.
+ */
+function readStopReason(reason: unknown): string | Failure | undefined {
+  if (typeof reason !== "string" || reason === "") return undefined;
+  if (!/^(?:abort|error)$/i.test(reason)) return reason;
+  return new Failure("upstream_error_event", `the upstream ended its message with stop_reason "${reason}"`);
+}
+
 const isToolBlock = (block: unknown): boolean => isObject(block) && /tool_use$/.test(String(block.type));
 
 class MessagesInspector implements StreamInspector {
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
-  #stopReason: unknown;
+  #stopReason: string | undefined;
   hasContent = false;
   characters = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
-    if (data.trim() === "") return "ignored";
-    const json = parseObject(data);
+    const text = data.trim();
+    // `[DONE]` is not part of this dialect, but servers that imitate it send it.
+    if (text === "" || text === DONE) return "ignored";
+    const json = parseObject(text);
     if (json === undefined) {
-      if (event === "error") return reported({ message: data.trim() });
+      if (event === "error") return reported({ message: text });
       return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
     }
     switch (json.type ?? event) {
@@ -74,9 +86,12 @@ class MessagesInspector implements StreamInspector {
         return "ignored";
       case "message_stop":
         return "terminator";
-      case "message_delta":
-        if (isObject(json.delta) && typeof json.delta.stop_reason === "string") this.#stopReason = json.delta.stop_reason;
+      case "message_delta": {
+        const reason = readStopReason(isObject(json.delta) ? json.delta.stop_reason : undefined);
+        if (reason instanceof Failure) return reason;
+        this.#stopReason = reason ?? this.#stopReason;
         return "meta";
+      }
       case "content_block_start":
         return this.#onBlockStart(json);
       case "content_block_delta":
@@ -124,12 +139,11 @@ class MessagesInspector implements StreamInspector {
   }
 
   onEnd({ terminated, cause, requireTerminator, acceptEmpty }: StreamEnd): Failure | undefined {
-    const finished = this.#openBlocks.size === 0 && (terminated || this.#stopReason !== undefined);
+    // message_stop proves nothing: vLLM sends it, and [DONE], when its engine was aborted.
+    const finished = this.#openBlocks.size === 0 && this.#stopReason !== undefined;
     if (finished && (terminated || !requireTerminator)) {
       if (this.hasContent || acceptEmpty || this.#stopReason === "refusal") return undefined;
-      return new Failure("empty_stream", "the upstream ended its message without any content", {
-        formallyWhole: this.#stopReason !== undefined,
-      });
+      return new Failure("empty_stream", "the upstream ended its message without any content", { formallyWhole: true });
     }
     if (cause !== undefined) return cause;
     if (!this.hasContent) return new Failure("empty_stream", "the upstream answered 200 and sent no content");
@@ -141,9 +155,11 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
   if (answer.type === "error" || answer.error) return reported(answer);
+  const reason = readStopReason(answer.stop_reason);
+  if (reason instanceof Failure) return reason;
   if (!Array.isArray(answer.content)) return new Failure("empty_stream", "the upstream's answer has no content");
-  if (typeof answer.stop_reason !== "string") return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
-  if (answer.content.length > 0 || acceptEmpty || answer.stop_reason === "refusal") return undefined;
+  if (reason === undefined) return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
+  if (answer.content.length > 0 || acceptEmpty || reason === "refusal") return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
 }
 
