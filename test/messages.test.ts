@@ -105,4 +105,108 @@ describe("a message", () => {
       expect((await ask()).body).toBe(events.join(""));
     },
   );
+
+  test.each([
+    [
+      "a summary of what was said",
+      [block({ type: "compaction", content: null }), delta({ type: "compaction_delta", content: "Sum" })],
+    ],
+    [
+      "thoughts that are not shown",
+      [block({ type: "thinking", thinking: "" }), delta({ type: "signature_delta", signature: "s" })],
+    ],
+    ["thoughts that are encrypted", [block({ type: "redacted_thinking", data: "x" })]],
+    ["a file", [block({ type: "container_upload", file_id: "file_1" })]],
+  ])("of nothing but %s is not empty", async (_what, content) => {
+    const events = [begin, ...content, blockStop(), reason("compaction"), stop];
+    await serve([events]);
+    expect((await ask()).body).toBe(events.join(""));
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete", attempts: [{}] });
+  });
+});
+
+const answer = (content: readonly object[], fields: object = {}): Record<string, unknown> => ({
+  id: "m",
+  type: "message",
+  role: "assistant",
+  model: "m",
+  content,
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage: { input_tokens: 25, output_tokens: 9 },
+  ...fields,
+});
+
+describe.each([true, false])("an answer in JSON, asked for with stream: %s,", (stream) => {
+  test.each([
+    ["no block", []],
+    ["an empty text", [{ type: "text", text: "" }]],
+    ["an empty thought", [{ type: "thinking", thinking: "", signature: "" }]],
+    ["a summary that failed", [{ type: "compaction", content: null }]],
+  ])("with %s is asked for again", async (_what, content) => {
+    await serve([answer(content), answer([{ type: "text", text: "Hi" }])]);
+    expect((await ask({ stream })).body).toContain('"Hi"');
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  test("that is empty at every attempt is told as it is: the model may have nothing to say", async () => {
+    await serve([answer([{ type: "text", text: "" }])]);
+    expect(await ask({ stream })).toMatchObject({ status: 200, body: expect.stringContaining("end_turn") });
+    expect(upstream.requests).toHaveLength(3);
+  });
+
+  test.each([
+    ["a tool call without input", [{ type: "tool_use", id: "t", name: "now", input: {} }]],
+    ["a summary", [{ type: "compaction", content: "Sum" }]],
+    ["a thought that is not shown", [{ type: "thinking", thinking: "", signature: "s" }]],
+    ["a tool's result", [{ type: "web_search_tool_result", tool_use_id: "t", content: [{ title: "Hm" }] }]],
+  ])("with %s is whole at once", async (_what, content) => {
+    await serve([answer(content)]);
+    expect((await ask({ stream })).status).toBe(200);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test.each(["abort", "error"])("that stopped with %s is asked for again", async (stop_reason) => {
+    const content = [{ type: "text", text: "Hi" }];
+    await serve([answer(content, { stop_reason }), answer(content)]);
+    expect((await ask({ stream })).body).toContain("end_turn");
+    expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "upstream_error_event" }, {}] });
+  });
+});
+
+describe("a silence", () => {
+  const quick = { timeouts: { firstToken: "5s", idle: "1500ms" }, retry: { maxAttempts: 1 } };
+
+  test("before and after the signature of thoughts that are not shown is no stall", async () => {
+    const thought = [
+      block({ type: "thinking", thinking: "", signature: "" }, 1),
+      850,
+      delta({ type: "signature_delta", signature: "sig" }, 1),
+      blockStop(1),
+      850,
+      ...hi.map((event) => event.replace('"index":0', '"index":2')),
+    ];
+    await serve([[begin, ...hi, 850, ...thought, ...end]], quick);
+    expect((await ask()).body).toContain("message_stop");
+  });
+
+  test("after a signature that nothing follows is one", async () => {
+    const signed = [block({ type: "thinking", thinking: "" }), delta({ type: "signature_delta", signature: "sig" })];
+    await serve([[begin, ...signed, 5_000]], quick);
+    expect(errorCode(await ask())).toBe("stream_stalled");
+  });
+
+  test("after a block that begins with nothing waits for the first content still", async () => {
+    await serve(
+      [
+        [begin, block({ type: "thinking", thinking: "" }), 5_000],
+        [begin, ...hi, ...end],
+      ],
+      {
+        timeouts: { firstToken: "300ms", idle: "5s" },
+      },
+    );
+    expect((await ask()).body).toContain("message_stop");
+    expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "first_token_timeout" }, {}] });
+  });
 });

@@ -64,6 +64,11 @@ function readStopReason(reason: unknown): string | Failure | undefined {
 
 const isToolBlock = (block: unknown): boolean => isObject(block) && /tool_use$/.test(String(block.type));
 
+/** Where a block, or a piece of one, holds what its client must have. Of thoughts that are not shown that is the signature. */
+const CONTENT_FIELDS = ["text", "thinking", "signature", "data", "content", "citation", "file_id"];
+
+const holdsContent = (part: JsonObject): boolean => CONTENT_FIELDS.some((field) => holdsSomething(part[field]));
+
 class MessagesInspector implements StreamInspector {
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
   #stopReason: string | undefined;
@@ -112,19 +117,18 @@ class MessagesInspector implements StreamInspector {
       this.hasContent = true;
       return "tool-call";
     }
-    const block = isObject(json.content_block) ? json.content_block : {};
-    // Results of tools that ran on the server arrive whole, in their block's start.
-    if (!holdsSomething(block.text) && !holdsSomething(block.thinking) && !holdsSomething(block.content)) return "meta";
-    this.hasContent = true;
-    return "content";
+    // Results of tools that ran on the server, and encrypted thoughts, arrive whole in their block's start.
+    if (isObject(json.content_block) && holdsContent(json.content_block)) this.hasContent = true;
+    // After content the start of an empty block is progress: a minute of thoughts that are not shown may follow.
+    return this.hasContent ? "content" : "meta";
   }
 
   #onBlockDelta(json: JsonObject): Verdict {
     if (this.#openBlocks.get(json.index)?.isTool) return "tool-call";
     const delta = isObject(json.delta) ? json.delta : {};
-    const text = delta.text ?? delta.thinking;
+    const text = delta.text ?? delta.thinking ?? delta.content;
     if (typeof text === "string") this.characters += text.length;
-    if (!holdsSomething(text) && !holdsSomething(delta.citation)) return "meta";
+    if (!holdsContent(delta)) return "meta";
     this.hasContent = true;
     return "content";
   }
@@ -159,7 +163,8 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
   if (reason instanceof Failure) return reason;
   if (!Array.isArray(answer.content)) return new Failure("empty_stream", "the upstream's answer has no content");
   if (reason === undefined) return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
-  if (answer.content.length > 0 || acceptEmpty || reason === "refusal") return undefined;
+  const hasContent = objectsOf(answer.content).some((block) => isToolBlock(block) || holdsContent(block));
+  if (hasContent || acceptEmpty || reason === "refusal") return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
 }
 
