@@ -1,4 +1,5 @@
 /** Anthropic messages: what their clients would notice, from the odd ends of imitating servers to every kind of block. */
+import Anthropic from "@anthropic-ai/sdk";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Seen, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
@@ -41,6 +42,15 @@ function ask(fields: object = {}): Promise<Seen> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ model: "m", max_tokens: 9, stream: true, messages: [], ...fields }),
   });
+}
+
+/** What a client that does not stream gets of an upstream that is watched as a stream. */
+// biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+async function joined(events: readonly string[]): Promise<any> {
+  await serve([events], { nonStreaming: "viaStream" });
+  const seen = await ask({ stream: false });
+  expect(seen.status).toBe(200);
+  return JSON.parse(seen.body);
 }
 
 const errorCode = ({ body }: Seen): string | undefined => /"code":"(\w+)"/.exec(body)?.[1];
@@ -171,6 +181,175 @@ describe.each([true, false])("an answer in JSON, asked for with stream: %s,", (s
     await serve([answer(content, { stop_reason }), answer(content)]);
     expect((await ask({ stream })).body).toContain("end_turn");
     expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "upstream_error_event" }, {}] });
+  });
+});
+
+describe("a stream made of an answer in JSON", () => {
+  const citation = { type: "char_location", cited_text: "Hi", document_index: 0, document_title: "T", start_char_index: 0 };
+  const search = { type: "server_tool_use", id: "s", name: "web_search", input: { query: "Ulm" } };
+  const found = {
+    type: "web_search_tool_result",
+    tool_use_id: "s",
+    content: [{ type: "web_search_result", url: "u", title: "T" }],
+  };
+  const cache = { cache_creation_input_tokens: 3, cache_read_input_tokens: 4, cache_creation: { ephemeral_5m_input_tokens: 3 } };
+  const text = { type: "text", text: "Hi", citations: null };
+  const rows: [what: string, answer: Record<string, unknown>][] = [
+    ["text", answer([text])],
+    ["thinking with its signature", answer([{ type: "thinking", thinking: "Hm", signature: "sig" }, text])],
+    ["thinking that is not shown", answer([{ type: "thinking", thinking: "", signature: "sig" }, text])],
+    ["redacted thinking", answer([{ type: "redacted_thinking", data: "x" }, text])],
+    [
+      "tool calls",
+      answer(
+        [
+          text,
+          { type: "tool_use", id: "t", name: "weather", input: { city: "Ulm", days: [1, 2] } },
+          { type: "tool_use", id: "u", name: "now", input: {} },
+        ],
+        { stop_reason: "tool_use" },
+      ),
+    ],
+    ["a server's tools and their results", answer([search, found, text])],
+    [
+      "MCP's tools and their results",
+      answer([
+        { type: "mcp_tool_use", id: "x", name: "echo", server_name: "e", input: { a: 1 } },
+        { type: "mcp_tool_result", tool_use_id: "x", is_error: false, content: [{ type: "text", text: "1" }] },
+        text,
+      ]),
+    ],
+    ["citations", answer([{ ...text, citations: [citation, { ...citation, document_index: 1 }] }])],
+    ["what the cache did", answer([text], { usage: { input_tokens: 25, output_tokens: 9, service_tier: "standard", ...cache } })],
+    ["a stop sequence", answer([text], { stop_reason: "stop_sequence", stop_sequence: "###" })],
+    ["a container", answer([text], { container: { id: "c", expires_at: "2026-01-01T00:00:00Z" } })],
+    ["no container", answer([text], { container: null })],
+    [
+      "why it refused",
+      answer([text], { stop_reason: "refusal", stop_details: { type: "refusal", category: "cyber", explanation: "No." } }),
+    ],
+    ["a summary", answer([{ type: "compaction", content: "Sum", encrypted_content: "x", signature: "s" }])],
+    ["what was cleared of its context", answer([text], { context_management: { applied_edits: [{ type: "clear" }] } })],
+  ];
+
+  test.each(rows)("gives the official client the same final message: %s", async (_what, whole) => {
+    await serve([whole]);
+    const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
+    const asked = { model: "m", max_tokens: 9, messages: [] };
+    const final = await client.beta.messages.stream(asked).finalMessage();
+    expect(plain(final)).toEqual(whole);
+    const isBeta = /compaction|mcp_|context_management/.test(JSON.stringify(whole));
+    if (!isBeta) expect(plain(await client.messages.stream(asked).finalMessage())).toEqual(whole);
+  });
+
+  test.each(rows)("is joined to the same answer again: %s", async (_what, whole) => {
+    await serve([whole]);
+    const events = (await ask()).body;
+    await perennial.close();
+    await upstream.close();
+    expect(await joined([events])).toEqual(whole);
+  });
+
+  test("says why it stopped, and in which container, where clients take that from", async () => {
+    const details = { stop_details: { type: "refusal" }, container: { id: "c" }, context_management: { applied_edits: [] } };
+    await serve([answer([text], details)]);
+    const { body } = await ask();
+    const last = JSON.parse(/^data: (.*"message_delta".*)$/m.exec(body)?.[1] as string);
+    const { context_management, ...inDelta } = details;
+    expect(last).toMatchObject({ delta: inDelta, context_management });
+    expect(/^data: (.*"message_start".*)$/m.exec(body)?.[1]).not.toContain("refusal");
+  });
+
+  test("says its citations one by one", async () => {
+    await serve([answer([{ ...text, citations: [citation, citation] }])]);
+    expect((await ask()).body.match(/"citations_delta"/g)).toHaveLength(2);
+  });
+
+  test("has a usage even where the answer has none, since clients count on it", async () => {
+    const { usage, ...whole } = answer([text]);
+    await serve([whole]);
+    const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
+    expect(await client.messages.stream({ model: "m", max_tokens: 9, messages: [] }).finalText()).toBe("Hi");
+  });
+
+  /** Without what only the client adds. */
+  function plain(message: object): unknown {
+    const added = ["parsed", "parsed_output"];
+    return JSON.parse(JSON.stringify(message, (key, value) => (added.includes(key) ? undefined : value)));
+  }
+});
+
+describe("an answer joined of a stream", () => {
+  test("says what was cleared of its context", async () => {
+    const context_management = { applied_edits: [{ type: "clear_tool_uses_20250919", cleared_tool_uses: 8 }] };
+    expect(await joined([begin, ...hi, reason("end_turn", { context_management }), stop])).toMatchObject({
+      context_management,
+      stop_reason: "end_turn",
+    });
+  });
+
+  test("holds the summary, and what must be sent back with it", async () => {
+    const compacted = [
+      block({ type: "compaction", content: null, signature: "s" }),
+      delta({ type: "compaction_delta", content: "Sum", encrypted_content: "x" }),
+      blockStop(),
+    ];
+    const { content } = await joined([begin, ...compacted, reason("compaction"), stop]);
+    expect(content).toEqual([{ type: "compaction", content: "Sum", encrypted_content: "x", signature: "s" }]);
+  });
+
+  test("keeps the numbers that the last count leaves open", async () => {
+    const usage = { input_tokens: null, output_tokens: 9, cache_read_input_tokens: null };
+    expect((await joined([begin, ...hi, reason("end_turn", { usage }), stop])).usage).toEqual({
+      input_tokens: 25,
+      output_tokens: 9,
+      cache_read_input_tokens: null,
+    });
+  });
+
+  test("names the model that took over", async () => {
+    const fallback = { type: "fallback", from: { model: "m" }, to: { model: "n" } };
+    const taken = [block(fallback), blockStop(), ...hi.map((event) => event.replace('"index":0', '"index":1'))];
+    expect(await joined([begin, ...taken, ...end])).toMatchObject({ model: "n", content: [fallback, { text: "Hi" }] });
+  });
+
+  test("has the last signature only: it comes whole, and would be refused when doubled", async () => {
+    const thought = [
+      block({ type: "thinking", thinking: "", signature: "" }),
+      delta({ type: "thinking_delta", thinking: "Hm" }),
+      delta({ type: "signature_delta", signature: "sig" }),
+      delta({ type: "signature_delta", signature: "sig" }),
+      blockStop(),
+    ];
+    const { content } = await joined([begin, ...thought, ...end]);
+    expect(content).toEqual([{ type: "thinking", thinking: "Hm", signature: "sig" }]);
+  });
+
+  test.each([
+    ["a text", { type: "text_delta", text: "Hi" }, { type: "text", text: "HiHi" }],
+    ["a thought", { type: "thinking_delta", thinking: "Hi" }, { type: "thinking", thinking: "HiHi" }],
+    ["a summary", { type: "compaction_delta", content: "Hi" }, { type: "compaction", content: "Hi" }],
+  ])("loses nothing of %s whose beginning never came", async (_what, piece, whole) => {
+    expect((await joined([begin, delta(piece), delta(piece), ...end])).content).toEqual([whole]);
+  });
+
+  test("is an error when a tool is called that has no name", async () => {
+    await serve(
+      [[begin, ...hi, delta({ type: "input_json_delta", partial_json: '{"city":"Ulm"}' }, 1), reason("tool_use"), stop]],
+      {
+        nonStreaming: "viaStream",
+      },
+    );
+    const seen = await ask({ stream: false });
+    expect([seen.status, errorCode(seen)]).toEqual([502, "stream_corrupted"]);
+  });
+
+  test("keeps every block, also where all of them have the same number", async () => {
+    const thought = [block({ type: "thinking", thinking: "" }), delta({ type: "thinking_delta", thinking: "Hm" }), blockStop()];
+    expect((await joined([begin, ...thought, ...hi, ...end])).content).toEqual([
+      { type: "thinking", thinking: "Hm" },
+      { type: "text", text: "Hi" },
+    ]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure, isRetryableStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
+import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
 
@@ -166,83 +167,4 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefin
   const hasContent = objectsOf(answer.content).some((block) => isToolBlock(block) || holdsContent(block));
   if (hasContent || acceptEmpty || reason === "refusal") return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
-}
-
-function named(type: string, fields: JsonObject): StreamEvent {
-  return { event: type, data: JSON.stringify({ type, ...fields }) };
-}
-
-/** How each kind of block begins, and what its one delta says. Kinds that are not here come whole in their start. */
-function splitBlock(block: JsonObject): { start: JsonObject; delta: JsonObject | undefined } {
-  switch (block.type) {
-    case "text":
-      return { start: { ...block, text: "" }, delta: { type: "text_delta", text: block.text } };
-    case "thinking":
-      return { start: { ...block, thinking: "", signature: "" }, delta: { type: "thinking_delta", thinking: block.thinking } };
-    case "tool_use":
-    case "server_tool_use":
-      return {
-        start: { ...block, input: {} },
-        delta: { type: "input_json_delta", partial_json: JSON.stringify(block.input ?? {}) },
-      };
-    default:
-      return { start: block, delta: undefined };
-  }
-}
-
-function answerToEvents(answer: unknown): StreamEvent[] {
-  const { content, stop_reason, stop_sequence = null, ...message } = answer as JsonObject;
-  const events = [named("message_start", { message: { ...message, content: [], stop_reason: null, stop_sequence: null } })];
-  for (const [index, block] of objectsOf(content).entries()) {
-    const { start, delta } = splitBlock(block);
-    events.push(named("content_block_start", { index, content_block: start }));
-    if (delta !== undefined) events.push(named("content_block_delta", { index, delta }));
-    if (typeof block.signature === "string") {
-      events.push(named("content_block_delta", { index, delta: { type: "signature_delta", signature: block.signature } }));
-    }
-    events.push(named("content_block_stop", { index }));
-  }
-  events.push(named("message_delta", { delta: { stop_reason, stop_sequence }, usage: message.usage ?? {} }));
-  return events;
-}
-
-function eventsToAnswer(events: readonly StreamEvent[]): JsonObject {
-  let message: JsonObject = {};
-  const blocks = new Map<unknown, JsonObject>();
-  const toolJson = new Map<unknown, string>();
-  for (const { data } of events) {
-    const json = parseObject(data) ?? {};
-    if (json.type === "message_start" && isObject(json.message)) message = { ...json.message };
-    else if (json.type === "content_block_start" && isObject(json.content_block))
-      blocks.set(json.index, { ...json.content_block });
-    else if (json.type === "content_block_delta" && isObject(json.delta)) joinDelta(blocks.get(json.index), json, toolJson);
-    else if (json.type === "message_delta") {
-      Object.assign(message, json.delta);
-      if (isObject(json.usage)) message.usage = { ...(isObject(message.usage) ? message.usage : {}), ...json.usage };
-    }
-  }
-  for (const [index, text] of toolJson) {
-    const block = blocks.get(index);
-    if (block !== undefined) block.input = toolInput(text);
-  }
-  return { ...message, content: [...blocks.values()] };
-}
-
-/** @throws Failure when max_tokens cut the input short: a client that got some other input would act on it. */
-function toolInput(text: string): JsonObject {
-  if (text.trim() === "") return {};
-  const input = parseObject(text);
-  if (input !== undefined) return input;
-  // It would end at the same place again.
-  throw new Failure("stream_truncated", "the input of a tool call stops in the middle", { retryable: false });
-}
-
-function joinDelta(block: JsonObject | undefined, json: JsonObject, toolJson: Map<unknown, string>): void {
-  const delta = json.delta as JsonObject;
-  if (block === undefined) return;
-  if (typeof delta.text === "string") block.text = `${block.text ?? ""}${delta.text}`;
-  if (typeof delta.thinking === "string") block.thinking = `${block.thinking ?? ""}${delta.thinking}`;
-  if (typeof delta.signature === "string") block.signature = `${block.signature ?? ""}${delta.signature}`;
-  if (typeof delta.partial_json === "string") toolJson.set(json.index, (toolJson.get(json.index) ?? "") + delta.partial_json);
-  if (delta.citation !== undefined) block.citations = [...objectsOf(block.citations), delta.citation];
 }
