@@ -19,6 +19,14 @@ test("ChatGLM3 is asked whole at the next attempt, and Chatchat's paths have no 
   expect(withProfile("chatchat")).toMatchObject({ upstreams: [{ mount: "/" }], timeouts: { idle: 120_000, total: 600_000 } });
 });
 
+test("Anthropic may think and make tool inputs in silence, for minutes", () => {
+  expect(withProfile("anthropic")).toMatchObject({
+    upstreams: [{ keyHeader: "x-api-key" }],
+    timeouts: { firstToken: 600_000, idle: 300_000, total: 1_800_000 },
+  });
+  expect(withProfile("anthropic", { timeouts: { idle: "7s" } }).timeouts).toMatchObject({ firstToken: 600_000, idle: 7_000 });
+});
+
 test("what is set by hand is stronger than the profile", () => {
   const config = withProfile("chatglm3", { timeouts: { firstToken: "7s" } }, { emptyFallback: "off", keepAlive: "9s" });
   expect(config).toMatchObject({

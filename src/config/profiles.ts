@@ -32,7 +32,16 @@ export const PROFILES = {
   },
   anthropic: {
     summary: "Anthropic's API, for clients of /v1/messages",
-    presets: [{ key: "upstream.keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" }],
+    presets: [
+      { key: "upstream.keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
+      {
+        key: "timeouts.firstToken",
+        value: "10m",
+        why: "thoughts that are not shown are a silence with pings, until their signature comes",
+      },
+      { key: "timeouts.idle", value: "5m", why: "nothing but pings comes while a long tool input is made" },
+      { key: "timeouts.total", value: "30m", why: "thoughts and a long answer take more than 10 minutes together" },
+    ],
   },
   vllm: { summary: "vLLM's OpenAI server", presets: [UVICORN] },
   sglang: { summary: "SGLang's OpenAI server", presets: [UVICORN] },
