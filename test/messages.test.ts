@@ -389,3 +389,15 @@ describe("a silence", () => {
     expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "first_token_timeout" }, {}] });
   });
 });
+
+test("an ordinary tool call in many small pieces is not too large: only what the tool is called with counts", async () => {
+  const pieces = Array.from({ length: 200 }, () => delta({ type: "input_json_delta", partial_json: "水" }));
+  const input = [delta({ type: "input_json_delta", partial_json: '{"city":"' }), ...pieces];
+  const call = [block({ type: "tool_use", id: "t", name: "weather", input: {} }), ...input];
+  const whole = [begin, ...call, delta({ type: "input_json_delta", partial_json: '"}' }), blockStop(), reason("tool_use"), stop];
+  await serve([whole], { limits: { maxGateBytes: "700B" } });
+  expect((await ask()).body).toBe(whole.join(""));
+  await perennial.close();
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
+  expect(errorCode(await ask())).toBe("stream_corrupted");
+});

@@ -75,6 +75,7 @@ class MessagesInspector implements StreamInspector {
   #stopReason: string | undefined;
   hasContent = false;
   characters = 0;
+  toolBytes = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const text = data.trim();
@@ -125,8 +126,11 @@ class MessagesInspector implements StreamInspector {
   }
 
   #onBlockDelta(json: JsonObject): Verdict {
-    if (this.#openBlocks.get(json.index)?.isTool) return "tool-call";
     const delta = isObject(json.delta) ? json.delta : {};
+    if (this.#openBlocks.get(json.index)?.isTool) {
+      if (typeof delta.partial_json === "string") this.toolBytes += Buffer.byteLength(delta.partial_json);
+      return "tool-call";
+    }
     const text = delta.text ?? delta.thinking ?? delta.content;
     if (typeof text === "string") this.characters += text.length;
     if (!holdsContent(delta)) return "meta";
