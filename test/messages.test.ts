@@ -79,7 +79,6 @@ const end = [reason("end_turn"), stop];
 describe("a message", () => {
   test.each([
     ["an engine that was aborted", [reason(null), stop, DONE], "stream_truncated"],
-    ["no reason at all", [stop], "stream_truncated"],
     ["the reason abort", [reason("abort"), stop], "upstream_error_event"],
     ["the reason error", [reason("error"), stop, DONE], "upstream_error_event"],
   ])("that stops with %s is not told as whole", async (_what, last, code) => {

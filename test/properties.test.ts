@@ -57,7 +57,7 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
   let text = "";
   let filtered = false;
   let terminated = false;
-  let continued = false;
+  const goesOn = new Set<number>();
   let failure: Piece["failure"];
   for (const piece of pieces) {
     if (piece.isDone) terminated = true;
@@ -67,12 +67,13 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
     for (const choice of piece.choices ?? []) {
       text += choice.text;
       if (choice.finish === "content_filter") filtered = true;
-      if (choice.text !== "" && finished.get(choice.index)) continued = true;
+      if (choice.finish !== undefined) goesOn.delete(choice.index);
+      else if (choice.text !== "" && finished.get(choice.index)) goesOn.add(choice.index);
       finished.set(choice.index, finished.get(choice.index) || choice.finish !== undefined);
     }
   }
   const allFinished = finished.size > 0 && [...finished.values()].every(Boolean);
-  const allSeen = terminated || (!requireDone && !continued && finished.size >= asked);
+  const allSeen = terminated || (!requireDone && goesOn.size === 0 && finished.size >= asked);
   return { data, text, formallyWhole: allFinished && allSeen, hasContent: text !== "", filtered, terminated, failure };
 }
 

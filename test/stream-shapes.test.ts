@@ -199,25 +199,51 @@ test.each(["constructor", "network_error", "weird"])("finish_reason %s, which no
 describe("a choice that goes on after its finish", () => {
   const said = (content: string, finish_reason: string | null): string => choice({ delta: { content }, finish_reason });
 
+  const half = choice({ delta: { tool_calls: [{ index: 1, function: { name: "rm", arguments: '{"path":"/ho' } }] } });
+
   test.each([
-    ["finishes again", [said("One ", "stop"), said("two", "stop")]],
-    ["does not finish again", [said("One", "stop"), said(" two", null)]],
-    [
-      "begins a tool call",
-      [said("One", "stop"), choice({ delta: { tool_calls: [{ index: 0, function: { arguments: '{"a' } }] } })],
-    ],
-  ])("and %s is whole with [DONE] only", async (_how, events) => {
+    ["finishes again", [said("One ", "stop"), said("two", "stop")], "One two"],
+    ["finishes again, later", [said("One ", "tool_calls"), said("two", null), said("", "stop")], "One two"],
+  ])("and %s is whole", async (_how, events, text) => {
     await serve(events);
-    const cut = readStream((await chat(perennial.baseUrl)).body);
-    expect(cut).toMatchObject({ errorCode: "stream_truncated", done: false });
-    // Half a tool call is shown to nobody.
-    expect(cut.data.join("")).not.toContain("arguments");
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text, errorCode: undefined, done: true });
+  });
+
+  test("and does not finish again is whole with [DONE] only", async () => {
+    const events = [said("One", "stop"), said(" two", null)];
+    await serve(events);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_truncated", done: false });
     await perennial.close();
     await upstream.close();
     await serve([...events, done]);
-    const whole = readStream((await chat(perennial.baseUrl)).body);
-    expect(whole).toMatchObject({ errorCode: undefined, done: true });
-    expect(whole.data).toHaveLength(3);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "One two", errorCode: undefined, done: true });
+  });
+
+  test.each([
+    ["and [DONE]", [done]],
+    ["and no [DONE]", []],
+  ])("with half a tool call %s is not whole, and nobody gets that half", async (_what, end) => {
+    await serve([said("One", "tool_calls"), half, ...end]);
+    const { body } = await chat(perennial.baseUrl);
+    expect(readStream(body)).toMatchObject({ text: "One", errorCode: "stream_truncated", done: false });
+    expect(body).not.toContain("arguments");
+  });
+});
+
+describe("a part of the answer on a line that is no event", () => {
+  const lost = JSON.stringify({ choices: [{ index: 0, delta: { content: "LOST" } }] });
+
+  test.each([
+    ["bare", lost],
+    ["with a capital", `Data: ${lost}`],
+    ["with a blank before it", ` data: ${lost}`],
+  ])("%s is not dropped in silence", async (_how, stray) => {
+    await serve([...started, `${stray}\n\n`, choice({ finish_reason: "stop" }), done]);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
+      text: "Hello, world",
+      errorCode: "stream_corrupted",
+      done: false,
+    });
   });
 });
 

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { chat, readStream } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatEvents, type RawRequest, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { chatEvents, jsonReply, type RawRequest, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -143,6 +143,18 @@ test("after a heartbeat the final failure is an error event", async () => {
   expect(seen.status).toBe(200);
   expect(readStream(seen.body)).toMatchObject({ text: "", errorCode: "upstream_status", done: false });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "upstream_status" });
+});
+
+test.each([
+  ["OpenAI's", '{"error":{"message":"too many tokens","type":"invalid_request_error"}}'],
+  ["FastAPI's", '{"detail":"too many tokens"}'],
+])("after a heartbeat the upstream's own words are in the error event (%s)", async (_whose, reply) => {
+  await serve((socket) => setTimeout(() => socket.write(jsonReply(reply, "400 Bad")), 60), {
+    heartbeat: { after: "20ms", every: "20ms" },
+  });
+  const { body } = await chat(perennial.baseUrl);
+  expect(readStream(body)).toMatchObject({ errorCode: "upstream_status", done: false });
+  expect(body).toContain("too many tokens");
 });
 
 test("a client may ask for shorter times and fewer attempts, not for longer or more", async () => {

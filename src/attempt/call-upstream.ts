@@ -1,6 +1,7 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, isRetryableStatus, toFailure, type UpstreamReply } from "../core/failure.ts";
+import { messageInReply } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -140,11 +141,14 @@ function readErrorReply<T>(
     onProgress: control.progress,
     onWhole(body) {
       const retryAfterMs = readRetryAfterMs(headers, Date.now());
+      // For a client that has had its headers, and cannot get this reply as it is.
+      const upstreamMessage = messageInReply(body);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
           status,
           retryable: readShouldRetry(headers) ?? isRetryableStatus(status),
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
           reply: { status, headers, body },
         }),
       );

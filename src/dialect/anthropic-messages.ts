@@ -73,6 +73,7 @@ const holdsContent = (part: JsonObject): boolean => CONTENT_FIELDS.some((field) 
 class MessagesInspector implements StreamInspector {
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
   #stopReason: string | undefined;
+  #hasNullReason = false;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
@@ -96,7 +97,8 @@ class MessagesInspector implements StreamInspector {
       case "message_delta": {
         const reason = readStopReason(isObject(json.delta) ? json.delta.stop_reason : undefined);
         if (reason instanceof Failure) return reason;
-        this.#stopReason = reason ?? this.#stopReason;
+        if (reason === undefined) this.#hasNullReason = true;
+        else this.#stopReason = reason;
         return "meta";
       }
       case "content_block_start":
@@ -138,8 +140,11 @@ class MessagesInspector implements StreamInspector {
     return "content";
   }
 
-  onStrayLine(): undefined {
-    return undefined;
+  onStrayLine(line: string): Failure | undefined {
+    const json = parseObject(line.replace(/^\s*(?:data\s*:)?\s*/i, ""));
+    if (typeof json?.type !== "string" && !json?.error) return undefined;
+    if (json.error) return reported(json);
+    return new Failure("stream_corrupted", "the upstream sent a part of its answer on a line that is no event");
   }
 
   hasOpenToolCall(): boolean {
@@ -148,11 +153,14 @@ class MessagesInspector implements StreamInspector {
   }
 
   onEnd({ terminated, cause, requireTerminator, acceptEmpty }: StreamEnd): Failure | undefined {
-    // message_stop proves nothing: vLLM sends it, and [DONE], when its engine was aborted.
-    const finished = this.#openBlocks.size === 0 && this.#stopReason !== undefined;
+    // message_stop is no proof after a stop_reason of null: vLLM sends both, and [DONE], when its engine was aborted.
+    const saysWhy = this.#stopReason !== undefined || (terminated && !this.#hasNullReason);
+    const finished = this.#openBlocks.size === 0 && saysWhy;
     if (finished && (terminated || !requireTerminator)) {
       if (this.hasContent || acceptEmpty || this.#stopReason === "refusal") return undefined;
-      return new Failure("empty_stream", "the upstream ended its message without any content", { formallyWhole: true });
+      return new Failure("empty_stream", "the upstream ended its message without any content", {
+        formallyWhole: this.#stopReason !== undefined,
+      });
     }
     if (cause !== undefined) return cause;
     if (!this.hasContent) return new Failure("empty_stream", "the upstream answered 200 and sent no content");

@@ -47,8 +47,13 @@ export interface ChoiceContent {
 
 export type ReadChoice = (choice: JsonObject) => ChoiceContent;
 
+/** What a line may begin with that was meant to be an event. */
+const MARK = /^\s*(?:data\s*:)?\s*/i;
+
 interface ChoiceState {
   finished: boolean;
+  /** It has said more since it finished: what it finished with proves nothing any more. */
+  goesOn: boolean;
   hasOpenToolCall: boolean;
 }
 
@@ -60,8 +65,7 @@ export class ChoicesInspector implements StreamInspector {
   #open = 0;
   #openToolCalls = 0;
   #filtered = false;
-  /** A choice went on after its finish: a finish is no proof any more. */
-  #continued = false;
+  #goingOn = 0;
   #strayLines = 0;
   hasContent = false;
   characters = 0;
@@ -102,7 +106,10 @@ export class ChoicesInspector implements StreamInspector {
       this.toolBytes += toolBytes;
       if (hasToolCall) verdict = "tool-call";
       else if (hasContent && verdict === "meta") verdict = "content";
-      if (state.finished && (hasContent || hasToolCall)) this.#continued = true;
+      if (state.finished && !state.goesOn && (hasToolCall || characters > 0)) {
+        state.goesOn = true;
+        this.#goingOn++;
+      }
       if (hasToolCall && !state.hasOpenToolCall) {
         state.hasOpenToolCall = true;
         this.#openToolCalls++;
@@ -110,7 +117,9 @@ export class ChoicesInspector implements StreamInspector {
       if (finish === undefined) continue;
       if (finish === "filtered") this.#filtered = true;
       if (!state.finished) this.#open--;
+      if (state.goesOn) this.#goingOn--;
       state.finished = true;
+      state.goesOn = false;
       if (state.hasOpenToolCall) this.#openToolCalls--;
       state.hasOpenToolCall = false;
     }
@@ -121,7 +130,7 @@ export class ChoicesInspector implements StreamInspector {
   #stateOf(index: number): ChoiceState {
     let state = this.#choices.get(index);
     if (state === undefined) {
-      state = { finished: false, hasOpenToolCall: false };
+      state = { finished: false, goesOn: false, hasOpenToolCall: false };
       this.#choices.set(index, state);
       this.#open++;
     }
@@ -132,8 +141,11 @@ export class ChoicesInspector implements StreamInspector {
     this.#strayLines++;
     // llama.cpp before PR #16109 sent `error: {…}` as a field of its own.
     if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = line.startsWith("{") ? parseObject(line) : undefined;
-    return json === undefined ? undefined : findOpenAiError(json);
+    const json = parseObject(line.replace(MARK, ""));
+    if (json === undefined) return undefined;
+    const error = findOpenAiError(json);
+    if (error !== undefined || json.choices === undefined) return error;
+    return new Failure("stream_corrupted", "the upstream sent a part of its answer on a line that is no event");
   }
 
   hasOpenToolCall(): boolean {
@@ -141,9 +153,9 @@ export class ChoicesInspector implements StreamInspector {
   }
 
   onEnd(end: StreamEnd): Failure | undefined {
-    const finished = this.#choices.size > 0 && this.#open === 0;
+    const finished = this.#choices.size > 0 && this.#open === 0 && this.#openToolCalls === 0;
     // With n choices asked for and fewer seen, or more said after a finish, only the terminator proves that no more would have come.
-    const needsTerminator = end.requireTerminator || this.#continued || this.#choices.size < this.#asked.choices;
+    const needsTerminator = end.requireTerminator || this.#goingOn > 0 || this.#choices.size < this.#asked.choices;
     const complete = end.terminated || !needsTerminator;
     if (finished && complete) {
       if (this.hasContent || this.#filtered || end.acceptEmpty) return undefined;

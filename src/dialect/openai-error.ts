@@ -48,6 +48,12 @@ export function badFinish(reason: string): Failure {
   return new Failure("upstream_error_event", `the upstream ended its answer with finish_reason "${reason.slice(0, 40)}"`);
 }
 
+/** What the body of an error reply says, in whatever shape; undefined when that cannot be read. */
+export function messageInReply(body: Buffer): string | undefined {
+  const json = parseObject(body.toString("utf8"));
+  return json && (findOpenAiError(json)?.upstreamMessage ?? textOf(json));
+}
+
 function reported(upstreamMessage: string | undefined, status: number | undefined): Failure {
   return new Failure("upstream_error_event", "the upstream reported an error inside its answer", {
     ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
