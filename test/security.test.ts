@@ -328,6 +328,21 @@ describe("while Perennial trusts this machine, a page from elsewhere", () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
+  test.each([
+    ["its own name, made to point here, where it reads what it takes for its own", { host: "evil.example:8787" }],
+    ["what its browser says of where it is", { "sec-fetch-site": "cross-site" }],
+  ])("is refused by %s", async (_what, headers) => {
+    await serve({ upstream: { apiKey: "sk-upstream" } });
+    for (const method of ["GET", "HEAD"]) {
+      const seen = await send(`${perennial.baseUrl}/files/f-1/content`, { method, headers: headers as Record<string, string> });
+      expect(seen.status).toBe(403);
+    }
+    expect((await send(`${perennial.url}/metrics`, { headers: headers as Record<string, string> })).status).toBe(403);
+    expect(upstream.requests).toHaveLength(0);
+    const local = { host: "localhost:8787", "sec-fetch-site": "same-origin" };
+    expect((await send(`${perennial.baseUrl}/files/f-1/content`, { headers: local })).status).toBe(200);
+  });
+
   test("is told from programs, from apps and from pages of this machine and its network", async () => {
     await serve();
     for (const headers of [
@@ -336,7 +351,7 @@ describe("while Perennial trusts this machine, a page from elsewhere", () => {
       { host: "perennial:8787" },
       { host: "host.docker.internal:8787" },
       { host: "203.0.113.9:8787" },
-      // What a front proxy on this machine passes on.
+      // What a front proxy on this machine passes on; a browser would name the origin of a POST.
       { host: "llm.example" },
       { origin: "http://localhost:3000" },
       { origin: "http://192.168.1.20:3000" },

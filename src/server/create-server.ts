@@ -97,13 +97,13 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
 
   /** @throws Failure `unauthorized` */
-  function keyOf({ headers }: FastifyRequest): string {
+  function keyOf({ method, headers }: FastifyRequest): string {
     const settings = current();
     const key = settings.keyOf(headers);
     if (key === undefined) {
       throw new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`.");
     }
-    if (settings.localOnly && isFromForeignPage(headers)) {
+    if (settings.localOnly && isFromForeignPage(method, headers)) {
       throw new Failure(
         "unauthorized",
         "This request comes from a web page that is not of this machine. To allow it, add a key to auth.keys, or set open: true.",

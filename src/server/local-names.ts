@@ -21,9 +21,13 @@ for (const [network, bits] of [
 /**
  * A browser on this machine can reach what listens here, on behalf of any page that is open in it; such a page shows in `Origin`, also where its
  * own name was made to point to this machine (DNS rebinding). Programs send no `Origin`, and desktop apps one that is no web address.
+ * To read what is its own, as it believes, a page sends none either: then its name is in `Host`.
  */
-export function isFromForeignPage({ origin }: IncomingHttpHeaders): boolean {
-  return origin === "null" || (/^https?:/i.test(origin ?? "") && !isLocal(nameIn(origin ?? "")));
+export function isFromForeignPage(method: string, { origin, host, "sec-fetch-site": site }: IncomingHttpHeaders): boolean {
+  if (origin !== undefined) return origin === "null" || (/^https?:/i.test(origin) && !isLocal(nameIn(origin)));
+  if (site === "cross-site") return true;
+  const isRead = method === "GET" || method === "HEAD";
+  return isRead && Boolean(host) && !isLocal(nameIn(`http://${host}`));
 }
 
 function nameIn(url: string): string {
