@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program: load the configuration, start the app, reload it on request, close it gracefully. */
 import { closeSync, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
 import { type App, startApp } from "./app.ts";
@@ -13,6 +14,8 @@ import { createLogger } from "./telemetry/logger.ts";
 
 /** Beyond `drain.timeout`: for the last bytes to leave, in milliseconds. */
 const CLOSING_MS = 5_000;
+/** For the log's last lines to be written, in milliseconds. */
+const LAST_LINES_MS = 50;
 
 async function serve({ config, file }: LoadedConfig, read: () => Config): Promise<void> {
   const logger = createLogger(config.log);
@@ -30,6 +33,8 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
       logger.info({ signal, drainMs: config.drain.timeout }, "draining: no new requests, running ones may finish");
       await (await starting).close();
       logger.info("closed");
+      // Left to the exit, they would be tried again for ever where nobody reads them: pino must see the pipe break before.
+      await sleep(LAST_LINES_MS);
     },
   );
   const app = await starting.catch((error: unknown) => {

@@ -46,6 +46,12 @@ test("with nothing configured it says that the sandbox answers, and prints a cur
   expect(readStream(seen.body)).toMatchObject({ done: true });
 });
 
+test("SIGTERM ends it though nobody reads its output any more", async () => {
+  running = await spawnPerennial(["--port", "0"]);
+  running.process.stdout?.destroy();
+  expect(await running.stop("SIGTERM")).toBe(0);
+});
+
 test("SIGTERM ends a running stream with its error event after drain.timeout, and exits with 0", async () => {
   const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
   writeFileSync(file, "drain:\n  timeout: 200ms\n");
