@@ -14,6 +14,7 @@ import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
 import { OpenExchanges } from "./server/open-exchanges.ts";
+import { watchUnfinishedAnswers } from "./server/unfinished-answers.ts";
 import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -44,6 +45,8 @@ export interface Reloaded {
 
 /** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
 const FLUSH_MS = 2_000;
+/** How often connections are looked for that have become idle in that time, in milliseconds. */
+const SWEEP_MS = 50;
 
 /** Settings, or parts of them, that stay until the next start. */
 function fixedOf({ host, port, drain, log, tls }: Config): object {
@@ -68,6 +71,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   const retiring = new Set<Promise<void>>();
   let lastReload: Promise<unknown> = Promise.resolve();
   const server = createServer({ open, tls: pem.tls, current: () => settings });
+  const answers = watchUnfinishedAnswers(server.server);
   setHttpLimits(server.server, httpLimitsOf(started));
 
   async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
@@ -139,7 +143,10 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     const closed = server.close();
     await open.drain(started.drain.timeout);
     server.server.closeIdleConnections();
+    const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MS);
     await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
+    clearInterval(sweep);
+    answers.breakOff();
     server.server.closeAllConnections();
     await closed;
     await lastReload;

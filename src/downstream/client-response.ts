@@ -21,6 +21,9 @@ const STALLED_MS = 30_000;
 /** The same for one that was too slow already: the error event is all that is left to send. */
 const STALLED_AFTER_FAILURE_MS = 3_000;
 
+/** How long a client may take to read the error event before a reset, in milliseconds. */
+const READ_BEFORE_RESET_MS = 200;
+
 /** Proxies buffer and compress event streams unless they are told not to. */
 const STREAM_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
@@ -127,16 +130,26 @@ export class ClientResponse {
     this.write(errorEvent, 1);
     if (this.#options.interruptEnd === "clean") this.#raw.end();
     // Only when the event has left: a connection destroyed earlier would take it along.
-    else this.#raw.write("", () => this.#raw.destroy());
+    else this.#raw.write("", () => this.#cutAfterEvent());
     this.#giveUpAfter(STALLED_AFTER_FAILURE_MS);
   }
 
   /** A body that was passed through broke off: the client must see it break. */
   cut(): void {
     this.stopTimers();
-    // To HTTP/1.0 without a length the end of the connection is the end of the body: only a reset can say that it is not.
-    if (this.#raw.req.httpVersionMinor === 0) this.#raw.socket?.resetAndDestroy();
+    if (this.#needsReset) this.#raw.socket?.resetAndDestroy();
     this.#raw.destroy();
+  }
+
+  /** To HTTP/1.0 without a length the end of the connection is the end of the body: only a reset can say that it is not. */
+  get #needsReset(): boolean {
+    return this.#raw.req.httpVersionMinor === 0;
+  }
+
+  #cutAfterEvent(): void {
+    // A reset overtakes what the client has not read yet.
+    if (this.#needsReset) setTimeout(() => this.cut(), READ_BEFORE_RESET_MS);
+    else this.cut();
   }
 
   /** A whole HTTP reply. */
@@ -167,7 +180,7 @@ export class ClientResponse {
   #giveUpAfter(ms: number): void {
     const { socket } = this.#raw;
     if (this.#raw.writableFinished || socket === null) return;
-    this.#raw.setTimeout(ms);
+    this.#raw.setTimeout(ms, () => this.cut());
     // Node puts its own time in place of ours, but not when the answer to a pipelined request comes next.
     this.#raw.once("finish", () => {
       if (socket.timeout === ms) socket.setTimeout(0);

@@ -1,0 +1,33 @@
+/** Answers that are on their way to slow clients: what a server that closes must not cut off, and must not cut off in silence. */
+import type { Server, ServerResponse } from "node:http";
+
+export interface UnfinishedAnswers {
+  /** Ends what is left so that every client notices, also one to which the end of its connection is the end of the body. */
+  breakOff(): void;
+}
+
+export function watchUnfinishedAnswers(server: Server): UnfinishedAnswers {
+  const open = new Set<ServerResponse>();
+  const closeIdleConnections = server.closeIdleConnections.bind(server);
+  // Node counts a connection as idle once `end()` was called, and would destroy it with all that its client has not taken yet.
+  server.closeIdleConnections = () => {
+    const ended = [...open].filter((response) => response.writableEnded && !response.writableFinished);
+    for (const response of ended) setFinished(response, false);
+    closeIdleConnections();
+    for (const response of ended) setFinished(response, true);
+  };
+  server.on("request", (_request, response: ServerResponse) => {
+    open.add(response);
+    response.once("close", () => open.delete(response));
+  });
+  return {
+    breakOff() {
+      for (const { socket } of open) socket?.resetAndDestroy();
+    },
+  };
+}
+
+/** What Node looks at. Its own name for it is deprecated, and read-only to TypeScript alone. */
+function setFinished(response: ServerResponse, finished: boolean): void {
+  (response as { finished: boolean }).finished = finished;
+}

@@ -1,0 +1,93 @@
+/** Answers on their way to slow clients, and clients of HTTP/1.0, when Perennial stops or gives up: never cut off in silence. */
+import { connect, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { chatAnswer, chatEvents, jsonReply, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+
+let upstream: RawUpstream;
+let perennial: TestPerennial;
+
+afterEach(async () => {
+  await perennial.close();
+  await upstream.close();
+});
+
+/** More than all buffers on the way can hold. */
+const MUCH = "x".repeat(20_000_000);
+
+interface Heard {
+  readonly bytes: number;
+  readonly text: string;
+  /** How the connection ended: `FIN`, or an error's code. */
+  readonly end: string;
+}
+
+/** Takes `first` bytes, pauses until it is told to go on, then takes the rest. */
+async function slowly(body: object, version = "1.1"): Promise<{ socket: Socket; rest(): Promise<Heard> }> {
+  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  const json = JSON.stringify({ model: "m", messages: [], ...body });
+  const chunks: Buffer[] = [];
+  const ended = new Promise<string>((resolve) => {
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(String(code)));
+    socket.on("end", () => resolve("FIN"));
+  });
+  socket.write(
+    `POST /v1/chat/completions HTTP/${version}\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${json.length}\r\n\r\n${json}`,
+  );
+  await new Promise<void>((resolve) =>
+    socket.once("data", (chunk) => {
+      chunks.push(chunk);
+      socket.pause();
+      resolve();
+    }),
+  );
+  return {
+    socket,
+    async rest() {
+      socket.on("data", (chunk) => chunks.push(chunk));
+      socket.resume();
+      const end = await ended;
+      const all = Buffer.concat(chunks);
+      return { bytes: all.length, text: all.toString("latin1"), end };
+    },
+  };
+}
+
+test.each([
+  ["a JSON answer", { stream: false }, "1.1"],
+  ["a stream made of one", { stream: true }, "1.1"],
+  ["a JSON answer", { stream: false }, "1.0"],
+  ["a stream made of one", { stream: true }, "1.0"],
+])(
+  "%s that a slow client is still taking comes whole though Perennial is stopping (%j, HTTP/%s)",
+  async (_what, body, version) => {
+    upstream = await startRawUpstream((socket) => socket.write(jsonReply(chatAnswer(MUCH))));
+    perennial = await startPerennial(upstream.baseUrl);
+    const client = await slowly(body, version);
+    const closing = perennial.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const heard = await client.rest();
+    await closing;
+    expect(heard.text).toMatch(body.stream ? /data: \[DONE\]\s+(0\s+)?$/ : /"total_tokens":3\}\}$/);
+    expect(heard.end).toBe("FIN");
+    expect(perennial.log.filter((line) => "outcome" in line)).toMatchObject([{ outcome: body.stream ? "repaired" : "complete" }]);
+  },
+);
+
+test("a client of HTTP/1.0 that is too slow for the shutdown sees its connection break, not end", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply(chatAnswer(MUCH))));
+  perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "50ms" } });
+  const client = await slowly({ stream: true }, "1.0");
+  await perennial.close();
+  expect(await client.rest()).toMatchObject({ end: "ECONNRESET" });
+});
+
+test("with interruptEnd: cut a client of HTTP/1.0 gets the error event, and sees its connection break", async () => {
+  const started = chatEvents(["Hello"], { finish: null, done: false }).join("");
+  upstream = await startRawUpstream((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${started}`));
+  perennial = await startPerennial(upstream.baseUrl, { interruptEnd: "cut" });
+  const client = await slowly({ stream: true }, "1.0");
+  const heard = await client.rest();
+  expect(heard.text).toContain("stream_truncated");
+  expect(heard.end).toBe("ECONNRESET");
+});
