@@ -125,8 +125,9 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     return reloaded;
   }
 
-  /** Closed only after the last exchange that may still use it. */
+  /** Closed only after the last exchange that may still use it; but nobody needs it warm any more. */
   function retire(old: Backend): void {
+    old.warmUp?.close();
     const closing = open.settled().then(() => old.close());
     retiring.add(closing);
     void closing.finally(() => retiring.delete(closing));
@@ -141,6 +142,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
 
   async function close(): Promise<void> {
     const closed = server.close();
+    backend.warmUp?.close();
     await open.drain(started.drain.timeout);
     server.server.closeIdleConnections();
     const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MS);

@@ -403,41 +403,6 @@ describe("the official clients", () => {
   });
 });
 
-describe("warm-up", () => {
-  const chat = byName("openai-chat");
-  const answer = jsonReply(JSON.stringify(chat.answer));
-
-  test("asks a question at the start, and /readyz is green once it is answered whole", async () => {
-    let warm = false;
-    await serve(chat, () => (warm ? answer : jsonReply("null")), { warmup: { request: { model: "glm" } } });
-    expect((await send(`${perennial.url}/readyz`)).status).toBe(503);
-    warm = true;
-    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 5_000 }).toBe(200);
-    expect(upstream.requests[0]?.json).toMatchObject({
-      model: "glm",
-      stream: false,
-      messages: [{ role: "user", content: "你好，你是谁？" }],
-    });
-  });
-
-  test("asks again after the upstream was down", async () => {
-    let down = false;
-    upstream = await startRawUpstream((socket, { json }) => {
-      if (down) socket.destroy();
-      else if (json.stream) sendFramed(socket, "chunked", chat.events);
-      else socket.write(answer);
-    });
-    perennial = await startPerennial(upstream.baseUrl, { warmup: {}, retry: { maxAttempts: 1 } });
-    const ready = async (): Promise<number> => (await send(`${perennial.url}/readyz`)).status;
-    await expect.poll(ready).toBe(200);
-    down = true;
-    expect((await ask(chat)).status).toBe(502);
-    expect(await ready()).toBe(503);
-    down = false;
-    await expect.poll(ready, { timeout: 6_000 }).toBe(200);
-  });
-});
-
 describe("answers joined from odd streams", () => {
   const fixture = byName("openai-chat");
   const piece = (fields: object): string => chunk({ tool_calls: [fields] });
