@@ -11,6 +11,7 @@ import {
   type RawRequest,
   type RawUpstream,
   SSE_HEAD,
+  sendFramed,
   startRawUpstream,
 } from "./support/raw-upstream.ts";
 
@@ -21,6 +22,7 @@ afterEach(async () => {
 
 const QUESTION = "你好，你是谁？";
 const ANSWER = jsonReply(chatAnswer("我是"));
+const REFUSAL = jsonReply('{"detail":"no such model"}', "400 Bad Request");
 
 async function upstreamThat(answer: Parameters<typeof startRawUpstream>[0]): Promise<RawUpstream> {
   const upstream = await startRawUpstream(answer);
@@ -91,6 +93,32 @@ describe("when it is asked", () => {
     await expect.poll(() => ready(perennial), { timeout: 6_000 }).toBe(200);
   });
 
+  test("asks again after a time without requests, and not while an answer is still coming", async () => {
+    const { upstream, end } = await upstreamWithOpenStream();
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "150ms" } });
+    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBe(2);
+    const [seen] = await begin(perennial);
+    await sleep(60);
+    const asked = questionsTo(upstream).length;
+    await sleep(600);
+    expect(questionsTo(upstream)).toHaveLength(asked);
+    end();
+    expect((await seen)?.body).toContain("[DONE]");
+    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBeGreaterThan(asked);
+  });
+
+  test("asks nobody when one of two answers has come, and the other is still coming", async () => {
+    const { upstream, end } = await upstreamWithOpenStream();
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "300ms" } });
+    await expect.poll(() => ready(perennial)).toBe(200);
+    await begin(perennial);
+    await begin(perennial);
+    end();
+    await perennial.exchangeLog();
+    await sleep(900);
+    expect(questionsTo(upstream)).toHaveLength(1);
+  });
+
   test("an upstream that a reload has replaced is asked no more, although its last answer still runs", async () => {
     const { upstream: old, end } = await upstreamWithOpenStream();
     const next = await upstreamThat((socket) => socket.write(ANSWER));
@@ -138,5 +166,63 @@ describe("when it is asked", () => {
     await closed;
     expect(questionsTo(upstream)).toHaveLength(asked);
     closing.splice(closing.indexOf(perennial), 1);
+  });
+});
+
+describe("an upstream that answers its users", () => {
+  test("is warm, although the question itself is refused", async () => {
+    const upstream = await upstreamThat((socket, { body }) => {
+      if (body.includes(QUESTION)) socket.write(REFUSAL);
+      else sendFramed(socket, "chunked", chatEvents(["hi"]));
+    });
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
+    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    expect(await ready(perennial)).toBe(503);
+    expect((await chat(perennial.baseUrl)).body).toContain("[DONE]");
+    expect(await ready(perennial)).toBe(200);
+    expect(perennial.log.some(({ msg }) => msg === "the upstream is warm")).toBe(true);
+  });
+
+  test("stays warm when a later question is refused", async () => {
+    const upstream = await upstreamThat((socket, { body }) => {
+      if (body.includes(QUESTION)) socket.write(REFUSAL);
+      else sendFramed(socket, "chunked", chatEvents(["hi"]));
+    });
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "100ms" } });
+    await chat(perennial.baseUrl);
+    const asked = questionsTo(upstream).length;
+    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBeGreaterThan(asked);
+    await sleep(50);
+    expect(await ready(perennial)).toBe(200);
+  });
+
+  test("is warm when it answers a user while the question is still open, whatever becomes of the question", async () => {
+    let fail = (): void => {};
+    const upstream = await upstreamThat((socket, { body }) => {
+      if (body.includes(QUESTION)) fail = () => socket.end(jsonReply("null"));
+      else sendFramed(socket, "chunked", chatEvents(["hi"]));
+    });
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
+    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    await chat(perennial.baseUrl);
+    expect(await ready(perennial)).toBe(200);
+    fail();
+    await sleep(100);
+    expect(await ready(perennial)).toBe(200);
+  });
+
+  test.each([
+    ["a model list", "/models", "GET"],
+    ["an answer that is cut", "/chat/completions", "POST"],
+  ])("is not warm for %s alone", async (_what, path, method) => {
+    const upstream = await upstreamThat((socket, { head, body }) => {
+      if (head.startsWith("GET")) socket.write(jsonReply('{"data":[]}'));
+      else if (body.includes(QUESTION)) socket.write(jsonReply("null"));
+      else socket.end(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["one"])[1]}`);
+    });
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
+    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    await send(perennial.baseUrl + path, { method, ...(method === "POST" ? { body: '{"model":"m","stream":true}' } : {}) });
+    expect(await ready(perennial)).toBe(503);
   });
 });

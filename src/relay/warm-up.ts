@@ -15,7 +15,7 @@ export interface WarmUpOptions {
   readonly path: string;
   /** Fields of the question, over the default ones. */
   readonly request: Readonly<Record<string, unknown>>;
-  /** Ask again after this long without a request, in milliseconds; 0 for never. */
+  /** Ask again after this long without a request that runs, in milliseconds; 0 for never. */
   readonly idleMs: number;
   /** How long one answer may take, in milliseconds. */
   readonly timeoutMs: number;
@@ -31,29 +31,50 @@ const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
 
 export class WarmUp {
-  /** The question has been answered whole, and the upstream has not been down since. */
+  /** It has answered, and has not been down since. */
   isWarm = false;
   readonly #options: WarmUpOptions;
   readonly #closed = new AbortController();
+  /** Attempts of users that run: a busy upstream is not asked, since some can answer only one at a time. */
+  #running = 0;
   #asking = false;
+  /** A user got an answer since the question was sent, and the upstream has not gone down since. */
+  #served = false;
+  /** Questions in a row that were not answered. */
+  #failures = 0;
+  /** On the clock of `performance.now()`. */
+  #askAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: WarmUpOptions) {
     this.#options = options;
   }
 
-  /** What it needs to hear of: an upstream that went down is cold when it returns, one that is used stays warm. */
+  /** What it needs to hear of: an upstream that went down is cold when it returns, one that answers its users is warm. */
   readonly observer: Observer = {
-    onAttemptEnd: (_exchange, attempt) => {
-      if (attempt.failure === "upstream_unreachable" && this.isWarm) {
-        this.isWarm = false;
-        this.#askAfter(FIRST_DELAY_MS, 1);
+    onAttemptStart: () => {
+      this.#running++;
+      clearTimeout(this.#timer);
+      return undefined;
+    },
+    onAttemptEnd: ({ ask }, { failure, durationMs }) => {
+      this.#running--;
+      if (failure === undefined && ask !== undefined) {
+        this.#served = true;
+        this.#failures = 0;
+        if (!this.isWarm) this.#options.onWarm(durationMs);
+        this.isWarm = true;
+      }
+      if (failure === "upstream_unreachable" && this.isWarm) {
+        this.isWarm = this.#served = false;
+        this.#askAfter(FIRST_DELAY_MS);
       } else if (this.isWarm) this.#waitForIdle();
+      else this.#arm();
     },
   };
 
   start(): void {
-    this.#askAfter(0, 0);
+    this.#askAfter(0);
   }
 
   close(): void {
@@ -61,37 +82,47 @@ export class WarmUp {
     clearTimeout(this.#timer);
   }
 
-  #askAfter(delayMs: number, failures: number): void {
-    if (this.#closed.signal.aborted || this.#asking) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#ask(failures), delayMs).unref();
-  }
-
   #waitForIdle(): void {
-    if (this.#options.idleMs > 0) this.#askAfter(this.#options.idleMs, 0);
+    this.#askAfter(this.#options.idleMs || Number.POSITIVE_INFINITY);
   }
 
-  async #ask(failures: number): Promise<void> {
+  #askAfter(delayMs: number): void {
+    this.#askAt = performance.now() + delayMs;
+    this.#arm();
+  }
+
+  /** The time to ask outlives whatever users do meanwhile, or many who come to no answer would put it off for ever. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed.signal.aborted || this.#asking || this.#running > 0 || this.#askAt === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => void this.#ask(), Math.max(0, this.#askAt - performance.now())).unref();
+  }
+
+  async #ask(): Promise<void> {
     const began = Date.now();
     this.#asking = true;
-    try {
-      await this.#askOnce();
-      this.#asking = false;
-      if (this.#closed.signal.aborted) return;
+    this.#served = false;
+    const failure = await this.#askOnce().then(() => undefined, toFailure);
+    this.#asking = false;
+    if (this.#closed.signal.aborted) return;
+    if (failure === undefined) {
       this.isWarm = true;
+      this.#failures = 0;
       this.#options.onWarm(Date.now() - began);
-      this.#waitForIdle();
-    } catch (thrown) {
-      this.#asking = false;
-      if (this.#closed.signal.aborted) return;
-      this.isWarm = false;
-      const delayMs = Math.min(FIRST_DELAY_MS * 2 ** failures, MAX_DELAY_MS);
-      this.#options.onFailure(toFailure(thrown), delayMs);
-      this.#askAfter(delayMs, failures + 1);
+    } else if (!this.#served) {
+      // A refusal is an answer too: it does not make the upstream warm, nor cold, and will not change soon.
+      if (failure.retryable) this.isWarm = false;
+      const slowly = (this.isWarm && this.#options.idleMs) || MAX_DELAY_MS;
+      const delayMs = failure.retryable ? Math.min(FIRST_DELAY_MS * 2 ** this.#failures, MAX_DELAY_MS) : slowly;
+      this.#failures++;
+      this.#options.onFailure(failure, delayMs);
+      this.#askAfter(delayMs);
+      return;
     }
+    this.#waitForIdle();
   }
 
-  #askOnce(): Promise<void> {
+  async #askOnce(): Promise<void> {
     const { upstream, dialect, path, request, timeoutMs, maxBytes } = this.#options;
     const fields = { ...QUESTION, ...request, stream: false };
     const asked = dialect.parseRequest(fields);
@@ -103,7 +134,7 @@ export class WarmUp {
       failure: undefined,
       status: undefined,
     };
-    return callUpstream<void>(
+    await callUpstream<void>(
       {
         upstream,
         attempt,
