@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Server as SecureServer } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { routesOf } from "./config/asked-paths.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { type PemFiles, readPemFiles } from "./config/pem-files.ts";
 import { type Config, isLoopback } from "./config/schema.ts";
@@ -14,6 +15,7 @@ import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
 import { OpenExchanges } from "./server/open-exchanges.ts";
+import { readRequestPath } from "./server/request-path.ts";
 import { watchUnfinishedAnswers } from "./server/unfinished-answers.ts";
 import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
@@ -79,10 +81,9 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     if (config.metrics.enabled) metrics ??= await startMetrics(open);
     const measured = config.metrics.enabled ? metrics : undefined;
     const [configured] = config.upstreams;
-    const routes = configured?.profile === "chatchat" ? CHATCHAT_ROUTES : OPENAI_ROUTES;
     return {
       mount: configured?.mount ?? "/v1",
-      routes: new Map(routes.map(({ path, dialect }) => [path, dialect])),
+      routes: new Map(routesOf(configured).map(({ path, dialect }) => [path, dialect])),
       keyOf: createKeyCheck(config.auth.keys),
       localOnly: config.auth.keys.length === 0 && !config.open,
       isWarm: () => warmUp?.isWarm ?? true,
@@ -223,22 +224,39 @@ function proxyOf(baseUrl: string): UpstreamProxy | undefined {
   }
 }
 
+/** Where the first question is asked when nobody says otherwise, as clients ask. */
+const WARM_UP_PATH = "/v1/chat/completions";
+
 function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream: Upstream, logger: Logger): WarmUp | undefined {
   if (warmup === false) return undefined;
+  const [configured] = upstreams;
+  const path = warmup.path ?? WARM_UP_PATH;
+  const target = readRequestPath(path, configured?.mount ?? "/v1").plain;
+  let isRefusalTold = false;
   return new WarmUp({
     upstream,
-    dialect: openAiChat,
-    path: upstreams[0]?.mount === "/" ? "/v1/chat/completions" : "/chat/completions",
+    dialect: routesOf(configured).find((route) => route.path === target)?.dialect ?? openAiChat,
+    path: target,
     request: warmup.request,
     idleMs: warmup.on === "idle" ? warmup.after : 0,
     timeoutMs: timeouts.total,
     maxBytes: limits.maxBodyBytes,
     onWarm: (durationMs) => logger.info({ upstream: upstream.name, durationMs }, "the upstream is warm"),
-    onFailure: (failure, delayMs) =>
-      logger.warn(
-        { upstream: upstream.name, failure: failure.code, status: failure.reply?.status, delayMs },
-        "the upstream is not warm yet",
-      ),
+    onFailure(failure, delayMs) {
+      const { code, status, retryable } = failure;
+      const fields = { upstream: upstream.name, path, failure: code, status: failure.reply?.status, delayMs };
+      if (retryable) logger.warn(fields, "the upstream is not warm yet");
+      // The same words at each try would drown the rest of the log.
+      else if (isRefusalTold) logger.debug(fields, "the upstream refuses the first question again");
+      else {
+        isRefusalTold = true;
+        const change =
+          status === 401 || status === 403
+            ? "the upstream's apiKey, since this is no client's question"
+            : "warmup.path or warmup.request";
+        logger.warn(fields, `the upstream refuses the first question, and most likely always will: change ${change}`);
+      }
+    },
   });
 }
 

@@ -1,8 +1,12 @@
-/** The first question, which Perennial asks before a user does: when it is asked, and what /readyz makes of it. */
+/** The first question, which Perennial asks before a user does: when it is asked, where, in which words, and what /readyz makes of it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { createChaosServer } from "../src/chaos/chaos-server.ts";
+import type { PersonalityName } from "../src/chaos/personality-name.ts";
+import { applyProfile } from "../src/config/profiles.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { chat, type Seen, send } from "./support/client.ts";
+import { FIXTURES } from "./support/dialect-fixtures.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import {
   chatAnswer,
@@ -38,6 +42,10 @@ async function perennialBefore(baseUrl: string, settings: Record<string, unknown
 
 const ready = async ({ url }: TestPerennial): Promise<number> => (await send(`${url}/readyz`)).status;
 const questionsTo = ({ requests }: RawUpstream): RawRequest[] => requests.filter(({ body }) => body.includes(QUESTION));
+
+/** Lines of the log that say how the question went. */
+// biome-ignore lint/suspicious/noExplicitAny: log lines of every shape
+const warnings = ({ log }: TestPerennial): any[] => log.filter(({ level, path }) => level === 40 && path !== undefined);
 
 /** An answer to users that begins when asked and ends when told to; questions are answered at once. */
 async function upstreamWithOpenStream(): Promise<{ upstream: RawUpstream; end: () => void }> {
@@ -224,5 +232,120 @@ describe("an upstream that answers its users", () => {
     await expect.poll(() => questionsTo(upstream).length).toBe(1);
     await send(perennial.baseUrl + path, { method, ...(method === "POST" ? { body: '{"model":"m","stream":true}' } : {}) });
     expect(await ready(perennial)).toBe(503);
+  });
+});
+
+describe("where it is asked", () => {
+  test.each([
+    ["openai-chat", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
+    ["openai-completions", { prompt: QUESTION, max_tokens: 32 }],
+    ["openai-responses", { input: QUESTION, max_output_tokens: 32 }],
+    ["anthropic-messages", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
+    ["chatchat-completions", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
+    ["chatchat", { query: QUESTION }],
+  ])("a path of %s is asked in its own words", async (name, fields) => {
+    const fixture = FIXTURES.find((each) => each.name === name) as (typeof FIXTURES)[number];
+    const upstream = await upstreamThat((socket) => {
+      if (fixture.answer === undefined) sendFramed(socket, "chunked", fixture.events);
+      else socket.write(jsonReply(JSON.stringify(fixture.answer)));
+    });
+    const isUnderRoot = fixture.upstream.profile === "chatchat";
+    const perennial = await perennialBefore(isUnderRoot ? upstream.baseUrl.replace("/v1", "") : upstream.baseUrl, {
+      upstream: fixture.upstream,
+      warmup: { path: fixture.path, request: { model: "m" } },
+    });
+    await expect.poll(() => ready(perennial)).toBe(200);
+    expect(upstream.requests[0]?.head).toContain(`POST ${fixture.path} `);
+    expect(upstream.requests[0]?.json).toEqual({ model: "m", stream: false, ...fields });
+    if (name === "anthropic-messages") expect(upstream.requests[0]?.head).toMatch(/anthropic-version: 2023-06-01/);
+  });
+
+  test("a question of the user's own is asked as it is", async () => {
+    const upstream = await upstreamThat((socket) => socket.end(jsonReply("null")));
+    const request = { model: "m", messages: [{ role: "user", content: "1+1=?" }], max_tokens: 5 };
+    await perennialBefore(upstream.baseUrl, { warmup: { request } });
+    await expect.poll(() => upstream.requests[0]?.json).toEqual({ ...request, stream: false });
+  });
+
+  test.each<[PersonalityName, string | undefined, object]>([
+    ["chatchat-0.2", "/chat/chat", {}],
+    ["chatchat-0.2", "/chat/agent_chat", {}],
+    ["chatchat-0.2", "/other/completion", {}],
+    ["chatchat-0.2", "/chat/knowledge_base_chat", { knowledge_base_name: "samples" }],
+    ["chatchat-0.3", undefined, { model: "m" }],
+    ["chatchat-0.3", "/chat/chat/completions", { model: "m" }],
+    ["chatchat-0.3", "/chat/kb_chat", { kb_name: "samples" }],
+    ["chatchat-0.3", "/knowledge_base/chat/completions", { kb_name: "samples" }],
+  ])("%s is warm after an answer at %s", async (as, path, request) => {
+    const server = createChaosServer({ as, tokenDelayMs: 1, firstRequestMs: 0 });
+    closing.push(server);
+    const { url } = await server.listen();
+    const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { path, request } });
+    await expect.poll(() => ready(perennial), { timeout: 900 }).toBe(200);
+  });
+
+  test.each([
+    ["an empty stream", []],
+    ["a stream that is cut", FIXTURES.find(({ name }) => name === "chatchat-completions")?.events.slice(0, 2) ?? []],
+  ])("%s is no answer to it", async (_what, events) => {
+    const upstream = await upstreamThat((socket) => sendFramed(socket, "chunked", events));
+    const perennial = await perennialBefore(upstream.baseUrl.replace("/v1", ""), {
+      upstream: { profile: "chatchat" },
+      warmup: { path: "/chat/chat/completions" },
+    });
+    await expect.poll(() => warnings(perennial).length).toBe(1);
+    expect(await ready(perennial)).toBe(503);
+  });
+});
+
+describe("a path that is wrong", () => {
+  const problemsOf = (settings: object): string[] => {
+    const parsed = configSchema.safeParse(applyProfile(settings));
+    return (parsed.error?.issues ?? []).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  };
+  const baseUrl = "http://127.0.0.1:9";
+
+  test("is refused with the paths that can be asked", () => {
+    expect(problemsOf({ upstreams: [{ baseUrl }], warmup: { path: "/chat/chat" } })).toEqual([
+      "warmup.path: expected a path at which this upstream is asked (/v1/chat/completions, /v1/completions, /v1/responses, /v1/messages)",
+    ]);
+    const [problem] = problemsOf({ upstreams: [{ baseUrl, profile: "chatchat" }], warmup: { path: "/v1/messages" } });
+    expect(problem).toMatch(/^warmup\.path: expected .* \(\/chat\/chat, .*\/v1\/chat\/completions\)$/);
+  });
+
+  test("is refused beside other mistakes", () => {
+    expect(problemsOf({ upstreams: [{ baseUrl }], warmup: { path: "/x" }, port: -1 })).toHaveLength(2);
+    expect(problemsOf({ warmup: { path: "/x", on: "never" } }).join()).not.toContain("expected a path at");
+  });
+
+  test("is told once, with the keys to change, when only the upstream knows that it is wrong", async () => {
+    const server = createChaosServer({ as: "chatchat-0.2", firstRequestMs: 0 });
+    closing.push(server);
+    const { url } = await server.listen();
+    const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { request: { model: "m" } } });
+    await expect.poll(() => warnings(perennial).length).toBe(1);
+    expect(warnings(perennial)[0]).toMatchObject({
+      path: "/v1/chat/completions",
+      failure: "upstream_status",
+      status: 404,
+      delayMs: 30_000,
+      msg: expect.stringMatching(/refuses.*warmup\.path.*warmup\.request/),
+    });
+    await sleep(1_500);
+    expect(warnings(perennial)).toHaveLength(1);
+  });
+
+  test.each([401, 403])("a %i asks for a key instead", async (status) => {
+    const upstream = await upstreamThat((socket) => socket.write(jsonReply("{}", `${status} No`)));
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
+    await expect.poll(() => warnings(perennial)[0]?.msg).toMatch(/apiKey/);
+  });
+
+  test("a 503 is no refusal: the upstream is still loading, and is asked again soon", async () => {
+    const upstream = await upstreamThat((socket, { number }) =>
+      socket.write(number === 1 ? jsonReply("{}", "503 Loading") : ANSWER),
+    );
+    const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
+    await expect.poll(() => ready(perennial), { timeout: 3_000 }).toBe(200);
   });
 });

@@ -1,6 +1,7 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
 import { BlockList, isIP } from "node:net";
 import { z } from "zod";
+import { askedPathsOf } from "./asked-paths.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
 import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from "./units.ts";
 
@@ -209,13 +210,21 @@ const warmup = z
             "start: after a start and after the upstream was down; idle: also after a time without requests. Default: start.",
           ),
         after: someTime().prefault("5m").describe("With on: idle, how long without requests, as a duration. Default: 5m."),
+        path: z
+          .string()
+          .optional()
+          .describe(
+            "Where to ask, as clients do: a path of a known dialect, such as /v1/messages, or /chat/chat of Chatchat. Default: /v1/chat/completions.",
+          ),
         request: z
           .record(z.string(), z.unknown())
           .default({})
-          .describe("Fields of the chat completion that is asked, such as model; the default question is 你好，你是谁？"),
+          .describe(
+            "Fields of the request that is asked, such as model; the default question is 你好，你是谁？ in the words of the path.",
+          ),
       }),
     ],
-    { error: "expected off, or a mapping with on, after and request" },
+    { error: "expected off, or a mapping with on, after, path and request" },
   )
   .default("off")
   .transform((value) => (value === "off" ? false : value))
@@ -332,6 +341,14 @@ export const configSchema = z
     // Also beside other mistakes, so that all are reported at once; not when its own parts are wrong.
     when: ({ value, issues }) =>
       isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(host|auth|open)$/.test(String(issue.path?.[0]))),
+  })
+  .refine(({ warmup, upstreams }) => !warmup || warmup.path === undefined || askedPathsOf(upstreams[0]).includes(warmup.path), {
+    path: ["warmup", "path"],
+    error({ input }) {
+      const { upstreams: known } = input as { upstreams: z.output<typeof upstreams> };
+      return `expected a path at which this upstream is asked (${askedPathsOf(known[0]).join(", ")})`;
+    },
+    when: ({ value, issues }) => isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
   })
   .transform(({ auth, open, ...rest }) => ({
     ...rest,

@@ -1,10 +1,13 @@
 /** Asks a small question before the first user does: the first request after an upstream's start is slow, or comes back empty. */
 import { createAnswerReader, parseAnswer } from "../attempt/answer-reader.ts";
-import { callUpstream } from "../attempt/call-upstream.ts";
+import type { BodyReader } from "../attempt/body-reader.ts";
+import { type CallControl, callUpstream } from "../attempt/call-upstream.ts";
+import { createStreamReader } from "../attempt/stream-reader.ts";
 import type { Attempt } from "../core/attempt.ts";
-import type { Dialect } from "../core/dialect.ts";
+import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { ReplyHeaders } from "../downstream/client-response.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { chooseByMediaType } from "./response-media.ts";
 
@@ -13,7 +16,7 @@ export interface WarmUpOptions {
   readonly dialect: Dialect;
   /** Where the question is asked, under the base URL. */
   readonly path: string;
-  /** Fields of the question, over the default ones. */
+  /** Fields of the question, over those of the default one. */
   readonly request: Readonly<Record<string, unknown>>;
   /** Ask again after this long without a request that runs, in milliseconds; 0 for never. */
   readonly idleMs: number;
@@ -26,9 +29,22 @@ export interface WarmUpOptions {
   onFailure(failure: Failure, delayMs: number): void;
 }
 
-const QUESTION = { messages: [{ role: "user", content: "你好，你是谁？" }], max_tokens: 32, stream: false };
+const QUESTION = "你好，你是谁？";
+const HEADERS = { "content-type": "application/json", accept: "application/json" };
+/** Its API refuses a request that does not name one; clients send it themselves. */
+const ANTHROPIC = { "anthropic-version": "2023-06-01" };
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
+
+/** The question in the words of a path: few tokens, where that can be said without cutting an agent's thoughts. */
+function questionAt(path: string): Record<string, unknown> {
+  if (/\/(chat\/completions|chat\/fastchat|messages)$/.test(path)) {
+    return { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 };
+  }
+  if (path.endsWith("/responses")) return { input: QUESTION, max_output_tokens: 32 };
+  if (path.endsWith("/completions")) return { prompt: QUESTION, max_tokens: 32 };
+  return { query: QUESTION };
+}
 
 export class WarmUp {
   /** It has answered, and has not been down since. */
@@ -124,7 +140,7 @@ export class WarmUp {
 
   async #askOnce(): Promise<void> {
     const { upstream, dialect, path, request, timeoutMs, maxBytes } = this.#options;
-    const fields = { ...QUESTION, ...request, stream: false };
+    const fields = { ...questionAt(path), ...request, stream: false };
     const asked = dialect.parseRequest(fields);
     const attempt: Attempt = {
       number: 1,
@@ -142,7 +158,7 @@ export class WarmUp {
         request: {
           method: "POST",
           path,
-          headers: { "content-type": "application/json", accept: "application/json" },
+          headers: { ...HEADERS, ...(path.endsWith("/messages") ? ANTHROPIC : {}) },
           set: { "accept-encoding": "identity" },
           body: Buffer.from(JSON.stringify(fields)),
           bodyTimeoutMs: 0,
@@ -151,20 +167,46 @@ export class WarmUp {
         answersBelow: 300,
         maxReplyBytes: maxBytes,
       },
-      ({ headers }, control) =>
-        chooseByMediaType(headers, {
-          json: () =>
-            createAnswerReader({
-              maxBytes,
-              onProgress: control.progress,
-              onFailure: control.fail,
-              onWhole(body) {
-                const problem = dialect.inspectAnswer(parseAnswer(body), false, asked);
-                if (problem !== undefined) throw problem;
-                control.succeed(undefined, true);
-              },
-            }),
-        }),
+      ({ headers }, control) => readAnswer(headers, control, this.#options, asked),
     );
   }
+}
+
+/** Judges the answer, and keeps nothing of it. */
+function readAnswer(
+  headers: ReplyHeaders,
+  control: CallControl<void>,
+  { dialect, maxBytes, upstream }: WarmUpOptions,
+  asked: DialectRequest,
+): BodyReader {
+  const json = (): BodyReader =>
+    createAnswerReader({
+      maxBytes,
+      onProgress: control.progress,
+      onFailure: control.fail,
+      onWhole(body) {
+        const problem = dialect.inspectAnswer(parseAnswer(body), false, asked);
+        if (problem !== undefined) throw problem;
+        control.succeed(undefined, true);
+      },
+    });
+  const stream = (): BodyReader =>
+    createStreamReader({
+      dialect: { ...dialect, encodeEvent: () => "" },
+      asked,
+      acceptEmpty: false,
+      sink: { push: () => true, open: () => {} },
+      maxEventBytes: maxBytes,
+      holdToolCalls: false,
+      maxHeldBytes: 0,
+      maxHeldEventBytes: 0,
+      requireTerminator: upstream.requireDone,
+      onContent: control.progress,
+      onFull() {},
+      onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
+      onFailure: control.fail,
+    });
+  // Chatchat's native routes stream whatever `stream` says.
+  const streamsAlways = dialect.askStreamed({}, false) === undefined;
+  return chooseByMediaType(headers, streamsAlways ? { stream, json } : { json });
 }
