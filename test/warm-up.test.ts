@@ -24,6 +24,9 @@ afterEach(async () => {
   for (const each of closing.splice(0).reverse()) await each.close();
 });
 
+/** A loaded machine takes its time. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 8_000 });
+
 const QUESTION = "你好，你是谁？";
 const ANSWER = jsonReply(chatAnswer("我是"));
 const REFUSAL = jsonReply('{"detail":"no such model"}', "400 Bad Request");
@@ -81,7 +84,7 @@ describe("when it is asked", () => {
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { request: { model: "glm" } } });
     expect(await ready(perennial)).toBe(503);
     warm = true;
-    await expect.poll(() => ready(perennial), { timeout: 5_000 }).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     expect(upstream.requests[0]?.json).toMatchObject({
       model: "glm",
       stream: false,
@@ -93,18 +96,18 @@ describe("when it is asked", () => {
     let down = false;
     const upstream = await upstreamThat((socket) => (down ? socket.destroy() : socket.write(ANSWER)));
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {}, retry: { maxAttempts: 1 } });
-    await expect.poll(() => ready(perennial)).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     down = true;
     expect((await chat(perennial.baseUrl)).status).toBe(502);
     expect(await ready(perennial)).toBe(503);
     down = false;
-    await expect.poll(() => ready(perennial), { timeout: 6_000 }).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
   });
 
   test("asks again after a time without requests, and not while an answer is still coming", async () => {
     const { upstream, end } = await upstreamWithOpenStream();
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "150ms" } });
-    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBe(2);
+    await eventually(() => questionsTo(upstream).length).toBe(2);
     const [seen] = await begin(perennial);
     await sleep(60);
     const asked = questionsTo(upstream).length;
@@ -112,13 +115,13 @@ describe("when it is asked", () => {
     expect(questionsTo(upstream)).toHaveLength(asked);
     end();
     expect((await seen)?.body).toContain("[DONE]");
-    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBeGreaterThan(asked);
+    await eventually(() => questionsTo(upstream).length).toBeGreaterThan(asked);
   });
 
   test("asks nobody when one of two answers has come, and the other is still coming", async () => {
     const { upstream, end } = await upstreamWithOpenStream();
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "300ms" } });
-    await expect.poll(() => ready(perennial)).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     await begin(perennial);
     await begin(perennial);
     end();
@@ -132,11 +135,11 @@ describe("when it is asked", () => {
     const next = await upstreamThat((socket) => socket.write(ANSWER));
     const settings = { warmup: { on: "idle", after: "100ms" } };
     const perennial = await perennialBefore(old.baseUrl, settings);
-    await expect.poll(() => ready(perennial)).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     const [seen] = await begin(perennial);
     await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: next.baseUrl }], ...settings }));
     const asked = questionsTo(old).length;
-    await expect.poll(() => questionsTo(next).length, { timeout: 5_000 }).toBeGreaterThan(2);
+    await eventually(() => questionsTo(next).length).toBeGreaterThan(2);
     expect(questionsTo(old)).toHaveLength(asked);
     end();
     expect((await seen)?.body).toContain("[DONE]");
@@ -164,7 +167,7 @@ describe("when it is asked", () => {
       warmup: { on: "idle", after: "50ms" },
       drain: { timeout: "2s" },
     });
-    await expect.poll(() => ready(perennial)).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     const [seen] = await begin(perennial);
     const closed = perennial.close();
     const asked = questionsTo(upstream).length;
@@ -184,7 +187,7 @@ describe("an upstream that answers its users", () => {
       else sendFramed(socket, "chunked", chatEvents(["hi"]));
     });
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
-    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    await eventually(() => questionsTo(upstream).length).toBe(1);
     expect(await ready(perennial)).toBe(503);
     expect((await chat(perennial.baseUrl)).body).toContain("[DONE]");
     expect(await ready(perennial)).toBe(200);
@@ -199,7 +202,7 @@ describe("an upstream that answers its users", () => {
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "100ms" } });
     await chat(perennial.baseUrl);
     const asked = questionsTo(upstream).length;
-    await expect.poll(() => questionsTo(upstream).length, { timeout: 5_000 }).toBeGreaterThan(asked);
+    await eventually(() => questionsTo(upstream).length).toBeGreaterThan(asked);
     await sleep(50);
     expect(await ready(perennial)).toBe(200);
   });
@@ -211,7 +214,7 @@ describe("an upstream that answers its users", () => {
       else sendFramed(socket, "chunked", chatEvents(["hi"]));
     });
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
-    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    await eventually(() => questionsTo(upstream).length).toBe(1);
     await chat(perennial.baseUrl);
     expect(await ready(perennial)).toBe(200);
     fail();
@@ -229,7 +232,7 @@ describe("an upstream that answers its users", () => {
       else socket.end(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["one"])[1]}`);
     });
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
-    await expect.poll(() => questionsTo(upstream).length).toBe(1);
+    await eventually(() => questionsTo(upstream).length).toBe(1);
     await send(perennial.baseUrl + path, { method, ...(method === "POST" ? { body: '{"model":"m","stream":true}' } : {}) });
     expect(await ready(perennial)).toBe(503);
   });
@@ -254,7 +257,7 @@ describe("where it is asked", () => {
       upstream: fixture.upstream,
       warmup: { path: fixture.path, request: { model: "m" } },
     });
-    await expect.poll(() => ready(perennial)).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
     expect(upstream.requests[0]?.head).toContain(`POST ${fixture.path} `);
     expect(upstream.requests[0]?.json).toEqual({ model: "m", stream: false, ...fields });
     if (name === "anthropic-messages") expect(upstream.requests[0]?.head).toMatch(/anthropic-version: 2023-06-01/);
@@ -264,7 +267,7 @@ describe("where it is asked", () => {
     const upstream = await upstreamThat((socket) => socket.end(jsonReply("null")));
     const request = { model: "m", messages: [{ role: "user", content: "1+1=?" }], max_tokens: 5 };
     await perennialBefore(upstream.baseUrl, { warmup: { request } });
-    await expect.poll(() => upstream.requests[0]?.json).toEqual({ ...request, stream: false });
+    await eventually(() => upstream.requests[0]?.json).toEqual({ ...request, stream: false });
   });
 
   test.each<[PersonalityName, string | undefined, object]>([
@@ -281,7 +284,7 @@ describe("where it is asked", () => {
     closing.push(server);
     const { url } = await server.listen();
     const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { path, request } });
-    await expect.poll(() => ready(perennial), { timeout: 900 }).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
   });
 
   test.each([
@@ -293,7 +296,7 @@ describe("where it is asked", () => {
       upstream: { profile: "chatchat" },
       warmup: { path: "/chat/chat/completions" },
     });
-    await expect.poll(() => warnings(perennial).length).toBe(1);
+    await eventually(() => warnings(perennial).length).toBe(1);
     expect(await ready(perennial)).toBe(503);
   });
 });
@@ -323,7 +326,7 @@ describe("a path that is wrong", () => {
     closing.push(server);
     const { url } = await server.listen();
     const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { request: { model: "m" } } });
-    await expect.poll(() => warnings(perennial).length).toBe(1);
+    await eventually(() => warnings(perennial).length).toBe(1);
     expect(warnings(perennial)[0]).toMatchObject({
       path: "/v1/chat/completions",
       failure: "upstream_status",
@@ -338,7 +341,7 @@ describe("a path that is wrong", () => {
   test.each([401, 403])("a %i asks for a key instead", async (status) => {
     const upstream = await upstreamThat((socket) => socket.write(jsonReply("{}", `${status} No`)));
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
-    await expect.poll(() => warnings(perennial)[0]?.msg).toMatch(/apiKey/);
+    await eventually(() => warnings(perennial)[0]?.msg).toMatch(/apiKey/);
   });
 
   test("a 503 is no refusal: the upstream is still loading, and is asked again soon", async () => {
@@ -346,6 +349,6 @@ describe("a path that is wrong", () => {
       socket.write(number === 1 ? jsonReply("{}", "503 Loading") : ANSWER),
     );
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
-    await expect.poll(() => ready(perennial), { timeout: 3_000 }).toBe(200);
+    await eventually(() => ready(perennial)).toBe(200);
   });
 });
