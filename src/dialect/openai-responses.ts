@@ -6,6 +6,7 @@ import { encodeNamed } from "../sse/encode.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
 import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { responseToEvents } from "./openai-response-to-events.ts";
 
 export const openAiResponses: Dialect = {
   name: "openai-responses",
@@ -22,7 +23,7 @@ export const openAiResponses: Dialect = {
   },
   inspectStream: () => new ResponsesInspector(),
   inspectAnswer,
-  answerToEvents,
+  answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer(events) {
     const last = parseObject(events.at(-1)?.data ?? "");
     return last?.response;
@@ -152,38 +153,4 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
     default:
       return new Failure("stream_truncated", "the upstream's response does not say that it is completed");
   }
-}
-
-function answerToEvents(answer: unknown): StreamEvent[] {
-  const response = answer as JsonObject;
-  const events: StreamEvent[] = [];
-  const add = (type: string, fields: JsonObject): void => {
-    events.push({ event: type, data: JSON.stringify({ type, sequence_number: events.length, ...fields }) });
-  };
-  const begun = { ...response, status: "in_progress", output: [] };
-  add("response.created", { response: begun });
-  add("response.in_progress", { response: begun });
-  for (const [output_index, item] of objectsOf(response.output).entries()) {
-    const at = { item_id: item.id, output_index };
-    add("response.output_item.added", {
-      output_index,
-      item: { ...item, status: "in_progress", ...(item.content ? { content: [] } : {}) },
-    });
-    for (const [content_index, part] of objectsOf(item.content).entries()) {
-      const kind = part.type === "refusal" ? "refusal" : "text";
-      const name = kind === "text" ? "output_text" : "refusal";
-      const where = { ...at, content_index };
-      add("response.content_part.added", { ...where, part: { ...part, [kind]: "" } });
-      add(`response.${name}.delta`, { ...where, delta: part[kind] ?? "", logprobs: part.logprobs ?? [] });
-      add(`response.${name}.done`, { ...where, [kind]: part[kind] ?? "", logprobs: part.logprobs ?? [] });
-      add("response.content_part.done", { ...where, part });
-    }
-    if (item.type === "function_call") {
-      add("response.function_call_arguments.delta", { ...at, delta: item.arguments ?? "" });
-      add("response.function_call_arguments.done", { ...at, arguments: item.arguments ?? "" });
-    }
-    add("response.output_item.done", { output_index, item });
-  }
-  add(response.status === "incomplete" ? "response.incomplete" : "response.completed", { response });
-  return events;
 }

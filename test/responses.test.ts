@@ -1,0 +1,196 @@
+/** OpenAI responses as their servers really send them: last events that leave things out or tell of a failure, items of every kind, numbers that mean nothing. */
+import { OpenAI } from "openai";
+import { ResponseStream } from "openai/lib/responses/ResponseStream";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Seen, type Sent, send } from "./support/client.ts";
+import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { jsonReply, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+
+let upstream: RawUpstream;
+let perennial: TestPerennial;
+
+afterEach(async () => {
+  await perennial.close();
+  await upstream.close();
+});
+
+/** Answers the requests in order, the last reply again and again: events make a stream, a string is sent as it is. */
+async function serve(replies: readonly (readonly string[] | string)[], settings: Record<string, unknown> = {}): Promise<void> {
+  upstream = await startRawUpstream((socket, { number }) => {
+    const reply = replies[Math.min(number, replies.length) - 1] as readonly string[] | string;
+    if (typeof reply === "string") socket.write(reply);
+    else sendFramed(socket, "chunked", reply);
+  });
+  perennial = await startPerennial(upstream.baseUrl, settings);
+}
+
+function ask(fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
+  return send(`${perennial.baseUrl}/responses`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "m", input: "hi", stream: true, ...fields }),
+    ...sent,
+  });
+}
+
+const message = (said: string): object => ({
+  id: `msg_${said}`,
+  type: "message",
+  role: "assistant",
+  status: "completed",
+  content: [{ type: "output_text", text: said, annotations: [] }],
+});
+const thought = { id: "rs_1", type: "reasoning", summary: [] };
+
+describe("a stream made of a JSON answer", () => {
+  const TEXT = "Ulm is nice.";
+  const citation = { type: "url_citation", start_index: 0, end_index: 3, title: "Ulm", url: "https://ulm.example/" };
+  const logprob = { token: "Ulm", logprob: -0.1, bytes: [85], top_logprobs: [] };
+  const ITEMS: Record<string, Record<string, unknown>> = {
+    message: {
+      ...message(TEXT),
+      content: [
+        { type: "output_text", text: "Ulm ", annotations: [citation, { ...citation, end_index: 2 }], logprobs: [logprob] },
+        { type: "output_text", text: "is nice.", annotations: [] },
+      ],
+    },
+    refusal: { ...message("refused"), content: [{ type: "refusal", refusal: "I won't." }] },
+    reasoning: {
+      id: "rs_1",
+      type: "reasoning",
+      summary: [
+        { type: "summary_text", text: "Looked." },
+        { type: "summary_text", text: "Found." },
+      ],
+      content: [
+        { type: "reasoning_text", text: "Hm, Ulm" },
+        { type: "reasoning_text", text: " or Bonn?" },
+      ],
+      encrypted_content: "gAAAA",
+    },
+    function_call: {
+      id: "fc_1",
+      type: "function_call",
+      status: "completed",
+      call_id: "call_1",
+      name: "weather",
+      arguments: '{"city":"Ulm"}',
+    },
+    custom_tool_call: {
+      id: "ctc_1",
+      type: "custom_tool_call",
+      status: "completed",
+      call_id: "call_2",
+      name: "sql",
+      input: "select 1",
+    },
+    mcp_call: {
+      id: "mcp_1",
+      type: "mcp_call",
+      status: "completed",
+      server_label: "maps",
+      name: "find",
+      arguments: '{"q":"Ulm"}',
+      output: "48.4",
+      error: null,
+    },
+    code_interpreter_call: {
+      id: "ci_1",
+      type: "code_interpreter_call",
+      status: "completed",
+      container_id: "cntr_1",
+      code: "print(1)",
+      outputs: null,
+    },
+    web_search_call: { id: "ws_1", type: "web_search_call", status: "completed", action: { type: "search", query: "Ulm" } },
+    image_generation_call: { id: "ig_1", type: "image_generation_call", status: "completed", result: "aGk=" },
+    mcp_list_tools: { id: "mcpl_1", type: "mcp_list_tools", server_label: "maps", tools: [] },
+  };
+  const answerOf = (output: unknown[]): Record<string, unknown> => ({
+    id: "resp_1",
+    object: "response",
+    created_at: 1,
+    status: "completed",
+    error: null,
+    incomplete_details: null,
+    model: "m",
+    output,
+    usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 },
+  });
+  const official = (): OpenAI => new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
+  // biome-ignore lint/suspicious/noExplicitAny: events of every shape
+  const eventsOf = ({ body }: Seen): any[] =>
+    [...body.matchAll(/^event: (.*)\ndata: (.*)$/gm)].map(([, name, data]) => {
+      const json = JSON.parse(String(data));
+      expect(json.type).toBe(name);
+      return json;
+    });
+
+  test.each([...Object.keys(ITEMS), "everything"])("gives the official client the same %s as the answer", async (name) => {
+    const output = name === "everything" ? Object.values(ITEMS) : [ITEMS[name]];
+    await serve([jsonReply(JSON.stringify(answerOf(output)))]);
+    const { output_text, ...atOnce } = await official().responses.create({ model: "m", input: "hi" });
+    const final = await official().responses.stream({ model: "m", input: "hi" }).finalResponse();
+    expect(final).toMatchObject(atOnce);
+    expect(final.output_text).toBe(output_text);
+  });
+
+  test.each(Object.keys(ITEMS))("gives %s bit by bit, and nothing twice", async (name) => {
+    await serve([jsonReply(JSON.stringify(answerOf([ITEMS[name]])))]);
+    const events = eventsOf(await ask());
+    expect(events.map((each) => each.sequence_number)).toEqual([...events.keys()]);
+    // What a client has that joins the deltas, and never looks at what is done.
+    const bits = events.filter(({ type }) => !/\.(done|completed)$/.test(type)).map((each) => `${JSON.stringify(each)}\n`);
+    const { output } = await ResponseStream.fromReadableStream(new Blob(bits).stream()).finalResponse();
+    const { status: _, ...item } = ITEMS[name] as Record<string, unknown>;
+    expect(output).toHaveLength(1);
+    expect(output[0]).toMatchObject(item);
+    expect(events.at(-2)).toMatchObject({ type: "response.output_item.done", item: ITEMS[name] });
+  });
+
+  test("keeps thoughts, refusals and arguments out of the text", async () => {
+    await serve([jsonReply(JSON.stringify({ ...answerOf(Object.values(ITEMS)), output_text: TEXT }))]);
+    const events = eventsOf(await ask());
+    expect(events[0].response).toMatchObject({ status: "in_progress", output: [], output_text: "" });
+    const joined = (type: string, field = "delta"): string =>
+      events.flatMap((each) => (each.type === type ? [each[field]] : [])).join("");
+    expect(joined("response.output_text.delta")).toBe(TEXT);
+    expect(joined("response.refusal.delta")).toBe("I won't.");
+    expect(joined("response.reasoning_text.delta")).toBe("Hm, Ulm or Bonn?");
+    expect(joined("response.reasoning_summary_text.delta")).toBe("Looked.Found.");
+    expect(joined("response.function_call_arguments.delta")).toBe('{"city":"Ulm"}');
+    expect(joined("response.function_call_arguments.done", "arguments")).toBe('{"city":"Ulm"}');
+    expect(joined("response.custom_tool_call_input.delta")).toBe("select 1");
+    expect(joined("response.custom_tool_call_input.done", "input")).toBe("select 1");
+    expect(joined("response.mcp_call_arguments.delta")).toBe('{"q":"Ulm"}');
+    expect(joined("response.mcp_call_arguments.done", "arguments")).toBe('{"q":"Ulm"}');
+    expect(joined("response.code_interpreter_call_code.delta")).toBe("print(1)");
+    const announced = events.flatMap(({ type, item }) => (type === "response.output_item.added" ? [item] : []));
+    for (const item of announced) {
+      expect([item.arguments, item.input, item.code].filter(Boolean)).toEqual([]);
+      expect([item.content, item.summary].flat().filter(Boolean)).toEqual([]);
+      // A thought has no status of its own.
+      if (item.type === "reasoning") expect(item).not.toHaveProperty("status");
+    }
+  });
+
+  test("takes thoughts for thoughts, and text for text, by whatever name a gateway gives their parts", async () => {
+    const items = [
+      { ...thought, content: [{ type: "text", text: "Hm" }] },
+      {
+        ...message("x"),
+        content: [
+          { type: "reasoning_text", text: "Hm" },
+          { type: "text", text: "Hi" },
+        ],
+      },
+    ];
+    await serve([jsonReply(JSON.stringify(answerOf(items)))]);
+    const deltas = eventsOf(await ask()).filter(({ delta }) => delta);
+    expect(deltas.map(({ type, delta }) => [type, delta])).toEqual([
+      ["response.reasoning_text.delta", "Hm"],
+      ["response.reasoning_text.delta", "Hm"],
+      ["response.output_text.delta", "Hi"],
+    ]);
+  });
+});
