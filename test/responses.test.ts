@@ -33,6 +33,13 @@ function ask(fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Pro
   });
 }
 
+const event = (type: string, fields: object = {}): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
+const text = (delta: string, fields: object = {}): string =>
+  event("response.output_text.delta", { output_index: 0, content_index: 0, delta, ...fields });
+const completed = (response: object): string => event("response.completed", { response });
+const codeOf = (seen: Seen): string | undefined => /"code":"(\w+)"/.exec(seen.body)?.[1];
+
+const created = event("response.created", { response: { id: "r", status: "in_progress", output: [] } });
 const message = (said: string): object => ({
   id: `msg_${said}`,
   type: "message",
@@ -41,6 +48,52 @@ const message = (said: string): object => ({
   content: [{ type: "output_text", text: said, annotations: [] }],
 });
 const thought = { id: "rs_1", type: "reasoning", summary: [] };
+
+describe("a last event", () => {
+  const output = [message("Hi")];
+
+  test.each([
+    ["is cancelled", { status: "cancelled", output }, "upstream_error_event"],
+    ["has failed", { status: "failed", output }, "upstream_error_event"],
+    ["has an error", { status: "completed", error: { code: "server_error", message: "boom" }, output }, "upstream_error_event"],
+    ["is still in progress", { status: "in_progress", output }, "stream_truncated"],
+    ["is still queued", { status: "queued", output }, "stream_truncated"],
+    ["ended in a way that nobody knows", { status: "sideways", output }, "stream_truncated"],
+  ])("that says that its response %s is no good end, whatever its name", async (_what, response, code) => {
+    for (const type of ["response.completed", "response.incomplete"]) {
+      await serve([[created, text("Hi"), event(type, { response })]]);
+      const streamed = await ask();
+      expect(codeOf(streamed)).toBe(code);
+      expect(streamed.body).not.toContain(type);
+      await perennial.close();
+      await upstream.close();
+    }
+    await serve([[created, text("Hi"), completed(response)]], { nonStreaming: "viaStream" });
+    expect(codeOf(await ask({ stream: false }))).toBe(code);
+  });
+
+  test.each([
+    ["no status", { output }],
+    ["null for a status", { status: null, error: null, output }],
+    ["another word for its end", { status: "incomplete", output }],
+  ])("with %s is believed by its name", async (_what, response) => {
+    await serve([[created, text("Hi"), completed(response)]]);
+    expect((await ask()).body.endsWith(completed(response))).toBe(true);
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+  });
+
+  test("that is incomplete, though it is named completed, may be empty", async () => {
+    const end = completed({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [] });
+    await serve([[created, end]]);
+    expect((await ask()).body).toBe(created + end);
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
+
+test("a response in the background is told as failed when it has an error", async () => {
+  await serve([jsonReply(JSON.stringify({ id: "r", status: "queued", error: { message: "boom" }, output: [] }))]);
+  expect(codeOf(await ask({ stream: false, background: true }))).toBe("upstream_error_event");
+});
 
 describe("a stream made of a JSON answer", () => {
   const TEXT = "Ulm is nice.";

@@ -52,10 +52,21 @@ function hasOutput(output: unknown): boolean {
   );
 }
 
+/** Why a response that is said to be over is not whole. @param status what it says of itself, or else its event. */
+function judgeEnd(response: JsonObject, status: unknown): Failure | undefined {
+  const error = findOpenAiError(response);
+  if (error !== undefined) return error;
+  if (status === "completed" || status === "incomplete") return undefined;
+  if (status === "failed" || status === "cancelled") return reportedError(`the response is ${status}`);
+  const said = typeof status === "string" ? `is only ${status.slice(0, 40)}` : "does not say that it is completed";
+  return new Failure("stream_truncated", `the upstream's response ${said}`);
+}
+
 class ResponsesInspector implements StreamInspector {
   readonly #openTools = new Set<unknown>();
   #lastNumber: number | undefined;
-  #final: "completed" | "incomplete" | undefined;
+  /** The status in which the response ended. */
+  #final: unknown;
   hasContent = false;
   characters = 0;
 
@@ -88,9 +99,7 @@ class ResponsesInspector implements StreamInspector {
         return reportedError("the response was cancelled");
       case "response.completed":
       case "response.incomplete":
-        this.#final = type === "response.completed" ? "completed" : "incomplete";
-        if (hasOutput(response.output)) this.hasContent = true;
-        return "final";
+        return this.#onFinal(response, response.status || type.slice("response.".length));
       case "response.output_item.added":
         if (isToolItem(json.item)) {
           this.#openTools.add(json.output_index);
@@ -110,6 +119,15 @@ class ResponsesInspector implements StreamInspector {
     this.hasContent = true;
     if (typeof json.delta === "string") this.characters += json.delta.length;
     return "content";
+  }
+
+  /** vLLM says `response.completed` whatever became of the response: its status is what counts. */
+  #onFinal(response: JsonObject, status: unknown): Verdict {
+    const problem = judgeEnd(response, status);
+    if (problem !== undefined) return problem;
+    this.#final = status;
+    if (hasOutput(response.output)) this.hasContent = true;
+    return "final";
   }
 
   onStrayLine(line: string): Failure | undefined {
@@ -135,22 +153,11 @@ class ResponsesInspector implements StreamInspector {
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
-  const error = findOpenAiError(answer);
-  if (error !== undefined) return error;
-  switch (answer.status) {
-    case "failed":
-    case "cancelled":
-      return reportedError(`the response is ${answer.status}`);
-    case "queued":
-    case "in_progress":
-      // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
-      if (!request.stream) return undefined;
-      return new Failure("stream_truncated", `the upstream's response is only ${answer.status}`);
-    case "completed":
-    case "incomplete":
-      if (hasOutput(answer.output) || acceptEmpty || answer.status === "incomplete") return undefined;
-      return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
-    default:
-      return new Failure("stream_truncated", "the upstream's response does not say that it is completed");
-  }
+  const { status } = answer;
+  // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
+  if (!request.stream && !answer.error && (status === "queued" || status === "in_progress")) return undefined;
+  const problem = judgeEnd(answer, status);
+  if (problem !== undefined) return problem;
+  if (hasOutput(answer.output) || acceptEmpty || status === "incomplete") return undefined;
+  return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
 }
