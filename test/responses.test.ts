@@ -4,7 +4,7 @@ import { ResponseStream } from "openai/lib/responses/ResponseStream";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Seen, type Sent, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+import { jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -34,6 +34,8 @@ function ask(fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Pro
 }
 
 const event = (type: string, fields: object = {}): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
+const added = (output_index: number, item: object): string => event("response.output_item.added", { output_index, item });
+const done = (output_index: number, item: object): string => event("response.output_item.done", { output_index, item });
 const text = (delta: string, fields: object = {}): string =>
   event("response.output_text.delta", { output_index: 0, content_index: 0, delta, ...fields });
 const completed = (response: object): string => event("response.completed", { response });
@@ -48,6 +50,7 @@ const message = (said: string): object => ({
   content: [{ type: "output_text", text: said, annotations: [] }],
 });
 const thought = { id: "rs_1", type: "reasoning", summary: [] };
+const whole = completed({ id: "r", status: "completed", output: [message("Hi")] });
 
 describe("a last event", () => {
   const output = [message("Hi")];
@@ -245,5 +248,82 @@ describe("a stream made of a JSON answer", () => {
       ["response.reasoning_text.delta", "Hm"],
       ["response.output_text.delta", "Hi"],
     ]);
+  });
+});
+
+describe("a tool", () => {
+  const progress = (type: string): string => event(type, { output_index: 0, item_id: "t" });
+  const item = (type: string): object => ({ id: "t", type, status: "in_progress" });
+
+  test.each(["function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"])(
+    "that the client runs (%s) is never seen before it is complete",
+    async (type) => {
+      const begun = [created, added(0, item(type)), event("response.some.delta", { output_index: 0, delta: "{" })];
+      await serve([begun, [created, added(0, item(type)), done(0, item(type)), completed({ status: "completed" })]]);
+      expect((await ask()).body).not.toContain("response.some.delta");
+      expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
+    },
+  );
+
+  test("that the client runs may come whole, and never be announced", async () => {
+    const events = [created, done(0, item("function_call")), completed({ status: "completed", output: [] })];
+    await serve([events]);
+    expect((await ask()).body).toBe(events.join(""));
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test.each([
+    ["web_search_call", "response.web_search_call.searching"],
+    ["file_search_call", "response.file_search_call.searching"],
+    ["code_interpreter_call", "response.code_interpreter_call.interpreting"],
+    ["image_generation_call", "response.image_generation_call.generating"],
+    ["mcp_call", "response.mcp_call.in_progress"],
+    ["mcp_list_tools", "response.mcp_list_tools.in_progress"],
+  ])("that the server runs (%s) is seen while it runs", async (type, step) => {
+    await serve([`${SSE_HEAD}connection: close\r\n\r\n${created}${added(0, item(type))}${progress(step)}`], {
+      timeouts: { firstToken: "2s", idle: "2s" },
+      retry: { maxAttempts: 1 },
+    });
+    let heard = false;
+    const onRead: Sent["onRead"] = (body, abort) => {
+      heard = body.includes(step);
+      if (heard) abort();
+    };
+    await ask({}, { onRead }).catch(() => {});
+    expect(heard).toBe(true);
+  });
+
+  test("that draws may show more of its picture than the gate would hold", async () => {
+    const picture = "x".repeat(1_200_000);
+    const events = [
+      created,
+      added(0, item("image_generation_call")),
+      event("response.image_generation_call.partial_image", { output_index: 0, item_id: "t", partial_image_b64: picture }),
+      done(0, { ...item("image_generation_call"), result: picture }),
+      completed({ status: "completed", output: [] }),
+    ];
+    await serve([events]);
+    expect((await ask()).body === events.join("")).toBe(true);
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
+  });
+
+  test("that searches for long, and says so, is not stalled", async () => {
+    upstream = await startRawUpstream(async (socket) => {
+      socket.write(`${SSE_HEAD}connection: close\r\n\r\n${created}`);
+      // Longer than either clock allows for silence.
+      for (let step = 0; step < 10; step++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        socket.write(progress("response.web_search_call.searching"));
+      }
+      socket.end(whole);
+    });
+    perennial = await startPerennial(upstream.baseUrl, { timeouts: { firstToken: "700ms", idle: "700ms" } });
+    expect((await ask()).body.endsWith(whole)).toBe(true);
+  });
+
+  test("that the server runs is called with what is no text of the answer", async () => {
+    const called = event("response.mcp_call_arguments.delta", { output_index: 0, delta: '{"q":' });
+    await serve([[created, added(0, item("mcp_call")), called]]);
+    expect((await ask()).body).toContain("No text had arrived");
   });
 });

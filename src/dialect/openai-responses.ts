@@ -40,8 +40,19 @@ export const openAiResponses: Dialect = {
   errorBody: openAiErrorBody,
 };
 
-/** Items whose parts must not be acted on before they are complete. */
-const isToolItem = (item: unknown): boolean => isObject(item) && /_call$/.test(String(item.type));
+/** Items that the client acts on, which it must not do before they are complete. The server runs all other tools itself. */
+const CLIENT_TOOLS: ReadonlySet<unknown> = new Set([
+  "function_call",
+  "custom_tool_call",
+  "computer_call",
+  "local_shell_call",
+  "shell_call",
+  "apply_patch_call",
+]);
+const isClientTool = (item: unknown): boolean => isObject(item) && CLIENT_TOOLS.has(item.type);
+
+/** Such as `response.web_search_call.searching`. */
+const TOOL_STEP = /^response\.\w+_(call|tools)\./;
 
 /** A message is output when it says something; a tool call, or reasoning, by being there. */
 function hasOutput(output: unknown): boolean {
@@ -50,6 +61,13 @@ function hasOutput(output: unknown): boolean {
       item.type !== "message" ||
       objectsOf(item.content).some((part) => holdsSomething(part.text) || holdsSomething(part.refusal)),
   );
+}
+
+/** A long search is no stall: what a tool on the server tells of itself counts, though it says nothing yet. */
+function isContent(type: string, { delta, item }: JsonObject): boolean {
+  if (type.endsWith(".delta")) return holdsSomething(delta);
+  // That a thought has begun or ended proves nothing: its words do.
+  return TOOL_STEP.test(type) || (isObject(item) && item.type !== "reasoning" && hasOutput([item]));
 }
 
 /** Why a response that is said to be over is not whole. @param status what it says of itself, or else its event. */
@@ -101,23 +119,20 @@ class ResponsesInspector implements StreamInspector {
       case "response.incomplete":
         return this.#onFinal(response, response.status || type.slice("response.".length));
       case "response.output_item.added":
-        if (isToolItem(json.item)) {
-          this.#openTools.add(json.output_index);
-          this.hasContent = true;
-          return "tool-call";
-        }
-        return "meta";
       case "response.output_item.done":
-        if (!isToolItem(json.item)) return "meta";
-        this.#openTools.delete(json.output_index);
+        if (!isClientTool(json.item)) break;
+        if (type === "response.output_item.added") this.#openTools.add(json.output_index);
+        else this.#openTools.delete(json.output_index);
+        this.hasContent = true;
         return "tool-call";
     }
     if (json.error) return findOpenAiError(json) ?? "meta";
     if (type === "ping") return "ignored";
     if (this.#openTools.has(json.output_index)) return "tool-call";
-    if (!type.endsWith(".delta") || !holdsSomething(json.delta)) return "meta";
+    if (!isContent(type, json)) return "meta";
     this.hasContent = true;
-    if (typeof json.delta === "string") this.characters += json.delta.length;
+    // What a tool is called with is no text.
+    if (typeof json.delta === "string" && !type.includes("_call")) this.characters += json.delta.length;
     return "content";
   }
 
