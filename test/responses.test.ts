@@ -1,5 +1,5 @@
 /** OpenAI responses as their servers really send them: last events that leave things out or tell of a failure, items of every kind, numbers that mean nothing. */
-import { OpenAI } from "openai";
+import { APIError, OpenAI } from "openai";
 import { ResponseStream } from "openai/lib/responses/ResponseStream";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Seen, type Sent, send } from "./support/client.ts";
@@ -325,5 +325,41 @@ describe("a tool", () => {
     const called = event("response.mcp_call_arguments.delta", { output_index: 0, delta: '{"q":' });
     await serve([[created, added(0, item("mcp_call")), called]]);
     expect((await ask()).body).toContain("No text had arrived");
+  });
+});
+
+describe("numbers", () => {
+  const numbered = (...numbers: number[]): string[] => [
+    ...numbers.map((sequence_number) => text("Hi", { sequence_number })),
+    completed({ status: "completed", output: [message("Hi")] }),
+  ];
+
+  test.each([
+    ["are all zero", [0, 0, 0]],
+    ["start again", [0, 1, 2, 0, 1]],
+    ["come twice", [0, 1, 1, 2]],
+    ["start again, and mean nothing from there", [4, 5, 0, 7, 3, 9]],
+  ])("that %s are those of a server that does not number its events", async (_what, numbers) => {
+    await serve([numbered(...numbers)]);
+    expect((await ask()).body).toBe(numbered(...numbers).join(""));
+  });
+
+  test("may begin anywhere", async () => {
+    await serve([numbered(7, 8, 9)]);
+    expect((await ask()).body).toBe(numbered(7, 8, 9).join(""));
+  });
+
+  test.each([[[0, 2]], [[0, 1, 2, 4]], [[-1, 1]]])("%j with one missing tell of a loss", async (numbers) => {
+    await serve([numbered(...numbers)]);
+    expect(codeOf(await ask())).toBe("stream_corrupted");
+  });
+
+  test("with one missing raise an error in the official client", async () => {
+    await serve([numbered(0, 2)]);
+    const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
+    const read = async (): Promise<void> => {
+      for await (const _ of await client.responses.create({ model: "m", input: "hi", stream: true }));
+    };
+    await expect(read()).rejects.toBeInstanceOf(APIError);
   });
 });

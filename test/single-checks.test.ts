@@ -384,7 +384,7 @@ describe("responses", () => {
     ["blank lines and [DONE] among its events", ["data: \n\n", DONE, text("Hi"), DONE, completed([{}])], undefined, 1],
     ["an error in plain text", [text("Hi"), "event: error\ndata: boom\n\n"], "upstream_error_event", 1],
     ["an event that is not JSON", [text("Hi"), "data: boom\n\n"], "stream_corrupted", 1],
-    ["the same number twice", [text("Hi", { sequence_number: 1 }), text("Hi", { sequence_number: 1 })], "stream_corrupted", 1],
+    ["a number left out", [text("Hi", { sequence_number: 1 }), text("Hi", { sequence_number: 3 })], "stream_corrupted", 1],
     ["an error without an event line", [text("Hi"), line({ type: "error", message: "boom" })], "upstream_error_event", 1],
     ["a failure without a reason", [text("Hi"), typed("response.failed", { response: {} })], "upstream_error_event", 1],
     ["a cancellation", [text("Hi"), typed("response.cancelled")], "upstream_error_event", 1],

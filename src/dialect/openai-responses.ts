@@ -95,14 +95,18 @@ class ResponsesInspector implements StreamInspector {
     if (event === "error") return reportedError(text);
     const json = parseObject(text);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    const number = json.sequence_number;
-    if (typeof number === "number") {
-      if (this.#lastNumber !== undefined && number !== this.#lastNumber + 1) {
-        return new Failure("stream_corrupted", `the upstream's events have a gap: number ${number} follows ${this.#lastNumber}`);
-      }
-      this.#lastNumber = number;
+    return this.#findGap(json.sequence_number) ?? this.#judge(json);
+  }
+
+  #findGap(number: unknown): Failure | undefined {
+    if (typeof number !== "number") return undefined;
+    const last = this.#lastNumber ?? number - 1;
+    if (number > last + 1) {
+      return new Failure("stream_corrupted", `the upstream's events have a gap: number ${number} follows ${last}`);
     }
-    return this.#judge(json);
+    // Gateways that send only zeros, or begin again, do not number their events: from there nothing is a gap.
+    this.#lastNumber = number > last ? number : Number.POSITIVE_INFINITY;
+    return undefined;
   }
 
   #judge(json: JsonObject): Verdict {
