@@ -52,6 +52,74 @@ const message = (said: string): object => ({
 const thought = { id: "rs_1", type: "reasoning", summary: [] };
 const whole = completed({ id: "r", status: "completed", output: [message("Hi")] });
 
+describe("an answer via a stream", () => {
+  const VIA_STREAM = { nonStreaming: "viaStream" };
+
+  test.each([
+    ["is empty", "response.completed", { id: "r", status: "completed", output: [] }],
+    ["is missing", "response.completed", { id: "r", status: "completed" }],
+    ["is null", "response.completed", { id: "r", status: "completed", output: null }],
+    ["is empty, and which is incomplete", "response.incomplete", { id: "r", status: "incomplete", output: [] }],
+  ])("whose last output %s has the items that came before, in their order", async (_what, type, response) => {
+    const items = [text("Hi", { output_index: 1 }), done(1, message("Hi")), done(0, thought)];
+    await serve([[created, added(0, thought), ...items, event(type, { response })]], VIA_STREAM);
+    const seen = await ask({ stream: false });
+    expect(seen.status).toBe(200);
+    expect(JSON.parse(seen.body)).toEqual({ ...response, output: [thought, message("Hi")] });
+  });
+
+  test("has items that came whole, without any delta", async () => {
+    await serve([[created, done(0, message("Hi")), completed({ id: "r", output: [] })]], VIA_STREAM);
+    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test("has the items of a server that numbers each of them 0", async () => {
+    await serve(
+      [[created, done(0, thought), text("Hi"), done(0, message("Hi")), completed({ id: "r", output: [] })]],
+      VIA_STREAM,
+    );
+    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([thought, message("Hi")]);
+  });
+
+  test("keeps the output of its last event, whatever came before", async () => {
+    await serve([[created, text("H"), done(0, message("H")), whole]], VIA_STREAM);
+    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+  });
+
+  test.each([
+    ["nothing but deltas came", [created, text("Hi"), completed({ id: "r", status: "completed", output: [] })]],
+    [
+      "one of its items never came",
+      [created, done(0, thought), text("Hi", { output_index: 1 }), completed({ id: "r", status: "completed", output: [] })],
+    ],
+    [
+      "its call of a function never came",
+      [
+        created,
+        text("Hi"),
+        done(0, message("Hi")),
+        added(1, { type: "function_call", id: "fc", call_id: "c", name: "f", arguments: "" }),
+        completed({ id: "r", status: "completed", output: [] }),
+      ],
+    ],
+  ])("is asked for again when %s, not told without it", async (_what, events) => {
+    await serve([events, [created, whole]], VIA_STREAM);
+    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+    await perennial.close();
+    await upstream.close();
+    await serve([events], VIA_STREAM);
+    const seen = await ask({ stream: false });
+    expect([seen.status, codeOf(seen), upstream.requests.length]).toEqual([502, "stream_corrupted", 3]);
+  });
+
+  test("may be empty, when the model has nothing to say", async () => {
+    const empty = { id: "r", status: "completed", output: [] };
+    await serve([[created, completed(empty)]], { ...VIA_STREAM, upstream: { emptyFallback: "off" } });
+    expect(JSON.parse((await ask({ stream: false })).body)).toEqual(empty);
+  });
+});
+
 describe("a last event", () => {
   const output = [message("Hi")];
 

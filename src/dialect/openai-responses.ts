@@ -24,10 +24,7 @@ export const openAiResponses: Dialect = {
   inspectStream: () => new ResponsesInspector(),
   inspectAnswer,
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
-  eventsToAnswer(events) {
-    const last = parseObject(events.at(-1)?.data ?? "");
-    return last?.response;
-  },
+  eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
   encodeError(failure, message) {
     // The fields of the API's own `error` event, and the object that SDKs look for.
@@ -179,4 +176,24 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
   if (problem !== undefined) return problem;
   if (hasOutput(answer.output) || acceptEmpty || status === "incomplete") return undefined;
   return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
+}
+
+/** @throws Failure when the answer is not all there. */
+function eventsToAnswer(events: readonly StreamEvent[]): unknown {
+  const { response } = parseObject(events.at(-1)?.data ?? "") ?? {};
+  if (!isObject(response) || holdsSomething(response.output)) return response;
+  // The Codex backend and several gateways leave the items out of the last event; each came by itself when it was done.
+  const items: { readonly index: number; readonly item: JsonObject }[] = [];
+  const begun = new Set<unknown>();
+  for (const { data } of events) {
+    const { type, output_index, item, delta } = parseObject(data) ?? {};
+    if (type === "response.output_item.done" && isObject(item)) {
+      items.push({ index: Number(output_index), item });
+      begun.delete(output_index);
+    } else if (holdsSomething(delta) || isClientTool(item)) begun.add(output_index);
+  }
+  if (begun.size > 0) throw new Failure("stream_corrupted", "the upstream's last event does not hold what came before it");
+  // A sort by numbers that are not there changes nothing.
+  items.sort((a, b) => a.index - b.index);
+  return { ...response, output: items.map(({ item }) => item) };
 }
