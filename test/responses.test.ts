@@ -340,6 +340,18 @@ describe("a tool", () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
+  test("that the client runs is measured by what it is called with, not by the events around it", async () => {
+    const piece = event("response.function_call_arguments.delta", { output_index: 0, item_id: "t", delta: "水" });
+    const pieces = Array.from({ length: 200 }, () => piece);
+    const call = item("function_call");
+    const events = [created, added(0, call), ...pieces, done(0, call), completed({ status: "completed", output: [call] })];
+    await serve([events], { limits: { maxGateBytes: "700B" } });
+    expect((await ask()).body).toBe(events.join(""));
+    await perennial.close();
+    perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
+    expect(codeOf(await ask())).toBe("stream_corrupted");
+  });
+
   test.each([
     ["web_search_call", "response.web_search_call.searching"],
     ["file_search_call", "response.file_search_call.searching"],

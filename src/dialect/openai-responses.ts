@@ -84,6 +84,7 @@ class ResponsesInspector implements StreamInspector {
   #final: unknown;
   hasContent = false;
   characters = 0;
+  toolBytes = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const text = data.trim();
@@ -129,7 +130,10 @@ class ResponsesInspector implements StreamInspector {
     }
     if (json.error) return findOpenAiError(json) ?? "meta";
     if (type === "ping") return "ignored";
-    if (this.#openTools.has(json.output_index)) return "tool-call";
+    if (this.#openTools.has(json.output_index)) {
+      if (typeof json.delta === "string") this.toolBytes += Buffer.byteLength(json.delta);
+      return "tool-call";
+    }
     if (!isContent(type, json)) return "meta";
     this.hasContent = true;
     // What a tool is called with is no text.
