@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type Seen, send } from "./support/client.ts";
 import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawRequest, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+import { jsonReply, NOBODY, type RawRequest, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -69,9 +69,23 @@ describe.each(FIXTURES)("$name", (fixture) => {
     expect(seen.body).toContain("boom");
   });
 
+  test.each(["", " data: ", "DATA: "])(
+    "a part of the answer on a line that begins with %j is not dropped in silence",
+    async (mark) => {
+      const lost = fixture.events.findIndex((event) => event.includes("水"));
+      const events = fixture.events.map((event, at) => (at === lost ? event.replace(/^(event: .*\n)?data: /, mark) : event));
+      await serve(fixture, () => events);
+      expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({
+        errorCode: "stream_corrupted",
+        whole: false,
+      });
+    },
+  );
+
   test("an upstream that is down is an HTTP error in the dialect's own shape", async () => {
     await serve(fixture, () => []);
-    await upstream.close();
+    await perennial.close();
+    perennial = await startPerennial(NOBODY, { upstream: fixture.upstream });
     const seen = await ask(fixture);
     expect(seen.status).toBe(502);
     const body = JSON.parse(seen.body);

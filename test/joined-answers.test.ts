@@ -152,6 +152,14 @@ test("the best of several cannot be streamed, and is asked for as it is", async 
   expect(upstream.requests.map(({ json }) => json.stream)).toEqual([undefined]);
 });
 
+test("what goes on in the background is asked for as it is", async () => {
+  const answer = JSON.stringify({ id: "r", object: "response", status: "queued", output: [] });
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply(answer)));
+  perennial = await startPerennial(upstream.baseUrl, { nonStreaming: "viaStream" });
+  const body = JSON.stringify({ model: "m", input: "hi", background: true });
+  expect((await send(`${perennial.baseUrl}/responses`, { method: "POST", body })).body).toBe(answer);
+});
+
 test("a number in the request reaches the upstream with all of its digits", async () => {
   upstream = await startRawUpstream((socket) => sendFramed(socket, "chunked", chatEvents(["Hi"])));
   perennial = await startPerennial(upstream.baseUrl, { nonStreaming: "viaStream" });

@@ -7,6 +7,7 @@ import {
   chatEvents,
   frame,
   jsonReply,
+  NOBODY,
   type RawUpstream,
   SSE_HEAD,
   sendFramed,
@@ -126,7 +127,8 @@ test.each([
 
 test("an upstream that is down is an HTTP error that says so", async () => {
   await serve([whole]);
-  await upstream.close();
+  await perennial.close();
+  perennial = await startPerennial(NOBODY);
   for (const stream of [true, false]) {
     const seen = await chat(perennial.baseUrl, { stream });
     expect(seen.status).toBe(502);

@@ -4,8 +4,9 @@ import { Failure, isRetryableStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
+import { partOnStrayLine } from "./openai-error.ts";
 
 export const anthropicMessages: Dialect = {
   name: "anthropic-messages",
@@ -141,10 +142,9 @@ class MessagesInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    const json = parseObject(line.replace(/^\s*(?:data\s*:)?\s*/i, ""));
-    if (typeof json?.type !== "string" && !json?.error) return undefined;
-    if (json.error) return reported(json);
-    return new Failure("stream_corrupted", "the upstream sent a part of its answer on a line that is no event");
+    const json = strayObject(line);
+    if (json?.error) return reported(json);
+    return typeof json?.type === "string" ? partOnStrayLine() : undefined;
   }
 
   hasOpenToolCall(): boolean {

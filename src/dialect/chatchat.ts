@@ -6,10 +6,10 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure, isRetryableStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
 import { ChoicesInspector, DONE, readFinish } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
 
 const shared = {
   terminator: "",
@@ -158,8 +158,10 @@ class ChatchatInspector implements StreamInspector {
   onStrayLine(line: string): Failure | undefined {
     this.#hasStrayLines = true;
     if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = parseObject(line);
-    return json === undefined ? undefined : (findOpenAiError(json) ?? findRefusal(json));
+    const json = strayObject(line);
+    if (json === undefined) return undefined;
+    const isPart = this.#wholeAt === "finish" && json.choices !== undefined;
+    return findOpenAiError(json) ?? findRefusal(json) ?? (isPart ? partOnStrayLine() : undefined);
   }
 
   hasOpenToolCall(): boolean {

@@ -16,6 +16,11 @@ export function parseObject(text: string): JsonObject | undefined {
   }
 }
 
+/** The object on a line that is no event: bare, or with a beginning that is nearly one. Undefined when there is none. */
+export function strayObject(line: string): JsonObject | undefined {
+  return parseObject(line.replace(/^\s*(?:data\s*:)?\s*/i, ""));
+}
+
 /** The elements that are objects, of what may be an array. */
 export function objectsOf(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : [];

@@ -2,8 +2,8 @@
 import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { isObject, type JsonObject, parseObject } from "./json.ts";
-import { badFinish, findOpenAiError, reportedError } from "./openai-error.ts";
+import { isObject, type JsonObject, parseObject, strayObject } from "./json.ts";
+import { badFinish, findOpenAiError, partOnStrayLine, reportedError } from "./openai-error.ts";
 
 export const DONE = "[DONE]";
 
@@ -46,9 +46,6 @@ export interface ChoiceContent {
 }
 
 export type ReadChoice = (choice: JsonObject) => ChoiceContent;
-
-/** What a line may begin with that was meant to be an event. */
-const MARK = /^\s*(?:data\s*:)?\s*/i;
 
 interface ChoiceState {
   finished: boolean;
@@ -141,11 +138,8 @@ export class ChoicesInspector implements StreamInspector {
     this.#strayLines++;
     // llama.cpp before PR #16109 sent `error: {…}` as a field of its own.
     if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = parseObject(line.replace(MARK, ""));
-    if (json === undefined) return undefined;
-    const error = findOpenAiError(json);
-    if (error !== undefined || json.choices === undefined) return error;
-    return new Failure("stream_corrupted", "the upstream sent a part of its answer on a line that is no event");
+    const json = strayObject(line);
+    return json && (findOpenAiError(json) ?? (json.choices === undefined ? undefined : partOnStrayLine()));
   }
 
   hasOpenToolCall(): boolean {

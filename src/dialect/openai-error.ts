@@ -48,6 +48,11 @@ export function badFinish(reason: string): Failure {
   return new Failure("upstream_error_event", `the upstream ended its answer with finish_reason "${reason.slice(0, 40)}"`);
 }
 
+/** A line that is dropped, and should not be: it holds a piece of the answer. */
+export function partOnStrayLine(): Failure {
+  return new Failure("stream_corrupted", "the upstream sent a part of its answer on a line that is no event");
+}
+
 /** What the body of an error reply says, in whatever shape; undefined when that cannot be read. */
 export function messageInReply(body: Buffer): string | undefined {
   const json = parseObject(body.toString("utf8"));

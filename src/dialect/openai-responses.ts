@@ -3,9 +3,9 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
 
 export const openAiResponses: Dialect = {
@@ -18,6 +18,8 @@ export const openAiResponses: Dialect = {
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {
+    // What goes on in the background is answered at once: the client comes back for it.
+    if (isObject(body) && body.background === true) return undefined;
     const { stream_options, ...fields } = askChoicesStreamed(body, stream) ?? {};
     return fields;
   },
@@ -151,7 +153,9 @@ class ResponsesInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    return line.startsWith("error:") ? reportedError(line.slice("error:".length)) : undefined;
+    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
+    const json = strayObject(line);
+    return json && (findOpenAiError(json) ?? (typeof json.type === "string" ? partOnStrayLine() : undefined));
   }
 
   hasOpenToolCall(): boolean {

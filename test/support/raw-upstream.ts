@@ -63,6 +63,9 @@ export async function startRawUpstream(answer: (socket: Socket, request: RawRequ
 export const SSE_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
 
 /** The ways in which a body can be delimited. */
+/** A base URL where nobody listens. A port that was just closed may be another test's a moment later. */
+export const NOBODY = "http://127.0.0.1:1";
+
 export const FRAMINGS = ["chunked", "chunked-close", "content-length", "close-delimited"] as const;
 export type Framing = (typeof FRAMINGS)[number];
 
