@@ -307,10 +307,13 @@ describe("an answer that is not streamed", () => {
     expect((await chat(perennial.baseUrl, { stream: false })).body).toBe(chatAnswer("Hi"));
   });
 
-  test.each([1, "true"])("becomes a stream for stream: %j, which many servers take for true", async (stream) => {
-    await serve([jsonReply(chatAnswer("Hi"))]);
-    expect(readStream((await chat(perennial.baseUrl, { stream })).body)).toMatchObject({ text: "Hi", done: true });
-  });
+  test.each([1, "true", "True", "on", "1"])(
+    "becomes a stream for stream: %j, which many servers take for true",
+    async (stream) => {
+      await serve([jsonReply(chatAnswer("Hi"))]);
+      expect(readStream((await chat(perennial.baseUrl, { stream })).body)).toMatchObject({ text: "Hi", done: true });
+    },
+  );
 
   test("via a stream has its own first-token clock, requireDone and outcome", async () => {
     const settings = { nonStreaming: "viaStream", retry: { maxAttempts: 1 }, timeouts: { firstToken: "60ms", total: "3s" } };

@@ -35,6 +35,7 @@ const ERRORS: [server: string, events: string[], says?: string][] = [
     [line({ object: "error", message: "boom", type: "InternalServerError", code: 500 }), done],
     "boom",
   ],
+  ["an error_code in text", [line({ text: "boom", error_code: "50002" }), done], "boom"],
   ["FastChat's error_code and [DONE]", [line({ text: "boom", error_code: 50_002 }), done], "boom"],
   [
     "SGLang's error, usage and [DONE]",
@@ -245,6 +246,21 @@ describe("a part of the answer on a line that is no event", () => {
       done: false,
     });
   });
+});
+
+test("choices that are numbered in text are told apart", async () => {
+  const part = (index: string, finish_reason: string | null): string =>
+    line({ id: "c", choices: [{ index, delta: { content: "Hi" }, finish_reason }] });
+  await serve([part("0", null), part("1", null), part("0", "stop")]);
+  expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({
+    errorCode: "stream_truncated",
+    done: false,
+  });
+});
+
+test.each(["null", "None"])("a finish_reason of %j in text is none", async (reason) => {
+  await serve([choice({ delta: { content: "Hi" }, finish_reason: reason }), choice({ finish_reason: "stop" }), done]);
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hi", errorCode: undefined, done: true });
 });
 
 test("a model with nothing to say is asked again, and believed when it says so every time", async () => {

@@ -45,7 +45,7 @@ export function eventsToChoices(
     if (!Array.isArray(parts)) continue;
     for (const part of parts as unknown[]) {
       if (!isObject(part)) continue;
-      const index = typeof part.index === "number" ? part.index : 0;
+      const index = Number(part.index ?? 0) || 0;
       let joined = choices.get(index);
       if (joined === undefined) {
         joined = { index };

@@ -31,7 +31,8 @@ const GOOD_FINISH: ReadonlyMap<string, "whole" | "filtered"> = new Map([
 
 /** How a choice ended; undefined while it has not. Gemini's gateways write the reasons in capitals. */
 export function readFinish(reason: unknown): "whole" | "filtered" | Failure | undefined {
-  if (typeof reason !== "string" || reason === "") return undefined;
+  // "null" is a Python server's None that became text.
+  if (typeof reason !== "string" || /^(?:null|none)?$/i.test(reason)) return undefined;
   return GOOD_FINISH.get(reason) ?? GOOD_FINISH.get(reason.toLowerCase()) ?? badFinish(reason);
 }
 
@@ -95,7 +96,8 @@ export class ChoicesInspector implements StreamInspector {
     let verdict: Verdict = "meta";
     for (const choice of chunk.choices as unknown[]) {
       if (!isObject(choice)) continue;
-      const state = this.#stateOf(typeof choice.index === "number" ? choice.index : 0);
+      // Some servers write their numbers as text.
+      const state = this.#stateOf(Number(choice.index ?? 0) || 0);
       const finish = readFinish(choice.finish_reason);
       if (finish instanceof Failure) return finish;
       const { characters, hasContent, hasToolCall, toolBytes } = this.#readChoice(choice);
@@ -195,8 +197,8 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
   if (!isObject(body)) throw new Failure("invalid_request", "The body must be a JSON object.");
   const options = isObject(body.stream_options) ? body.stream_options : {};
   const request = {
-    // Servers on pydantic take these for true as well, and would answer with a stream.
-    stream: body.stream === true || body.stream === 1 || body.stream === "true",
+    // Servers on pydantic take all of these for true, and would answer with a stream.
+    stream: body.stream === true || body.stream === 1 || /^(?:true|t|yes|y|on|1)$/i.test(String(body.stream)),
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,

@@ -30,8 +30,8 @@ export function findOpenAiError(json: JsonObject): Failure | undefined {
     return reported(undefined, undefined);
   }
   if (json.object === "error") return reported(textOf(json), statusOf(json));
-  if (typeof json.error_code === "number" && json.error_code !== 0)
-    return reported(asText(json.text), statusOf({ code: json.error_code }));
+  const errorCode = Number(json.error_code ?? 0);
+  if (errorCode !== 0 && !Number.isNaN(errorCode)) return reported(asText(json.text), statusOf({ code: errorCode }));
   return undefined;
 }
 
