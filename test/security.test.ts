@@ -64,6 +64,7 @@ describe("a request that a server behind might read otherwise is refused, and it
     ["a version that does not exist", "GET /v1/models HTTP/3.7\r\nhost: x\r\n\r\n", 400],
     ["TLS where there is none", Buffer.from("160301006d010000690303", "hex"), 400],
     ["a URL of 20 KB", `GET /v1/${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431],
+    ["a coding beside chunks", `${POST}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, 501],
     ["a header of 20 KB", `${POST}x-a: ${"a".repeat(20_000)}\r\n\r\n`, 431],
     ["300 headers", `${POST}${"a:b\r\n".repeat(300)}content-length: 0\r\n\r\n`, 431],
     ["CONNECT", "CONNECT upstream.test:443 HTTP/1.1\r\nhost: upstream.test:443\r\n\r\n", 405],

@@ -52,6 +52,10 @@ export function findOddHead({ rawHeaders, headers, httpVersion }: IncomingMessag
   if (hosts > 1 || (hosts === 0 && httpVersion !== "1.0")) {
     return new Failure("invalid_request", "The request needs one Host header, and no more.");
   }
+  // What else was done to the body would be lost on its way (RFC 9112 §6.1).
+  if (/,\s*chunked\s*$/i.test(headers["transfer-encoding"] ?? "")) {
+    return new Failure("invalid_request", "The only transfer-encoding that is served here is chunked.", { status: 501 });
+  }
   if (/\bwebsocket\b/i.test(headers.upgrade ?? "")) {
     return new Failure("invalid_request", "WebSockets are not served here. Use the HTTP API, with `stream: true`.");
   }
