@@ -105,6 +105,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   async function apply(next: Config): Promise<Reloaded> {
     if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
     refuseOpenDoor(started.host, next);
+    refuseSandbox(config, next);
     const nextPem = readPemFiles(next);
     const kept = isDeepStrictEqual(backendOf(config, pem), backendOf(next, nextPem));
     const nextBackend = kept ? backend : await openBackend(next, nextPem, logger);
@@ -273,6 +274,17 @@ function refuseOpenDoor(listeningHost: string, { auth, open }: Config): void {
   if (isLoopback(listeningHost) || auth.keys.length > 0 || open) return;
   throw new ConfigError([
     `auth.keys: ${listeningHost} can be reached from other machines, and stays open until a restart: keep a key, or set open: true`,
+  ]);
+}
+
+/**
+ * The sandbox's answers are invented. Users of an upstream must not get them because a file was emptied, or a deployment went wrong.
+ * @throws ConfigError
+ */
+function refuseSandbox(running: Config, next: Config): void {
+  if (running.upstreams.length === 0 || next.upstreams.length > 0) return;
+  throw new ConfigError([
+    "upstreams: there is none any more, and the built-in sandbox would answer with invented text; restart Perennial if that is meant",
   ]);
 }
 

@@ -159,13 +159,15 @@ test("metrics can be turned on, and off, and go on counting where they were", as
   expect(await complete()).toBe("1");
 });
 
-test("the sandbox makes way for an upstream, and comes back", async () => {
+test("the sandbox makes way for an upstream, and never takes its place: its text is invented", async () => {
   const { baseUrl } = await upstreamSaying("real");
   perennial = await startPerennial(undefined);
+  await perennial.reload(configOf(undefined, { timeouts: { idle: "7s" } }));
+  expect((await chat(perennial.baseUrl)).headers).toMatchObject({ "x-perennial-upstream": "sandbox" });
   await perennial.reload(configOf(baseUrl));
   expect(await textOf(perennial.baseUrl)).toBe("real");
-  await perennial.reload(configOf(undefined));
-  expect((await chat(perennial.baseUrl)).headers).toMatchObject({ "x-perennial-upstream": "sandbox" });
+  await expect(perennial.reload(configOf(undefined))).rejects.toThrow(/^upstreams: .*sandbox.*restart/);
+  expect(await textOf(perennial.baseUrl)).toBe("real");
 });
 
 test("host, port and drain are named as needing a restart, as long as they differ", async () => {
@@ -191,7 +193,7 @@ test("reloads that come together are done one after the other, and the last one 
   const [a, b, c] = await Promise.all(["a", "b", "c"].map(upstreamSaying));
   perennial = await startPerennial(a?.baseUrl);
   const { reload } = perennial;
-  await Promise.all([b, undefined, c, undefined, b].map((upstream) => reload(configOf(upstream?.baseUrl))));
+  await Promise.all([b, a, c, a, b].map((upstream) => reload(configOf(upstream?.baseUrl))));
   expect(await textOf(perennial.baseUrl)).toBe("b");
 });
 
@@ -221,6 +223,15 @@ test("a changed file is noticed, written in place or put in its place; a wrong o
   await says("three");
   await logs(/configuration reloaded/);
   expect(running?.output()).not.toMatch(/need a restart/);
+});
+
+test("a file that was emptied is refused, and the upstream goes on answering", async () => {
+  const one = await upstreamSaying("one");
+  const file = await startProcess(yaml(one.baseUrl));
+  await says("one");
+  writeFileSync(file, "");
+  await logs(/upstreams: there is none any more.*refused/s);
+  await says("one");
 });
 
 test("SIGHUP reloads, with a file or without, and does not end the program", async () => {
