@@ -50,6 +50,22 @@ it("does not serve with a wrong configuration, and exits with 2", async () => {
   });
 });
 
+it.each([
+  [["--upstream", ""], "--upstream"],
+  [["--upstream="], "--upstream"],
+  [["--host", ""], "--host"],
+  [["--port", ""], "--port"],
+  [["--log-level", ""], "--log-level"],
+  [["--config", ""], "--config"],
+  [["check-config", ""], "file"],
+  [["chaos", "--host", ""], "--host"],
+])("refuses an empty flag, such as a shell makes of an unset variable, and names it: %j", async (args, name) => {
+  const { code, err, served, chaos } = await run(args, { PERENNIAL_UPSTREAM: "http://a/v1" });
+  expect({ code, served, chaos }).toEqual({ code: 2, served: [], chaos: [] });
+  expect(err).toContain(name);
+  expect(err).toMatch(/expected/i);
+});
+
 it("prints the resulting configuration with secrets masked", async () => {
   writeFileSync(join(cwd, "perennial.yaml"), "port: 7\nauth: { keys: [my-secret] }\n");
   const { code, out } = await run(["check-config"], { PERENNIAL_UPSTREAM: "http://a", PERENNIAL_API_KEY: "my-secret" });

@@ -39,6 +39,8 @@ export interface ProgramActions {
   readonly cwd?: string;
 }
 
+const FILE_MEANING = `configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)`;
+
 /** Exit code for a wrong command line or a wrong configuration. */
 export const EXIT_USAGE = 2;
 
@@ -84,7 +86,7 @@ export function createProgram(actions: ProgramActions): Command {
   program
     .command("serve", { isDefault: true })
     .description("start the proxy (the default command)")
-    .option("--config <file>", `configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)`)
+    .option("--config <file>", FILE_MEANING, toText)
     .option("--upstream <url>", "base URL of the upstream, such as https://api.openai.com/v1")
     .option("--host <host>", "address to listen on")
     .option("--port <number>", "port to listen on")
@@ -105,7 +107,7 @@ export function createProgram(actions: ProgramActions): Command {
   program
     .command("check-config")
     .description("print the resulting configuration, secrets masked, or what is wrong with it")
-    .argument("[file]", `configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)`)
+    .argument("[file]", FILE_MEANING, toText)
     .action((file: string | undefined) => {
       const loaded = loadConfig({ file, env, flags: {}, cwd });
       stdout.write(`# From ${loaded.file ?? "the defaults"} and the environment.\n${printConfig(loaded.config)}`);
@@ -122,7 +124,7 @@ export function createProgram(actions: ProgramActions): Command {
     .command("chaos")
     .description("start an upstream that fails in every known way, to test a client or a proxy against")
     .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
-    .option("--host <host>", "address to listen on", "127.0.0.1")
+    .option("--host <host>", "address to listen on", toText, "127.0.0.1")
     .option("--list", "list the faults and exit", false)
     .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1", toShare)
     .option("--seed <number>", "the same seed breaks the same requests", toSeed)
@@ -149,6 +151,12 @@ export async function runProgram(args: readonly string[], actions: ProgramAction
     actions.stderr.write(`${error.problems.join("\n")}\n`);
     return EXIT_USAGE;
   }
+}
+
+/** An empty one is a shell's unset variable, and would be taken for one that was not given. */
+function toText(text: string): string {
+  if (text === "") throw new InvalidArgumentError("Expected some text.");
+  return text;
 }
 
 function toPort(text: string): number {

@@ -26,7 +26,7 @@ export function envSettings(env: Env): Setting[] {
 }
 
 /** A list of one, or of none when there is no value. */
-export function setting(origin: string, path: Setting["path"], value: unknown): Setting[] {
+function setting(origin: string, path: Setting["path"], value: unknown): Setting[] {
   return value === undefined || value === "" ? [] : [{ origin, path, value }];
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
 import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
-import { type Env, envSettings, type Setting, setting, toNumber } from "./env.ts";
+import { type Env, envSettings, type Setting, toNumber } from "./env.ts";
 import { type Complaint, explainIssues } from "./explain.ts";
 import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";
@@ -39,7 +39,7 @@ export interface LoadedConfig {
  * @throws ConfigError with every problem that was found
  */
 export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig {
-  const name = file || env.PERENNIAL_CONFIG || (existsSync(resolve(cwd, DEFAULT_FILE)) ? DEFAULT_FILE : undefined);
+  const name = file ?? (env.PERENNIAL_CONFIG || (existsSync(resolve(cwd, DEFAULT_FILE)) ? DEFAULT_FILE : undefined));
   const path = name === undefined ? undefined : resolve(cwd, name);
   const source = path === undefined || name === undefined ? undefined : readConfigFile(path, name, env);
 
@@ -90,13 +90,15 @@ function formatProblems(problems: readonly Complaint[], source: ConfigFile | und
   return [...new Set(located.sort((a, b) => a.offset - b.offset).map(({ line }) => line))];
 }
 
+/** An empty flag stays, for the schema to complain about: it is a shell's unset variable, and no wish for the sandbox. */
 function flagSettings({ upstream, host, port, logLevel }: ConfigFlags): Setting[] {
-  return [
-    setting("--upstream", ["upstreams", 0, "baseUrl"], upstream),
-    setting("--host", ["host"], host),
-    setting("--port", ["port"], toNumber(port)),
-    setting("--log-level", ["log", "level"], logLevel),
-  ].flat();
+  const settings: Setting[] = [
+    { origin: "--upstream", path: ["upstreams", 0, "baseUrl"], value: upstream },
+    { origin: "--host", path: ["host"], value: host },
+    { origin: "--port", path: ["port"], value: toNumber(port) },
+    { origin: "--log-level", path: ["log", "level"], value: logLevel },
+  ];
+  return settings.filter(({ value }) => value !== undefined);
 }
 
 /** The flag or variable that set the value at `path`, or the list around it: the last one wins, as it did for the value. */
