@@ -215,6 +215,16 @@ describe("variables in the file", () => {
     ]);
   });
 
+  it.each(["${A:-${B}}", "${A:-${B:-zz}}", "${A:-$${B}", "x-${A:-y${B}}"])(
+    "refuses a default with a variable of its own: %s",
+    (text) => {
+      for (const env of [{}, { A: "a", B: "b" }])
+        expect(problemsOf(`upstreams:\n  - baseUrl: http://a\n    apiKey: ${text}\n`, { env })).toEqual([
+          "perennial.yaml:3:5: upstreams[0].apiKey: the default of A cannot hold another ${; expected plain text",
+        ]);
+    },
+  );
+
   it("says that a variable inside [ ] needs quotes", () => {
     expect(problemsOf("auth: { keys: [${A}] }", { env: { A: "k" } })[0]).toMatch(
       /^perennial.yaml:1:\d+: not valid YAML: .*needs quotes$/,
