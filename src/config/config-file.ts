@@ -4,6 +4,7 @@ import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocum
 import { ConfigError } from "./config-error.ts";
 import type { Env } from "./env.ts";
 import { expandVariables } from "./expand.ts";
+import { schemasAt } from "./json-schema.ts";
 
 export type Path = readonly PropertyKey[];
 
@@ -38,8 +39,11 @@ function parseConfig(source: string, name: string, env: Env): ConfigFile {
     const { line, col } = lineCounter.linePos(offset);
     return `${name}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
   };
-  const faults = [...doc.errors, ...doc.warnings].map(({ pos, code, message }) => {
-    return `${at(pos[0])}: ${syntaxMessage(code, message, source, pos[0])}`;
+  const syntaxErrors = [...doc.errors, ...doc.warnings];
+  // To YAML, ${ begins a mapping; what it makes of the rest would only distract.
+  const bare = syntaxErrors.filter(({ pos }) => source.slice(pos[0] - 1, pos[0] + 1) === "${");
+  const faults = (bare.length > 0 ? bare : syntaxErrors).map(({ pos, code, message }) => {
+    return `${at(pos[0])}: ${bare.length > 0 ? BARE_VARIABLE : syntaxMessage(code, message, source, pos[0])}`;
   });
   if (faults.length > 0) throw new ConfigError(faults);
 
@@ -64,7 +68,7 @@ function parseConfig(source: string, name: string, env: Env): ConfigFile {
       faults.push(`${at(node.range?.[0] ?? 0)}: this alias stands for nothing; text that begins with * needs quotes`);
     } else if (isScalar(node)) {
       try {
-        node.value = scalarValue(node, isText(path), env);
+        node.value = scalarValue(node, path, env);
       } catch (error) {
         problems.push({ path, message: reason(error) });
       }
@@ -99,34 +103,37 @@ function toValues(doc: Document, name: string): unknown {
   }
 }
 
-function scalarValue(node: Scalar, text: boolean, env: Env): unknown {
+function scalarValue(node: Scalar, path: Path, env: Env): unknown {
   const { value } = node;
   // A key made of digits is still a key: `apiKey: 0012` must not become 12.
-  if (typeof value === "number" || typeof value === "boolean") return text ? (node.source ?? String(value)) : value;
+  if (typeof value === "number" || typeof value === "boolean") return isText(path) ? (node.source ?? String(value)) : value;
   if (typeof value !== "string" || !value.includes("${")) return value;
   const expanded = expandVariables(value, env);
-  return node.type === "PLAIN" && !text ? retype(expanded) : expanded;
+  // Quotes count only where any value may stand: inside [ ] and { }, YAML needs them around every variable.
+  if (node.type !== "PLAIN" && schemasAt(path).length === 0) return expanded;
+  if (expanded === "") return undefined;
+  return isText(path) ? expanded : retype(expanded);
 }
 
 /** What an unquoted scalar would have been, had the variable's value stood in the file. */
 function retype(text: string): unknown {
-  if (text === "") return undefined;
   if (/^(true|false)$/i.test(text)) return text.toLowerCase() === "true";
   return /^[-+]?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
-const TEXT_KEYS: ReadonlySet<unknown> = new Set(["host", "name", "baseUrl", "apiKey", "keys"]);
-
+/** Whether the setting takes text, and nothing else. */
 function isText(path: Path): boolean {
-  return TEXT_KEYS.has(path.findLast((part) => typeof part === "string"));
+  const schemas = schemasAt(path);
+  return schemas.length > 0 && schemas.every(({ type }) => type === "string");
 }
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it shows the file's syntax, not ours
+const BARE_VARIABLE = 'not valid YAML: inside [ ] and { }, a value with a variable needs quotes: "${NAME}"';
 
 function syntaxMessage(code: string, message: string, source: string, offset: number): string {
   if (code === "DUPLICATE_KEY") return `the key ${/^[\w.-]*/.exec(source.slice(offset))?.[0]} is there twice`;
-  const line = source.slice(source.lastIndexOf("\n", offset - 1) + 1).split("\n", 1)[0] ?? "";
-  const hint = /[[{,].*\$\{/.test(line) ? "; inside [ ] and { }, a value with a variable needs quotes" : "";
   // What follows a colon is quoted from the file and may be a secret.
-  return `not valid YAML: ${message.replace(/(?<=[\w)]): .*$|(?<=scalar) ".*$/s, "")}${hint}`;
+  return `not valid YAML: ${message.replace(/(?<=[\w)]): .*$|(?<=scalar) ".*$/s, "")}`;
 }
 
 function pathKey(path: Path): string {

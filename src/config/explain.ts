@@ -1,7 +1,7 @@
 /** Turns the schema's complaints into sentences that say what was expected, and what was there. */
-import { z } from "zod";
+import type { z } from "zod";
 import type { Path } from "./config-file.ts";
-import { configSchema } from "./schema.ts";
+import { schemasAt } from "./json-schema.ts";
 
 export interface Complaint {
   readonly path: Path;
@@ -59,7 +59,7 @@ function show(value: unknown, path: Path, issue: z.core.$ZodIssue): string {
 }
 
 function explainUnknownKey(key: string, path: Path): Complaint {
-  const known = knownKeys(path);
+  const known = schemasAt(path).flatMap(({ properties }) => Object.keys(properties ?? {}));
   const similar = known
     .map((name) => ({ name, distance: editDistance(plain(name), plain(key)) }))
     .filter(({ distance, name }) => distance <= 2 && distance < name.length - 1)
@@ -73,19 +73,6 @@ function explainUnknownKey(key: string, path: Path): Complaint {
 /** `base_url` and `BaseURL` are both meant as `baseUrl`. */
 function plain(key: string): string {
   return key.replace(/[_-]/g, "").toLowerCase();
-}
-
-/** The keys of the mapping at `path`, read from the schema in its JSON form. */
-function knownKeys(path: Path): string[] {
-  type Node = z.core.JSONSchema.BaseSchema;
-  const branches = (node: Node | undefined): Node[] => (node?.anyOf as Node[] | undefined) ?? (node ? [node] : []);
-  let nodes = branches(z.toJSONSchema(configSchema, { io: "input" }));
-  for (const part of path) {
-    nodes = nodes.flatMap((node) =>
-      branches((typeof part === "number" ? node.items : node.properties?.[String(part)]) as Node | undefined),
-    );
-  }
-  return nodes.flatMap((node) => Object.keys(node.properties ?? {}));
 }
 
 function editDistance(a: string, b: string): number {

@@ -1,8 +1,24 @@
-/** The settings as JSON Schema, from which editors complete and check a configuration file. */
+/** The settings as JSON Schema: editors complete and check a configuration file by it, and Perennial asks it what stands where. */
 import { z } from "zod";
 import { configSchema } from "./schema.ts";
 
 type Node = Record<string, unknown>;
+
+let root: z.core.JSONSchema.BaseSchema | undefined;
+
+/** What may stand at `path`: one schema for each alternative, and none where the settings know nothing of it. */
+export function schemasAt(path: readonly PropertyKey[]): z.core.JSONSchema.BaseSchema[] {
+  type Schema = z.core.JSONSchema.BaseSchema;
+  const branches = (schema: Schema | undefined): Schema[] => (schema?.anyOf as Schema[] | undefined) ?? (schema ? [schema] : []);
+  root ??= z.toJSONSchema(configSchema, { io: "input" });
+  return path.reduce<Schema[]>(
+    (schemas, part) =>
+      schemas.flatMap(({ items, properties }) =>
+        branches((typeof part === "number" ? items : properties?.[String(part)]) as Schema | undefined),
+      ),
+    branches(root),
+  );
+}
 
 /** The text of config.schema.json. */
 export function printJsonSchema(): string {

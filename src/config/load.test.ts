@@ -185,16 +185,58 @@ describe("variables in the file", () => {
   it("takes an empty variable for a key that is not set", () => {
     expect(expand("${A}", { A: "" })).toBeUndefined();
     expect(expand('""')).toBeUndefined();
-    expect(configOf("port: ${P:-}").port).toBe(8787);
+    for (const value of ["${P:-}", '"${P:-}"']) {
+      expect(configOf(`port: ${value}\nhost: ${value}\nlog: { level: "\${P:-}" }`)).toMatchObject({
+        port: 8787,
+        host: "127.0.0.1",
+        log: { level: "info" },
+      });
+      expect(configOf(`log:\n  level: ${value}`).log.level).toBe("info");
+    }
+    // An empty key among the clients' would open the door.
+    expect(problemsOf('auth: { keys: ["${P:-}"] }')[0]).toContain("expected a key without spaces");
   });
 
-  it("reads numbers and booleans from unquoted variables", () => {
-    const yaml = "port: ${P}\nretry: { backoff: { jitter: '${J}' } }\n";
-    expect(configOf("port: ${P}\nopen: ${O}\n", { env: { P: "9000", O: "true" } })).toMatchObject({ port: 9000, open: true });
-    expect(problemsOf(yaml, { env: { P: "x", J: "true" } })).toEqual([
+  it("reads numbers and booleans from variables, in quotes or not, since [ ] and { } leave no choice", () => {
+    const env = { P: "9000", O: "true", F: "1.5", H: "false", S: "65536", D: "0" };
+    expect(configOf("port: ${P}\nopen: ${O}\nheartbeat: ${H}\n", { env })).toMatchObject({
+      port: 9000,
+      open: true,
+      heartbeat: false,
+    });
+    const quoted = [
+      'port: "${P}"',
+      "open: '${O}'",
+      'heartbeat: "${H}"',
+      'retry: { maxAttempts: "${N:-5}", backoff: { jitter: "${J:-false}", factor: "${F}", initial: "${D}" } }',
+      'limits: { maxEventBytes: "${S}", maxBodyBytes: "${B:-1MiB}" }',
+    ];
+    expect(configOf(quoted.join("\n"), { env })).toMatchObject({
+      port: 9000,
+      open: true,
+      heartbeat: false,
+      retry: { maxAttempts: 5, backoff: { jitter: false, factor: 1.5, initial: 0 } },
+      limits: { maxEventBytes: 65_536, maxBodyBytes: 1_048_576 },
+    });
+    expect(problemsOf("port: ${P}\nretry: { backoff: { jitter: '${J}' } }\n", { env: { P: "x", J: "yes" } })).toEqual([
       'perennial.yaml:1:1: port: expected a whole number from 0 to 65535, got "x"',
-      'perennial.yaml:2:21: retry.backoff.jitter: expected true or false, got "true"',
+      'perennial.yaml:2:21: retry.backoff.jitter: expected true or false, got "yes"',
     ]);
+    expect(problemsOf('port: "9000"')).toEqual(['perennial.yaml:1:1: port: expected a whole number from 0 to 65535, got "9000"']);
+  });
+
+  it("reads text from variables wherever text is wanted, whatever it looks like", () => {
+    for (const text of ["12", "1e3", "true", "null", "~"]) {
+      for (const value of ["${A}", '"${A}"', "'${A}'"]) expect(expand(value, { A: text })).toBe(text);
+      expect(configOf('auth: { keys: ["${A}"] }', { env: { A: text } }).auth.keys).toEqual([text]);
+      expect(problemsOf("upstreams: [{ baseUrl: http://a, ca: '${A}' }]", { env: { A: text } })[0]).toContain("no such file");
+    }
+  });
+
+  it("leaves it to the quotes where any value may stand", () => {
+    const yaml = 'warmup:\n  request:\n    user: "${A}"\n    max_tokens: ${A}\n    stop: "${E:-}"\n';
+    const request = { user: "16", max_tokens: 16, stop: "" };
+    expect(configOf(yaml, { env: { A: "16" } }).warmup).toMatchObject({ request });
   });
 
   it("leaves comments and keys alone", () => {
@@ -225,10 +267,14 @@ describe("variables in the file", () => {
     },
   );
 
-  it("says that a variable inside [ ] needs quotes", () => {
-    expect(problemsOf("auth: { keys: [${A}] }", { env: { A: "k" } })[0]).toMatch(
-      /^perennial.yaml:1:\d+: not valid YAML: .*needs quotes$/,
-    );
+  it.each([
+    ["auth: { keys: [${A}] }", "1:17"],
+    ["retry: { maxAttempts: ${N:-3}, backoff: { initial: 1s } }\nport: 1\n", "1:24"],
+    ["retry: {\n  maxAttempts: ${N:-3}\n}\n", "2:17"],
+  ])("says that a variable inside [ ] or { } needs quotes, and nothing else: %j", (yaml, place) => {
+    expect(problemsOf(yaml)).toEqual([
+      `perennial.yaml:${place}: not valid YAML: inside [ ] and { }, a value with a variable needs quotes: "\${NAME}"`,
+    ]);
   });
   /* biome-ignore-end lint/suspicious/noTemplateCurlyInString: the file's syntax */
 });
