@@ -216,6 +216,16 @@ test("an http upstream is asked for by its whole URL, and its answer is judged a
   expect(heads[3]).toMatch(/^GET http:\/\/upstream\.test:8000\/v1\/models\?a=1 HTTP\/1\.1\r\n/);
 });
 
+test.each(["http_proxy", "HTTP_PROXY"])(
+  "a password in %s that is not percent-encoded is explained, and not shown",
+  async (name) => {
+    vi.stubEnv(name, "http://user:pa%ss@127.0.0.1:3128");
+    await expect(startPerennial("http://upstream.test/v1")).rejects.toThrow(
+      `${name}: expected its user name and password percent-encoded, with %25 for a plain %`,
+    );
+  },
+);
+
 test("a value that names no proxy is refused at the start, and not quoted", async () => {
   vi.stubEnv("HTTPS_PROXY", "socks5://user:pass@127.0.0.1:1080");
   await expect(startPerennial("https://upstream.test/v1")).rejects.toThrow(

@@ -22,7 +22,7 @@ const MAX_HEAD_BYTES = 16_384;
 /**
  * As most programs do: `https_proxy` for https, `http_proxy` for http, in small or capital letters; never for this machine itself, which a
  * proxy could not reach.
- * @throws RangeError when the variable holds no URL of a proxy.
+ * @throws RangeError that names the variable, when it holds no URL of a proxy, or a user name or password that cannot be decoded.
  */
 export function chooseProxy(baseUrl: string, env: Readonly<Record<string, string | undefined>>): UpstreamProxy | undefined {
   const target = new URL(baseUrl);
@@ -36,8 +36,20 @@ export function chooseProxy(baseUrl: string, env: Readonly<Record<string, string
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new RangeError(`${variable}: expected the URL of an HTTP proxy, such as http://proxy.example:3128`);
   }
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const user = userOf(url);
+  if (user === undefined) {
+    throw new RangeError(`${variable}: expected its user name and password percent-encoded, with %25 for a plain %`);
+  }
   return { url, variable, authorization: user === ":" ? undefined : `Basic ${Buffer.from(user).toString("base64")}` };
+}
+
+/** `name:password` in plain text; undefined when a % stands for nothing. */
+function userOf({ username, password }: URL): string | undefined {
+  try {
+    return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function isExempt({ hostname, port, protocol }: URL, noProxy: string): boolean {
