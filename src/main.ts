@@ -9,6 +9,7 @@ import { runProgram } from "./cli/program.ts";
 import { ConfigError } from "./config/config-error.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
+import { MAX_DURATION_MS } from "./config/units.ts";
 import { watchConfig } from "./config/watch.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
@@ -24,7 +25,8 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
   // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
   const { close, uninstall } = closeWithGrace(
     {
-      delay: config.drain.timeout + CLOSING_MS,
+      // A timer that is asked for more fires at once.
+      delay: Math.min(config.drain.timeout + CLOSING_MS, MAX_DURATION_MS),
       logger: false,
       skip: ["uncaughtException", "unhandledRejection", "SIGHUP"],
       onSecondSignal: () => process.exit(1),

@@ -71,6 +71,23 @@ test("SIGTERM ends a running stream with its error event after drain.timeout, an
   expect(await stopped).toBe(0);
 });
 
+test("the longest drain.timeout that there is does not end a running stream at once", async () => {
+  const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
+  writeFileSync(file, "drain: { timeout: 2147483647ms }\n");
+  await startEndless(["--config", file]);
+  let stopped: Promise<number | string> | undefined;
+  const onRead = () => {
+    stopped ??= running?.stop("SIGTERM");
+  };
+  const seen = chat(`${running?.url}/v1`, {}, { onRead });
+  await expect.poll(() => running?.output()).toContain("draining");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(running?.process.exitCode).toBe(null);
+  for (const socket of upstream?.sockets ?? []) socket.end();
+  expect(readStream((await seen).body)).toMatchObject({ text: "Hello", errorCode: "stream_truncated" });
+  expect(await stopped).toBe(0);
+});
+
 test("SIGKILL in mid-stream is a cut for the client, never a clean end", async () => {
   await startEndless([]);
   const seen = await chat(`${running?.url}/v1`, {}, { onRead: () => void running?.stop("SIGKILL") });
