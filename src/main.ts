@@ -39,9 +39,10 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
       await sleep(LAST_LINES_MS);
     },
   );
-  const app = await starting.catch((error: unknown) => {
+  const app = await starting.catch((error: NodeJS.ErrnoException) => {
     uninstall();
-    throw error;
+    if (error.syscall !== "getaddrinfo") throw error;
+    throw new ConfigError([`host: ${config.host} cannot be resolved to an address of this machine (${error.code})`]);
   });
   process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);

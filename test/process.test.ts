@@ -109,6 +109,15 @@ test("a second signal ends it at once", async () => {
   expect(await running?.stop()).toBe(1);
 });
 
+test.each([
+  ["--host", "perennial.invalid"],
+  ["--host", "256.0.0.1"],
+])("a host that cannot be found is named in one line: %s %s", (flag, host) => {
+  const { status, stderr } = run([flag, host, "--port", "0"], { PERENNIAL_OPEN: "true" });
+  expect(stderr).toMatch(new RegExp(`^host: ${host} .*\\(E[A-Z_]+\\)\n$`));
+  expect(status).toBe(2);
+});
+
 test("a port that is taken is explained, with the way out", async () => {
   running = await spawnPerennial(["--port", "0"]);
   const second = run(["--port", new URL(running.url).port]);
