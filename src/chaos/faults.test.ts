@@ -120,6 +120,12 @@ const ROWS: Readonly<Record<string, Row>> = {
   "429-ms": refused(429, { "retry-after-ms": "100" }),
   "429-date": refused(429, { "retry-after": expect.stringMatching(/^\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/) }),
   "no-retry": refused(500, { "x-should-retry": "false" }),
+  "stall-error": {
+    status: 503,
+    whole: false,
+    check: (reply) => expect(reply.body).toMatch(/^\{"error":[^}]+$/),
+    answer: { status: 503, whole: false, check: (reply) => expect(reply.body).toMatch(/^\{"error":[^}]+$/) },
+  },
   "retry-400": refused(400, { "x-should-retry": "true" }),
   "json-error": refused(200, { "content-type": "application/json" }),
   html: {
@@ -229,6 +235,21 @@ const ROWS: Readonly<Record<string, Row>> = {
   "raw-text": {
     check: (reply) => expect(reply.body).toMatch(/^Traceback/),
     answer: { check: (reply) => expect(reply.body).toMatch(/^Traceback/) },
+  },
+  "stray-part": {
+    check: (reply) => {
+      expect(reply.body).toMatch(/\n\n\{"id":[^\n]+\}\n\n/);
+      expect(reply.body).toContain("[DONE]");
+      expect(textOf(reply.body)).not.toBe(ANSWER);
+    },
+    answer: { check: isHalfJson },
+  },
+  "goes-on": {
+    check: (reply) => {
+      expect(textOf(reply.body)).toBe(ANSWER);
+      expect(reply.body).toMatch(/"finish_reason":"stop".*"arguments":"\{\\"city\\":\\"细水".*\[DONE\]/s);
+    },
+    answer: { check: isHalfJson },
   },
   "bad-utf8": {
     check: (reply) => {

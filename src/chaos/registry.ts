@@ -6,6 +6,7 @@ import { jsonError } from "./faults/http/json-error.ts";
 import { noRetry } from "./faults/http/no-retry.ts";
 import { nullBody } from "./faults/http/null.ts";
 import { retry400 } from "./faults/http/retry-400.ts";
+import { stallError } from "./faults/http/stall-error.ts";
 import { status400 } from "./faults/http/status-400.ts";
 import { status401 } from "./faults/http/status-401.ts";
 import { status404 } from "./faults/http/status-404.ts";
@@ -45,6 +46,7 @@ import { errorVllm } from "./faults/stream/error-vllm.ts";
 import { errorVllmFlat } from "./faults/stream/error-vllm-flat.ts";
 import { filtered } from "./faults/stream/filtered.ts";
 import { flood } from "./faults/stream/flood.ts";
+import { goesOn } from "./faults/stream/goes-on.ts";
 import { halfJson } from "./faults/stream/half-json.ts";
 import { long } from "./faults/stream/long.ts";
 import { noDone } from "./faults/stream/no-done.ts";
@@ -56,6 +58,7 @@ import { stall } from "./faults/stream/stall.ts";
 import { stallComments } from "./faults/stream/stall-comments.ts";
 import { stallFirst } from "./faults/stream/stall-first.ts";
 import { stallHeaders } from "./faults/stream/stall-headers.ts";
+import { strayPart } from "./faults/stream/stray-part.ts";
 import { tools } from "./faults/stream/tools.ts";
 import { toolsCut } from "./faults/stream/tools-cut.ts";
 import { twoChoices } from "./faults/stream/two-choices.ts";
@@ -122,6 +125,7 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
       status429Date,
       noRetry,
       retry400,
+      stallError,
       jsonError,
       html,
       nullBody,
@@ -157,9 +161,11 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
       errorOllama,
       doneWithoutFinish,
       noDone,
+      goesOn,
       twoChoices,
       bigEvent,
       rawText,
+      strayPart,
       badUtf8,
       crlf,
       cr,

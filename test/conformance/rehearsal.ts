@@ -24,6 +24,9 @@ export interface Rehearsal {
 /** Faults that break another answer than the plain one. */
 const BREAKS: Readonly<Record<string, Fault>> = { "tools-cut": tools, "reasoning-cut": reasoning };
 
+/** What says that it is whole, and is not: a part of it is on a line that no client reads, or follows its end. */
+const SEEMS_WHOLE: ReadonlySet<string> = new Set(["stray-part", "goes-on"]);
+
 export interface RehearseOptions {
   readonly arg: number;
   readonly streamed: boolean;
@@ -55,6 +58,7 @@ export function rehearse(fault: Fault, { arg, streamed, model, choices = 1 }: Re
     end: last === "fin" || last === "reset" || last === "hang" ? last : "clean",
     hasContent: sizeOf(body.answer) > 0,
     isWhole:
+      !(streamed && SEEMS_WHOLE.has(fault.name)) &&
       head?.status === 200 &&
       body.error === undefined &&
       body.torn === undefined &&
