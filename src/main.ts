@@ -8,7 +8,6 @@ import { type App, startApp } from "./app.ts";
 import { runProgram } from "./cli/program.ts";
 import { ConfigError } from "./config/config-error.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import type { Config } from "./config/schema.ts";
 import { MAX_DURATION_MS } from "./config/units.ts";
 import { watchConfig } from "./config/watch.ts";
 import { createLogger } from "./telemetry/logger.ts";
@@ -18,8 +17,9 @@ const CLOSING_MS = 5_000;
 /** For the log's last lines to be written, in milliseconds. */
 const LAST_LINES_MS = 50;
 
-async function serve({ config, file }: LoadedConfig, read: () => Config): Promise<void> {
+async function serve({ config, file, warnings }: LoadedConfig, read: () => LoadedConfig): Promise<void> {
   const logger = createLogger(config.log);
+  for (const warning of warnings) logger.warn(warning);
   surviveDefects(logger);
   const starting = startApp(config, logger);
   // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
@@ -52,9 +52,11 @@ async function serve({ config, file }: LoadedConfig, read: () => Config): Promis
 }
 
 /** Never throws: a wrong configuration is a line in the log, and the old one goes on. */
-async function reload(app: App, read: () => Config, logger: Logger): Promise<void> {
+async function reload(app: App, read: () => LoadedConfig, logger: Logger): Promise<void> {
   try {
-    const { changed, needsRestart } = await app.reload(read());
+    const { config, warnings } = read();
+    const { changed, needsRestart } = await app.reload(config);
+    for (const warning of warnings) logger.warn(warning);
     if (changed.length === 0) logger.info("configuration read again: nothing has changed");
     else logger.info({ changed }, "configuration reloaded; running streams keep the old one");
     if (needsRestart.length > 0) logger.warn({ settings: needsRestart }, "these settings have changed and need a restart");

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { chatEvents, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { chatEvents, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 import { type SpawnedPerennial, spawnPerennial } from "./support/spawn-perennial.ts";
 
 let running: SpawnedPerennial | undefined;
@@ -50,6 +50,17 @@ test("SIGTERM ends it though nobody reads its output any more", async () => {
   running = await spawnPerennial(["--port", "0"]);
   running.process.stdout?.destroy();
   expect(await running.stop("SIGTERM")).toBe(0);
+});
+
+test("the file's apiKey does not go to another host that --upstream names, and the log says so", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(frame("chunked", chatEvents(["Hello"]))));
+  const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
+  writeFileSync(file, "upstreams: [{ baseUrl: https://api.openai.com/v1, apiKey: sk-of-openai }]\n");
+  running = await spawnPerennial(["--config", file, "--upstream", upstream.baseUrl, "--port", "0"]);
+  expect(readStream((await chat(`${running.url}/v1`)).body)).toMatchObject({ text: "Hello" });
+  expect(JSON.stringify(upstream.requests)).not.toContain("sk-of-openai");
+  expect(running.output()).toContain("--upstream names another host than the file");
+  expect(running.output()).not.toContain("sk-of-openai");
 });
 
 test("SIGTERM ends a running stream with its error event after drain.timeout, and exits with 0", async () => {

@@ -114,7 +114,7 @@ test("a renewed certificate is shown after a reload, and running connections go 
 test("to begin or to end with TLS needs a restart", async () => {
   const { reload } = await serveTls();
   copyFileSync(fixture("server.pem"), join(folder, "server.pem"));
-  writeFileSync(join(folder, "perennial.yaml"), "tls: off\nport: 0\n");
+  writeFileSync(join(folder, "perennial.yaml"), `upstreams: [{ baseUrl: "${upstream?.baseUrl}" }]\ntls: off\nport: 0\n`);
   const { config } = loadConfig({ env: {}, flags: {}, cwd: folder });
   expect((await reload(config)).needsRestart).toContain("tls");
 });

@@ -75,6 +75,14 @@ it("prints the resulting configuration with secrets masked", async () => {
   expect(out).not.toContain("my-secret");
 });
 
+it("prints what the configuration is warned of beside it, on stderr", async () => {
+  writeFileSync(join(cwd, "perennial.yaml"), "upstreams: [{ baseUrl: http://a, apiKey: my-secret }]");
+  const { code, out, err } = await run(["check-config"], { PERENNIAL_UPSTREAM: "http://b" });
+  expect(code).toBe(0);
+  expect(out).not.toContain("apiKey");
+  expect(err).toMatch(/^PERENNIAL_UPSTREAM names another host/);
+});
+
 it("prints the problems of the file that check-config names on stderr, and exits with 2", async () => {
   writeFileSync(join(cwd, "b.yaml"), "prot: 7\nlog: { level: loud }\n");
   const { code, out, err } = await run(["check-config", "b.yaml"]);

@@ -7,7 +7,6 @@ import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { printConfig } from "../config/print.ts";
 import { listProfiles } from "../config/profiles.ts";
-import type { Config } from "../config/schema.ts";
 import { readVersion } from "./version.ts";
 
 export interface ChaosOptions {
@@ -29,7 +28,7 @@ interface Output {
 
 export interface ProgramActions {
   /** @param read the configuration as its sources are now. Throws ConfigError. */
-  serve(loaded: LoadedConfig, read: () => Config): Promise<void>;
+  serve(loaded: LoadedConfig, read: () => LoadedConfig): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -101,7 +100,7 @@ export function createProgram(actions: ProgramActions): Command {
       }
       const loaded = loadConfig({ file, env, flags, cwd });
       // The file by its path: if it vanishes, that is a mistake, and not a wish for the defaults.
-      await actions.serve(loaded, () => loadConfig({ file: loaded.file ?? file, env, flags, cwd }).config);
+      await actions.serve(loaded, () => loadConfig({ file: loaded.file ?? file, env, flags, cwd }));
     });
 
   program
@@ -110,6 +109,7 @@ export function createProgram(actions: ProgramActions): Command {
     .argument("[file]", FILE_MEANING, toText)
     .action((file: string | undefined) => {
       const loaded = loadConfig({ file, env, flags: {}, cwd });
+      for (const warning of loaded.warnings) stderr.write(`${warning}\n`);
       stdout.write(`# From ${loaded.file ?? "the defaults"} and the environment.\n${printConfig(loaded.config)}`);
     });
 

@@ -40,6 +40,7 @@ describe("what is there without a word of configuration", () => {
   it("needs no file, no variables and no flags", () => {
     expect(load(undefined)).toEqual({
       file: undefined,
+      warnings: [],
       config: {
         host: "127.0.0.1",
         port: 8787,
@@ -126,6 +127,40 @@ describe("which source wins", () => {
       log: { level: "debug" },
       upstreams: [{ baseUrl: "http://flag/v1", apiKey: "of-env" }],
     });
+  });
+
+  it("does not send the file's apiKey to another host than the file's, and says so", () => {
+    const file = (baseUrl: string, key = "of-file") => `upstreams: [{ baseUrl: "${baseUrl}", apiKey: "${key}", name: mine }]`;
+    const env = { PERENNIAL_UPSTREAM: "http://env:8000/v1" };
+    for (const other of ["http://other:8000/v1", "http://env/v1", "https://env:8000/v1", "http://env:8000.evil.example/v1"]) {
+      const { config, warnings } = load(file(other), { env });
+      expect(config.upstreams).toMatchObject([{ baseUrl: "http://env:8000/v1", name: "mine" }]);
+      expect(config.upstreams[0]?.apiKey).toBeUndefined();
+      expect(warnings).toEqual([
+        "PERENNIAL_UPSTREAM names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own",
+      ]);
+    }
+    expect(load(file("http://a"), { flags: { upstream: "http://b" } }).warnings[0]).toMatch(/^--upstream names another host/);
+  });
+
+  it("sends the file's apiKey to another path of its host, and a key from the environment wherever it is told to", () => {
+    const yaml = "upstreams: [{ baseUrl: http://a/v1, apiKey: of-file }]";
+    const same = load(yaml, { flags: { upstream: "http://A:80/other/v1" } });
+    expect(same).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+    const other = load(yaml, { flags: { upstream: "http://b" }, env: { PERENNIAL_API_KEY: "of-env" } });
+    expect(other).toMatchObject({ config: { upstreams: [{ apiKey: "of-env" }] }, warnings: [] });
+    // Without a host of its own, the key was written for whichever the environment names.
+    const alone = load("upstreams: [{ apiKey: of-file }]", { flags: { upstream: "http://b" } });
+    expect(alone).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+  });
+
+  it("does not ask for the variables of a key that is not sent", () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the file's syntax
+    const yaml = "upstreams:\n  - baseUrl: ${U}\n    apiKey: ${K}\n";
+    const flags = { upstream: "http://b/v1" };
+    expect(load(yaml, { flags }).config.upstreams[0]).toMatchObject({ baseUrl: "http://b/v1", apiKey: undefined });
+    expect(load(yaml, { flags, env: { U: "http://b/v2", K: "k" } }).config.upstreams[0]?.apiKey).toBe("k");
+    expect(problemsOf(yaml, { flags, env: { U: "http://b/v2" } })[0]).toContain("variable K is not set");
   });
 
   it("makes an upstream of a variable or a flag alone", () => {

@@ -32,6 +32,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Absolute path of the file that was read; undefined when there was none. */
   readonly file: string | undefined;
+  /** What its user should know of, one sentence each. They hold no secret. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -45,7 +47,8 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
 
   const all = [...envSettings(env), ...flagSettings(flags)];
   const stray = all.filter((setting) => setting.origin === "PERENNIAL_API_KEY" && !hasUpstream(source?.values, all));
-  const settings = all.filter((setting) => !stray.includes(setting));
+  const foreign = foreignKey(source?.values, all);
+  const settings = [...foreign, ...all.filter((setting) => !stray.includes(setting))];
   const values = settings.reduce<unknown>((values, { path, value }) => withValue(values, path, value), source?.values ?? {});
 
   // A value that could not be expanded is reported for that alone, and not at all when something stronger takes its place.
@@ -58,7 +61,11 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   problems.push(...unread);
   const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
   if (config !== undefined) problems.push(...findPemProblems(config));
-  if (config !== undefined && problems.length + stray.length === 0) return { config, file: path };
+  const warnings = foreign.map(
+    ({ origin }) =>
+      `${origin} names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own`,
+  );
+  if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
 
   const strayLines = stray.map(
     ({ origin }) => `${origin}: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file`,
@@ -110,6 +117,23 @@ function originOf(settings: readonly Setting[], path: Path): string | undefined 
 function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean {
   const upstreams = (fileValues as { upstreams?: unknown } | undefined)?.upstreams;
   return settings.some(({ path }) => path.at(-1) === "baseUrl") || (Array.isArray(upstreams) && upstreams.length > 0);
+}
+
+/**
+ * Takes the file's apiKey away from an upstream that it was not written for: one at another origin than the file's, named by the
+ * environment or a flag. Where no origin can be told, the key goes nowhere.
+ */
+function foreignKey(fileValues: unknown, settings: readonly Setting[]): Setting[] {
+  const { upstreams } = (fileValues ?? {}) as { upstreams?: { baseUrl?: unknown; apiKey?: unknown }[] };
+  const { baseUrl, apiKey } = (Array.isArray(upstreams) && upstreams[0]) || {};
+  const named = settings.findLast(({ path }) => path.at(-1) === "baseUrl");
+  if (named === undefined || baseUrl === undefined || typeof apiKey !== "string" || apiKey === "") return [];
+  if (settings.some(({ path }) => path.at(-1) === "apiKey") || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
+  return [{ origin: named.origin, path: ["upstreams", 0, "apiKey"], value: undefined }];
+}
+
+function originOfUrl(url: unknown): string | undefined {
+  return typeof url === "string" && URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
 /** A copy with the value at `path`. A parent of the wrong type stays as it is, for the schema to complain about. */
