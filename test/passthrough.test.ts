@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { Agent, createServer, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { send } from "./support/client.ts";
+import { type Seen, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { jsonReply, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
 
@@ -57,6 +57,26 @@ test("POST is not retried, and what the upstream said is passed on", async () =>
   expect(seen).toMatchObject({ status: 503, body: '{"error":"busy"}' });
   expect(seen.headers["x-should-retry"]).toBeUndefined();
   expect(upstream.requests).toHaveLength(1);
+});
+
+test.each(["end", "resetAndDestroy"] as const)("POST without a body is asked once as well, whatever dies (%s)", async (how) => {
+  upstream = await startRawUpstream((socket, { head, number }) => {
+    if (head.startsWith("GET")) socket.write(jsonReply("{}"));
+    else if (number === 1) socket.write("HTTP/1.1 200 OK\r\ncontent-ty", () => setTimeout(() => socket[how](), 20));
+    else socket[how]();
+  });
+  perennial = await startPerennial(upstream.baseUrl);
+  const create = (): Promise<Seen> => send(`${perennial.baseUrl}/threads`, { method: "POST" });
+  expect((await create()).status).toBe(502);
+  // The next one goes out on a connection that was kept.
+  await send(`${perennial.baseUrl}/models`);
+  expect((await create()).status).toBe(502);
+  expect(upstream.requests.map(({ head }) => head.split(" ", 2).join(" "))).toEqual([
+    "POST /v1/threads",
+    "GET /v1/models",
+    "POST /v1/threads",
+  ]);
+  expect(upstream.connections).toBe(2);
 });
 
 test("large bodies stream through in both directions", async () => {

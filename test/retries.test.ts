@@ -161,6 +161,27 @@ test.each(["end", "resetAndDestroy"] as const)(
   },
 );
 
+test("a kept connection that dies within the head of its answer costs an attempt", async () => {
+  await serve([whole, "HTTP/1.1 200 OK\r\ncontent-ty", whole]);
+  await chat(perennial.baseUrl);
+  const seen = chat(perennial.baseUrl);
+  await expect.poll(() => upstream.requests.length).toBe(2);
+  for (const socket of upstream.sockets) socket.end();
+  expect((await seen).headers["x-perennial-attempts"]).toBe("2");
+});
+
+test.each(["end", "resetAndDestroy"] as const)(
+  "a new connection that dies within the head of its answer is one attempt, asked once (%s)",
+  async (how) => {
+    upstream = await startRawUpstream((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-ty", () => setTimeout(() => socket[how](), 20));
+    });
+    perennial = await startPerennial(upstream.baseUrl);
+    const seen = await chat(perennial.baseUrl);
+    expect([seen.status, seen.headers["x-perennial-attempts"], upstream.requests.length]).toEqual([502, "3", 3]);
+  },
+);
+
 test("a new connection that dies is an attempt", async () => {
   await serve(["close"], { retry: { maxAttempts: 1 } });
   expect((await chat(perennial.baseUrl)).status).toBe(502);

@@ -10,10 +10,13 @@ export interface PassthroughAttempt {
   readonly response: ClientResponse;
   readonly attempt: Attempt;
   readonly options: RelayOptions;
+  /** Nobody minds if the upstream gets it twice. */
+  readonly repeatable: boolean;
 }
 
 /** @returns false: nothing is ever repaired here. */
-export async function attemptPassthrough({ exchange, response, attempt, options }: PassthroughAttempt): Promise<boolean> {
+export async function attemptPassthrough(context: PassthroughAttempt): Promise<boolean> {
+  const { exchange, response, attempt, options, repeatable } = context;
   const { path, method, headers, body } = exchange.request;
   const length = headers["content-length"];
   let stopListening = (): void => {};
@@ -28,6 +31,7 @@ export async function attemptPassthrough({ exchange, response, attempt, options 
           path,
           headers,
           body,
+          repeatable,
           // Without it a body of known length would be sent in chunks, which some upstreams refuse.
           set: body !== null && typeof length === "string" ? { "content-length": length } : {},
           bodyTimeoutMs: 0,

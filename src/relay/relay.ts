@@ -71,7 +71,9 @@ function attemptOnce(
   options: RelayOptions,
 ): Promise<boolean> {
   const { ask } = exchange;
-  if (ask === undefined) return attemptPassthrough({ exchange, response, attempt: context.attempt, options });
+  if (ask === undefined) {
+    return attemptPassthrough({ exchange, response, attempt: context.attempt, options, repeatable: isRepeatable(exchange) });
+  }
   const attempt = { ...context, ...ask, exchange, response, options };
   return ask.asked.stream ? attemptStream(attempt) : attemptAnswer(attempt);
 }

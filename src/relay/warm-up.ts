@@ -161,6 +161,7 @@ export class WarmUp {
           headers: { ...HEADERS, ...(path.endsWith("/messages") ? ANTHROPIC : {}) },
           set: { "accept-encoding": "identity" },
           body: Buffer.from(JSON.stringify(fields)),
+          repeatable: true,
           bodyTimeoutMs: 0,
         },
         watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs },

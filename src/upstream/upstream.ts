@@ -1,9 +1,10 @@
 /** One configured upstream: its address, its key, its pool of kept-alive connections, and the one way to call it. */
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import type { Readable } from "node:stream";
-import { buildConnector, type Dispatcher, errors, Pool } from "undici";
+import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
+import { type ConnectedCall, Connection } from "./connection.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
 import { toTransportFailure } from "./transport-failure.ts";
@@ -36,6 +37,8 @@ export interface UpstreamRequest {
   /** Headers of ours, set after the cleaning. */
   readonly set: Readonly<Record<string, string>>;
   readonly body: Buffer | Readable | null;
+  /** Nobody minds if the upstream gets it twice. */
+  readonly repeatable: boolean;
   /** Longest silence in the body, in milliseconds, counted in bytes; 0 when the caller watches by itself. */
   readonly bodyTimeoutMs: number;
 }
@@ -71,7 +74,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const { origin, pathname } = new URL(options.baseUrl);
   const basePath = pathname === "/" ? "" : pathname;
   const route = createRoute(options);
-  const reuse = createReuseWatch(route.connect);
   const pool = new Pool(route.proxied === undefined ? origin : route.proxied.origin, {
     connections: options.maxConnections,
     keepAliveTimeout: options.keepAliveMs,
@@ -80,14 +82,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     allowH2: false,
     // Our own timers count content, not bytes; undici's would be reset by comments.
     headersTimeout: 0,
-    connect: reuse.connect,
+    factory: (origin, client) => new Connection(origin, client, route.connect),
   });
 
   return {
     name: options.name,
     requireDone: options.requireDone,
     send(request, sink) {
-      const call = new PooledCall(pool, reuse.wasReused, sink, {
+      const call = new PooledCall(pool, request.repeatable, sink, {
         method: request.method as Dispatcher.HttpMethod,
         path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
@@ -139,22 +141,24 @@ function createRoute({ baseUrl, ca, proxy, connectTimeoutMs }: UpstreamOptions):
   };
 }
 
-class PooledCall implements Call, Dispatcher.DispatchHandler {
+class PooledCall implements Call, ConnectedCall {
   readonly #pool: Pool;
-  readonly #wasReused: (error: Error) => boolean;
+  readonly #repeatable: boolean;
   readonly #sink: ResponseSink;
   readonly #options: Dispatcher.DispatchOptions;
   #releaseTimer: NodeJS.Timeout | undefined;
+  #connection: Connection | undefined;
   #controller: Dispatcher.DispatchController | undefined;
+  #wasStale = (): boolean => false;
   #headersSeen = false;
   #secondTry = false;
   /** Nothing more may reach the sink. */
   #over = false;
   #aborted = false;
 
-  constructor(pool: Pool, wasReused: (error: Error) => boolean, sink: ResponseSink, options: Dispatcher.DispatchOptions) {
+  constructor(pool: Pool, repeatable: boolean, sink: ResponseSink, options: Dispatcher.DispatchOptions) {
     this.#pool = pool;
-    this.#wasReused = wasReused;
+    this.#repeatable = repeatable;
     this.#sink = sink;
     this.#options = options;
   }
@@ -188,18 +192,19 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
     this.#releaseTimer = setTimeout(() => this.abort(), RELEASE_MS).unref();
   }
 
+  onConnection(connection: Connection): void {
+    this.#connection = connection;
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#wasStale = this.#connection?.begin() ?? this.#wasStale;
     if (this.#aborted) controller.abort(new Error("aborted by Perennial"));
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    // 100 Continue, 103 Early Hints: the response itself is still to come.
-    if (status < 200) {
-      // It is at work on this request: a death from here on is an attempt's.
-      this.#secondTry = true;
-      return;
-    }
+    // 102 Processing, 103 Early Hints: the response itself is still to come. undici takes a 100 for a broken response.
+    if (status < 200) return;
     // A path with a host in it was for a proxy, and this answer is the proxy's own.
     if (status === 407 && !this.#options.path.startsWith("/")) {
       this.#fail(new ProxyError("the proxy wants a user and a password, or others than it got (407)"));
@@ -224,11 +229,9 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     clearTimeout(this.#releaseTimer);
     if (this.#over) return;
-    const { body } = this.#options;
-    const replayable = body === null || Buffer.isBuffer(body);
     // The upstream closed a kept-alive connection at the moment we chose it. That says nothing about this request,
     // so it is sent again at once, and does not count as an attempt.
-    if (!this.#headersSeen && !this.#secondTry && replayable && this.#wasReused(error)) {
+    if (this.#repeatable && !this.#secondTry && this.#wasStale()) {
       this.#secondTry = true;
       this.#controller = undefined;
       this.start();
@@ -242,28 +245,4 @@ class PooledCall implements Call, Dispatcher.DispatchHandler {
     this.#over = true;
     this.#sink.onFailure(toTransportFailure(error, this.#headersSeen));
   }
-}
-
-/** Knows of a dead connection whether it had served before. undici says so for a closed one, but not for a reset one. */
-function createReuseWatch(connect: buildConnector.connector): {
-  connect: buildConnector.connector;
-  wasReused(error: Error): boolean;
-} {
-  const bytesRead = new WeakMap<Error, number>();
-  return {
-    connect(options, callback) {
-      connect(options, (...result) => {
-        const [, socket] = result;
-        // Hears of the error before undici does, since undici takes the socket only now.
-        socket?.once("error", (error: Error) => bytesRead.set(error, socket.bytesRead));
-        callback(...result);
-      });
-    },
-    wasReused(error) {
-      // Something was answered, if not in HTTP.
-      if (error instanceof errors.HTTPParserError) return false;
-      const { socket } = error as Error & { socket?: Pick<Socket, "bytesRead"> };
-      return (socket?.bytesRead ?? bytesRead.get(error) ?? 0) > 0;
-    },
-  };
 }
