@@ -242,6 +242,43 @@ test("early hints come before the response, not in its place", async () => {
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello", done: true });
 });
 
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+const wordy = "HTTP/1.1 100 \r\ndate: today\r\n\r\n";
+
+test.each([
+  ["in one read with the answer", [Buffer.concat([Buffer.from(CONTINUE), whole])]],
+  ["in a read of its own", [CONTINUE, whole]],
+  ["twice, and with headers", [CONTINUE + wordy, whole]],
+  ["in small pieces", [...[...CONTINUE], "HTTP/1.", "1 ", "2", whole.subarray("HTTP/1.1 2".length)]],
+  ["before early hints", [`${CONTINUE}HTTP/1.1 103 Early Hints\r\n\r\n`, whole]],
+])("a 100 Continue that nobody asked for comes before the response, not in its place (%s)", async (_how, pieces) => {
+  upstream = await startRawUpstream(async (socket) => {
+    socket.setNoDelay(true);
+    for (const piece of pieces) {
+      socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  });
+  perennial = await startPerennial(upstream.baseUrl, { retry: { maxAttempts: 1 } });
+  // A second time, on the connection that was kept.
+  for (let i = 0; i < 2; i++)
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello", done: true });
+  expect(upstream.connections).toBe(1);
+});
+
+test.each([
+  ["a 100 and nothing more", CONTINUE],
+  ["half a 100", "HTTP/1.1 10"],
+  ["a 100 without an end", "HTTP/1.1 100 Continue\r\nx: y"],
+  ["a 100 in the wrong line ends before an answer", Buffer.concat([Buffer.from("HTTP/1.1 100 Continue\n\n"), whole])],
+])("%s is no answer, on a kept connection or on a new one", async (_how, bytes) => {
+  upstream = await startRawUpstream((socket, { number }) => (number === 1 ? socket.write(whole) : socket.end(bytes)));
+  perennial = await startPerennial(upstream.baseUrl, { retry: { maxAttempts: 1 } });
+  await chat(perennial.baseUrl);
+  for (let i = 0; i < 2; i++) expect((await chat(perennial.baseUrl)).status).toBe(502);
+  expect(upstream.requests).toHaveLength(3);
+});
+
 test("a body shorter than its content-length is a cut", async () => {
   const head = `${SSE_HEAD}content-length: 9999\r\n\r\n`;
   upstream = await startRawUpstream((socket) => socket.end(head + chatEvents(["Hello"], { finish: null, done: false }).join("")));

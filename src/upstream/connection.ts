@@ -1,4 +1,4 @@
-/** One connection of a pool, and what its calls must know of it: whether it died of having been kept too long. */
+/** One connection of a pool: knows whether it died of having been kept too long, and hides a 100 Continue, of which undici dies. */
 import type { Socket } from "node:net";
 import { type buildConnector, Client, type Dispatcher } from "undici";
 
@@ -8,23 +8,36 @@ export interface ConnectedCall extends Dispatcher.DispatchHandler {
   onConnection(connection: Connection): void;
 }
 
+/** What is on the wire now. */
+interface Line {
+  socket: Socket | undefined;
+  /** A request has gone out, and of its response nothing has come but a 100. */
+  awaitsHead: boolean;
+}
+
+const CONTINUE = /^HTTP\/1\.1 100(?: [^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n/;
+const CONTINUE_START = "HTTP/1.1 100";
+/** No 100 comes near it. */
+const MAX_CONTINUE_BYTES = 4_096;
+
 /** undici tells of a closed connection what it had read, of a reset one nothing, and of neither which bytes belonged to which request. */
 export class Connection extends Client {
-  readonly #socket: { current: Socket | undefined };
+  readonly #line: Line;
 
   /** @param options a pool's own, with which it makes its clients. */
   constructor(origin: URL, options: object, connect: buildConnector.connector) {
-    const socket: { current: Socket | undefined } = { current: undefined };
+    const line: Line = { socket: undefined, awaitsHead: false };
     super(origin, {
       ...options,
       connect(target, callback) {
         connect(target, (...result) => {
-          socket.current = result[1] ?? undefined;
+          line.socket = result[1] ?? undefined;
+          if (line.socket !== undefined) hideContinue(line.socket, line);
           callback(...result);
         });
       },
     });
-    this.#socket = socket;
+    this.#line = line;
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, call: ConnectedCall): boolean {
@@ -37,8 +50,38 @@ export class Connection extends Client {
    * @returns what tells later whether the connection had served others before, and has brought nothing since.
    */
   begin(): () => boolean {
-    const socket = this.#socket.current;
+    const { socket } = this.#line;
+    this.#line.awaitsHead = true;
     const before = socket?.bytesRead ?? 0;
     return () => before > 0 && socket?.bytesRead === before;
   }
+}
+
+/**
+ * Some servers send a 100 Continue that nobody asked for, which a client must be able to take (RFC 9110 §15.2); undici closes the connection.
+ * So what `socket.read` gives to undici is looked at until a response begins that is something else.
+ */
+function hideContinue(socket: Socket, line: Line): void {
+  const read = socket.read.bind(socket);
+  let held: Buffer | undefined;
+  socket.read = (size) => {
+    let chunk: Buffer | null = read(size);
+    if (chunk === null || !line.awaitsHead) return chunk;
+    if (held !== undefined) chunk = Buffer.concat([held, chunk]);
+    held = undefined;
+    while (CONTINUE_START.startsWith(chunk.toString("latin1", 0, CONTINUE_START.length))) {
+      const text = chunk.toString("latin1", 0, MAX_CONTINUE_BYTES);
+      const [head] = CONTINUE.exec(text) ?? [];
+      if (head !== undefined) {
+        chunk = chunk.subarray(head.length);
+        continue;
+      }
+      // Nothing is taken away that undici might read in another way.
+      if (text.length === MAX_CONTINUE_BYTES || /\n\r?\n/.test(text)) break;
+      held = chunk;
+      return socket.read(size);
+    }
+    line.awaitsHead = false;
+    return chunk;
+  };
 }

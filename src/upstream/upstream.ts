@@ -203,7 +203,7 @@ class PooledCall implements Call, ConnectedCall {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    // 102 Processing, 103 Early Hints: the response itself is still to come. undici takes a 100 for a broken response.
+    // 102 Processing, 103 Early Hints: the response itself is still to come.
     if (status < 200) return;
     // A path with a host in it was for a proxy, and this answer is the proxy's own.
     if (status === 407 && !this.#options.path.startsWith("/")) {
