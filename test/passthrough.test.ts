@@ -3,9 +3,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { Agent, createServer, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { type Seen, send } from "./support/client.ts";
+import { chat, type Seen, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
+import { chatAnswer, jsonReply, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
 
 let upstream: RawUpstream | undefined;
 let server: Server | undefined;
@@ -189,6 +189,29 @@ test.each([
   await expect.poll(() => seen, { timeout: 5_000 }).toMatch(/^HTTP\/1\.1 413 .*body_too_large.*HTTP\/1\.1 200 OK/s);
   socket.destroy();
 });
+
+test.each(["destroy", "resetAndDestroy"] as const)(
+  "a client may leave while its upload still waits for a connection (%s)",
+  async (how) => {
+    const answers: (() => void)[] = [];
+    upstream = await startRawUpstream((socket) => answers.push(() => socket.write(jsonReply(chatAnswer("Hello")))));
+    perennial = await startPerennial(upstream.baseUrl, { upstream: { maxConnections: 1 } });
+    const first = chat(perennial.baseUrl, { stream: false });
+    await expect.poll(() => answers.length).toBe(1);
+    const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+    socket.write(`POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n${"y".repeat(100_000)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket[how]();
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled", dialect: "passthrough" });
+    answers[0]?.();
+    expect((await first).status).toBe(200);
+    const second = chat(perennial.baseUrl, { stream: false });
+    await expect.poll(() => answers.length).toBe(2);
+    answers[1]?.();
+    expect((await second).status).toBe(200);
+    expect(upstream.requests).toHaveLength(2);
+  },
+);
 
 test("a GET with a body is not repeated: its body is gone", async () => {
   upstream = await startRawUpstream((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));

@@ -20,6 +20,8 @@ export function limitBody(incoming: IncomingMessage, maxBytes: number, onTooLarg
     },
   });
   incoming.once("error", (error) => counted.destroy(error));
+  // While the upload waits for a connection nobody else listens, and an error without a listener would end the process.
+  counted.on("error", () => {});
   return incoming.pipe(counted);
 }
 
