@@ -213,6 +213,19 @@ test.each(["destroy", "resetAndDestroy"] as const)(
   },
 );
 
+test("an upload that is refused for its headers may turn out too large afterwards", async () => {
+  upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}")));
+  perennial = await startPerennial(upstream.baseUrl, { limits: { maxBodyBytes: "1KiB" } });
+  const seen = await send(`${perennial.baseUrl}/files`, {
+    method: "POST",
+    headers: { "transfer-encoding": "chunked", "x-perennial-max-attempts": "0" },
+    body: Buffer.alloc(5_000),
+  });
+  expect(seen.status).toBe(400);
+  expect(seen.body).toContain("x-perennial-max-attempts");
+  expect(upstream.requests).toHaveLength(0);
+});
+
 test("a GET with a body is not repeated: its body is gone", async () => {
   upstream = await startRawUpstream((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
   perennial = await startPerennial(upstream.baseUrl);

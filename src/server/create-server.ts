@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
+import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { relay } from "../relay/relay.ts";
@@ -120,7 +121,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const { path, plain, query } = readRequestPath(request.url, settings.mount);
     const dialect = method === "POST" ? settings.routes.get(plain) : undefined;
     const { maxBodyBytes } = settings.relay.limits;
-    const passBody = (): Transform => limitBody(request.raw, maxBodyBytes, (failure) => exchange.abort(failure));
+    let exchange: Exchange | undefined;
+    // A request that was refused all the same, for its headers perhaps, has no exchange that could be ended.
+    const passBody = (): Transform => limitBody(request.raw, maxBodyBytes, (failure) => exchange?.abort(failure));
     // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
     // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
     reply.raw.once("finish", () => {
@@ -133,7 +136,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     open.admit(key);
     // However a client spells a dialect's path, the upstream gets it in one spelling.
     const target = (dialect === undefined ? path : plain) + query;
-    const exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
+    exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
