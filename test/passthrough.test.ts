@@ -79,6 +79,25 @@ test.each(["end", "resetAndDestroy"] as const)("POST without a body is asked onc
   expect(upstream.connections).toBe(2);
 });
 
+test.each([
+  ["404 Not Found", "content-length: 123\r\n", "123"],
+  ["404 Not Found", "transfer-encoding: chunked\r\n", undefined],
+  ["200 OK", "content-length: 123\r\n", "123"],
+])("HEAD keeps the length that the upstream gives its body (%s, %s)", async (status, header, length) => {
+  upstream = await startRawUpstream((socket) => socket.write(`HTTP/1.1 ${status}\r\n${header}\r\n`));
+  perennial = await startPerennial(upstream.baseUrl);
+  const seen = await send(`${perennial.baseUrl}/models`, { method: "HEAD" });
+  expect([seen.status, seen.headers["content-length"]]).toEqual([Number.parseInt(status, 10), length]);
+});
+
+test("HEAD of an error of our own has the length of its body", async () => {
+  upstream = await startRawUpstream((socket) => socket.end());
+  perennial = await startPerennial(upstream.baseUrl, { retry: { maxAttempts: 1 } });
+  const { headers, status } = await send(`${perennial.baseUrl}/models`, { method: "HEAD" });
+  const { body } = await send(`${perennial.baseUrl}/models`);
+  expect([status, headers["content-length"]]).toEqual([502, String(body.length)]);
+});
+
 test("large bodies stream through in both directions", async () => {
   const body = randomBytes(8 * 1024 * 1024);
   server = createServer((request, response) => {

@@ -99,6 +99,15 @@ test("a redirect is passed on, never followed", async () => {
 });
 
 test.each([
+  ["", undefined],
+  ["content-length: 55\r\n", "55"],
+])("a 304 keeps the length that the upstream gives it (%j)", async (header, length) => {
+  await serve([`HTTP/1.1 304 Not Modified\r\netag: "1"\r\n${header}\r\n`]);
+  const seen = await chat(perennial.baseUrl);
+  expect([seen.status, seen.headers["content-length"]]).toEqual([304, length]);
+});
+
+test.each([
   ["retry-after-ms: 120", 120],
   ["retry-after: 0.12", 120],
   ["retry-after-ms: 120\r\nretry-after: 30", 120],

@@ -156,7 +156,9 @@ export class ClientResponse {
   reply(status: number, headers: ReplyHeaders, body: Buffer | string): void {
     this.stopTimers();
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
-    this.#begin(status, { ...headers, "content-length": String(bytes.length) });
+    // An answer to HEAD, and a 304, give the length of a body that does not come (RFC 9110 §8.6): what the upstream said of it stands.
+    const isOnlyHead = bytes.length === 0 && (status === 304 || this.#raw.req.method === "HEAD");
+    this.#begin(status, isOnlyHead ? headers : { ...headers, "content-length": String(bytes.length) });
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.end(bytes);
     this.#giveUpAfter(STALLED_MS);
