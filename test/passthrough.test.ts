@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Agent, createServer, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { chat, type Seen, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { chatAnswer, jsonReply, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
@@ -231,6 +231,48 @@ test.each(["destroy", "resetAndDestroy"] as const)(
     expect(upstream.requests).toHaveLength(2);
   },
 );
+
+describe("an upstream that answers with a head at once, and with the rest after the upload", () => {
+  const upload = async (ending: "whole" | "stops", status = 200): Promise<Seen> => {
+    server = createServer((request, response) => {
+      response.writeHead(status).flushHeaders();
+      // The first bytes may come early, too.
+      response.write("got ");
+      request.resume().on("end", () => request.url === "/v1/files" && response.end("it"));
+    });
+    await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
+    perennial = await startPerennial(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, {
+      timeouts: { idle: "400ms", request: "2s" },
+    });
+    return new Promise((resolve, reject) => {
+      const outgoing = request(`${perennial.baseUrl}/files`, { method: "POST", agent: false }, (response) => {
+        let body = "";
+        response.on("data", (chunk) => {
+          body += chunk;
+        });
+        const seen = (end: Seen["end"]) => () => resolve({ status: response.statusCode ?? 0, headers: {}, body, end });
+        response.on("end", seen("clean")).on("error", seen("cut"));
+      });
+      outgoing.on("error", reject);
+      let pieces = 0;
+      const timer = setInterval(() => {
+        if (++pieces <= 10) outgoing.write("x".repeat(1_000));
+        else if (ending === "whole") outgoing.end();
+        if (pieces > 10) clearInterval(timer);
+      }, 100);
+    });
+  };
+
+  test.each([200, 404])("is not stalled while bytes go up (%s)", async (status) => {
+    expect(await upload("whole", status)).toMatchObject({ status, body: "got it", end: "clean" });
+  });
+
+  test("waits no longer than timeouts.request for an upload that stops", async () => {
+    const began = Date.now();
+    expect(await upload("stops")).toMatchObject({ body: "got ", end: "cut" });
+    expect(Date.now() - began).toBeLessThan(4_500);
+  });
+});
 
 test("an upload that is refused for its headers may turn out too large afterwards", async () => {
   upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}")));

@@ -1,4 +1,5 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
+import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, isRetryableStatus, toFailure, type UpstreamReply } from "../core/failure.ts";
 import { messageInReply } from "../dialect/openai-error.ts";
@@ -39,7 +40,8 @@ export type ReaderFactory<T> = (reply: Omit<UpstreamReply, "body">, control: Cal
  * @throws Failure for everything else; `upstream_status` carries the upstream's own reply.
  */
 export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>): Promise<T> {
-  const { upstream, attempt, signal } = options;
+  const { upstream, attempt, signal, request } = options;
+  const upload = request.body instanceof Readable ? request.body : undefined;
   return new Promise<T>((resolve, reject) => {
     let reader: BodyReader | undefined;
     let call: Call | undefined;
@@ -47,7 +49,10 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     const watchdog = new Watchdog(options.watchdog, endWith);
 
     const control: CallControl<T> = {
-      progress: () => watchdog.progress(),
+      progress() {
+        // Until it has the whole upload an upstream may have nothing to say; one that stops is bounded by timeouts.request.
+        if (upload === undefined || upload.closed) watchdog.progress();
+      },
       pause() {
         watchdog.pause();
         call?.pause();
@@ -74,6 +79,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       settled = true;
       watchdog.stop();
       signal.removeEventListener("abort", onAbort);
+      upload?.off("close", onUploadEnd);
       return true;
     }
 
@@ -84,6 +90,11 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       if (reader === undefined || cause.code === "client_gone") control.fail(cause);
       else guarded((body) => body.onEnd(cause));
       call?.abort();
+    }
+
+    function onUploadEnd(): void {
+      // Without a head the idle clock has not begun.
+      if (reader !== undefined) control.progress();
     }
 
     function onAbort(): void {
@@ -101,7 +112,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     }
 
     signal.addEventListener("abort", onAbort);
-    const { request } = options;
+    upload?.once("close", onUploadEnd);
     call = upstream.send(
       { ...request, set: { ...request.set, ...attempt.headers } },
       {

@@ -17,6 +17,7 @@ export class Watchdog {
   readonly #onFire: (failure: Failure) => void;
   #timer: NodeJS.Timeout | undefined;
   #started = false;
+  #paused = false;
 
   constructor(options: WatchdogOptions, onFire: (failure: Failure) => void) {
     this.#options = options;
@@ -36,25 +37,31 @@ export class Watchdog {
       return;
     }
     this.#started = true;
-    this.resume();
+    this.#restart();
   }
 
   pause(): void {
+    this.#paused = true;
     if (this.#started) this.stop();
   }
 
   resume(): void {
-    if (!this.#started) return;
-    this.stop();
-    const { idleMs } = this.#options;
-    this.#timer = setTimeout(() => {
-      this.#onFire(new Failure("stream_stalled", `the upstream sent nothing more for ${seconds(idleMs)}`));
-    }, idleMs);
+    this.#paused = false;
+    if (this.#started) this.#restart();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #restart(): void {
+    this.stop();
+    if (this.#paused) return;
+    const { idleMs } = this.#options;
+    this.#timer = setTimeout(() => {
+      this.#onFire(new Failure("stream_stalled", `the upstream sent nothing more for ${seconds(idleMs)}`));
+    }, idleMs);
   }
 }
 
