@@ -5,7 +5,7 @@ import { createServer, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type TLSSocket } from "node:tls";
+import { connect, createServer as createTlsServer, type SecureVersion, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ConfigError } from "../src/config/config-error.ts";
 import { loadConfig } from "../src/config/load.ts";
@@ -201,3 +201,33 @@ test("an upstream with a private authority is trusted with its ca, and with noth
   });
   expect((await chat(perennial.baseUrl)).status).toBe(502);
 });
+
+test.each(["1.2", "1.3"])(
+  "a new TLS connection (%s) that dies before any byte of its answer costs an attempt; a kept one does not",
+  async (version) => {
+    let asked = 0;
+    let dies = (_number: number): boolean => true;
+    const tls = createTlsServer(
+      {
+        cert: readFileSync(fixture("server.pem")),
+        key: readFileSync(fixture("server-key.pem")),
+        minVersion: `TLSv${version}` as SecureVersion,
+        maxVersion: `TLSv${version}` as SecureVersion,
+      },
+      (socket) => {
+        socket.on("error", () => {});
+        socket.on("data", () => (dies(++asked) ? socket.destroy() : socket.write(WHOLE)));
+      },
+    );
+    await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
+    closing.push(() => tls.close());
+    const baseUrl = `https://localhost:${(tls.address() as AddressInfo).port}/v1`;
+    perennial = await startPerennial(baseUrl, { upstream: { ca: fixture("ca.pem") }, retry: { maxAttempts: 2 } });
+    expect((await chat(perennial.baseUrl)).headers["x-perennial-attempts"]).toBe("2");
+    expect(asked).toBe(2);
+    dies = (number) => number === 4;
+    expect((await chat(perennial.baseUrl)).headers["x-perennial-attempts"]).toBe("1");
+    const kept = await chat(perennial.baseUrl);
+    expect([kept.headers["x-perennial-attempts"], readStream(kept.body).text, asked]).toEqual(["1", "Hello", 5]);
+  },
+);
