@@ -20,14 +20,21 @@ export function readRetryAfterMs(headers: HeaderValues, now: number): number | u
   const after = headers["retry-after"];
   const seconds = toNumber(after);
   if (seconds !== undefined) return seconds * 1_000;
-  // Date.parse takes "-1" for a year; every HTTP date ends in GMT.
-  if (typeof after !== "string" || !after.endsWith("GMT")) return undefined;
-  const date = Date.parse(after);
+  if (typeof after !== "string") return undefined;
+  const date = parseHttpDate(after);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
+/** The three forms of RFC 9110 §5.6.7; without these checks Date.parse would take "-1" for a year. */
+function parseHttpDate(text: string): number {
+  if (/GMT$/i.test(text)) return Date.parse(text);
+  // What C's asctime() makes names no zone, and Date.parse would take it for the time of this machine.
+  return /^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text) ? Date.parse(`${text} GMT`) : Number.NaN;
+}
+
+/** Infinity for more than a number holds: it is no less a wait than one that is a little smaller. */
 function toNumber(value: string | string[] | undefined): number | undefined {
   if (typeof value !== "string" || value.trim() === "") return undefined;
   const number = Number(value);
-  return Number.isFinite(number) && number >= 0 ? number : undefined;
+  return number >= 0 ? number : undefined;
 }
