@@ -1,5 +1,6 @@
 /** Answers on their way to slow clients, and clients of HTTP/1.0, when Perennial stops or gives up: never cut off in silence. */
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { chatAnswer, chatEvents, jsonReply, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
@@ -11,6 +12,9 @@ afterEach(async () => {
   await perennial.close();
   await upstream.close();
 });
+
+const fixture = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
+const TLS = { cert: fixture("server.pem"), key: fixture("server-key.pem") };
 
 /** More than all buffers on the way can hold. */
 const MUCH = "x".repeat(20_000_000);
@@ -24,7 +28,9 @@ interface Heard {
 
 /** Takes `first` bytes, pauses until it is told to go on, then takes the rest. */
 async function slowly(body: object, version = "1.1"): Promise<{ socket: Socket; rest(): Promise<Heard> }> {
-  const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
+  const { protocol, port } = new URL(perennial.url);
+  const socket =
+    protocol === "https:" ? connectTls({ port: Number(port), rejectUnauthorized: false }) : connect(Number(port), "127.0.0.1");
   const json = JSON.stringify({ model: "m", messages: [], ...body });
   const chunks: Buffer[] = [];
   const ended = new Promise<string>((resolve) => {
@@ -74,20 +80,38 @@ test.each([
   },
 );
 
-test("a client of HTTP/1.0 that is too slow for the shutdown sees its connection break, not end", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(jsonReply(chatAnswer(MUCH))));
-  perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "50ms" } });
-  const client = await slowly({ stream: true }, "1.0");
-  await perennial.close();
-  expect(await client.rest()).toMatchObject({ end: "ECONNRESET" });
-});
+test.each([false, TLS])(
+  "a client of HTTP/1.0 that is too slow for the shutdown sees its connection break (tls: %j)",
+  async (tls) => {
+    upstream = await startRawUpstream((socket) => socket.write(jsonReply(chatAnswer(MUCH))));
+    perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "50ms" }, tls });
+    const client = await slowly({ stream: true }, "1.0");
+    await perennial.close();
+    expect(await client.rest()).toMatchObject({ end: "ECONNRESET" });
+  },
+);
 
-test("with interruptEnd: cut a client of HTTP/1.0 gets the error event, and sees its connection break", async () => {
-  const started = chatEvents(["Hello"], { finish: null, done: false }).join("");
-  upstream = await startRawUpstream((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${started}`));
-  perennial = await startPerennial(upstream.baseUrl, { interruptEnd: "cut" });
-  const client = await slowly({ stream: true }, "1.0");
-  const heard = await client.rest();
-  expect(heard.text).toContain("stream_truncated");
-  expect(heard.end).toBe("ECONNRESET");
+test.each([false, TLS])(
+  "with interruptEnd: cut a client of HTTP/1.0 gets the error event, and sees a break (tls: %j)",
+  async (tls) => {
+    const started = chatEvents(["Hello"], { finish: null, done: false }).join("");
+    upstream = await startRawUpstream((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${started}`));
+    perennial = await startPerennial(upstream.baseUrl, { interruptEnd: "cut", tls });
+    const client = await slowly({ stream: true }, "1.0");
+    const heard = await client.rest();
+    expect(heard.text).toContain("stream_truncated");
+    expect(heard.end).toBe("ECONNRESET");
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted" });
+  },
+);
+
+test("half a request over TLS does not keep Perennial from ending in order", async () => {
+  upstream = await startRawUpstream(() => {});
+  perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "50ms" }, tls: TLS });
+  const socket = connectTls({ port: Number(new URL(perennial.url).port), rejectUnauthorized: false });
+  socket.on("error", () => {});
+  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await perennial.close();
+  socket.destroy();
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import { KEEP_ALIVE } from "../sse/encode.ts";
+import { breakConnection } from "./break-connection.ts";
 
 export type ReplyHeaders = Readonly<Record<string, string | string[]>>;
 
@@ -137,7 +138,7 @@ export class ClientResponse {
   /** A body that was passed through broke off: the client must see it break. */
   cut(): void {
     this.stopTimers();
-    if (this.#needsReset) this.#raw.socket?.resetAndDestroy();
+    if (this.#needsReset) breakConnection(this.#raw.socket);
     this.#raw.destroy();
   }
 
@@ -181,7 +182,12 @@ export class ClientResponse {
   /** Counts silence of the socket, not time: slow is allowed. */
   #giveUpAfter(ms: number): void {
     const { socket } = this.#raw;
-    if (this.#raw.writableFinished || socket === null) return;
+    if (this.#raw.writableFinished) return;
+    if (socket === null) {
+      // A pipelined request: its turn comes later, and only after the one before has put Node's own time in place of its.
+      this.#raw.once("socket", () => setImmediate(() => this.#giveUpAfter(ms)));
+      return;
+    }
     this.#raw.setTimeout(ms, () => this.cut());
     // Node puts its own time in place of ours, but not when the answer to a pipelined request comes next.
     this.#raw.once("finish", () => {

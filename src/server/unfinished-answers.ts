@@ -1,5 +1,6 @@
 /** Answers that are on their way to slow clients: what a server that closes must not cut off, and must not cut off in silence. */
 import type { Server, ServerResponse } from "node:http";
+import { breakConnection } from "../downstream/break-connection.ts";
 
 export interface UnfinishedAnswers {
   /** Ends what is left so that every client notices, also one to which the end of its connection is the end of the body. */
@@ -22,7 +23,7 @@ export function watchUnfinishedAnswers(server: Server): UnfinishedAnswers {
   });
   return {
     breakOff() {
-      for (const { socket } of open) socket?.resetAndDestroy();
+      for (const { socket } of open) breakConnection(socket);
     },
   };
 }
