@@ -268,6 +268,16 @@ describe("variables in the file", () => {
     }
   });
 
+  it.each([
+    ["upstreams: ${E}", "upstreams"],
+    ['auth: "${E}"', "auth"],
+    ["auth: { keys: '${E}' }", "auth.keys"],
+    ["auth:\n  keys: ${E}\n", "auth.keys"],
+    ['tls: "${E}"', "tls"],
+  ])("does not let a list or a mapping vanish with an empty variable: %j", (yaml, key) => {
+    expect(problemsOf(yaml, { env: { E: "" } })[0]).toContain(`${key}: expected`);
+  });
+
   it("leaves it to the quotes where any value may stand", () => {
     const yaml = 'warmup:\n  request:\n    user: "${A}"\n    max_tokens: ${A}\n    stop: "${E:-}"\n';
     const request = { user: "16", max_tokens: 16, stop: "" };
