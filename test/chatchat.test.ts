@@ -88,6 +88,12 @@ describe("an agent of 0.2", () => {
     expect((await ask(path)).body).toBe(whole.join(""));
   });
 
+  test("has answered when its last word is empty", async () => {
+    const whole = [...words, line({ final_answer: "" })];
+    await serve(whole);
+    expect((await ask(path)).body).toBe(whole.join(""));
+  });
+
   test("has answered when all came in one event, not streamed", async () => {
     const whole = [line({ answer: "Thought: …", final_answer: "It is sunny." })];
     await serve(whole);

@@ -124,6 +124,28 @@ test("a server's own fields are in the answer, padding is not, and what is measu
   });
 });
 
+test("a server's own lists go on from chunk to chunk, and what is empty takes nothing back", async () => {
+  const filter = { hate: { filtered: false } };
+  const answer = await joined([
+    chunk({ content: "a" }, { token_ids: [1, 2], content_filter_results: filter }),
+    chunk({ content: "b" }, { token_ids: [3] }),
+    chunk({}, { finish_reason: "stop", token_ids: [], content_filter_results: {} }),
+    "data: [DONE]\n\n",
+  ]);
+  expect(answer.choices[0]).toMatchObject({ token_ids: [1, 2, 3], content_filter_results: filter });
+});
+
+test.each(['"best_of":1.0', '"stream_options":5.0', '"stream":{"toString":1}', '"stream":["true"]'])(
+  "a request with %s is asked like any other",
+  async (field) => {
+    upstream = await startRawUpstream((socket) => sendFramed(socket, "chunked", chatEvents(["Hi"])));
+    perennial = await startPerennial(upstream.baseUrl, { nonStreaming: "viaStream" });
+    const body = `{"model":"m","messages":[],${field}}`;
+    expect((await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", body })).status).toBe(200);
+    expect(upstream.requests[0]?.json).toMatchObject({ stream: true, stream_options: { include_usage: true } });
+  },
+);
+
 test("pieces of reasoning are joined by their number, and an id is not doubled", async () => {
   const detail = (text: string, fields: object = {}): object => ({ type: "reasoning.text", index: 0, text, ...fields });
   const answer = await joined([

@@ -467,6 +467,12 @@ describe("messages", () => {
     ["a stop_reason that is null", [...text, blockStop, reason(null)], "stream_truncated", 1],
     ["a block that is never closed", [...text, reason("end_turn")], "stream_truncated", 1],
     ["a message_stop, and no word of a stop_reason", [...text, blockStop, stop], undefined, 1],
+    [
+      "a message_stop after a usage alone",
+      [...text, blockStop, typed("message_delta", { delta: {}, usage: { output_tokens: 1 } }), stop],
+      undefined,
+      1,
+    ],
     ["a message_stop after a stop_reason of null", [...text, blockStop, reason(null), stop], "stream_truncated", 1],
     ["neither stop_reason nor message_stop", [...text, blockStop], "stream_truncated", 1],
     ["nothing to say at every attempt", [begin, reason("end_turn"), stop], undefined, 3],

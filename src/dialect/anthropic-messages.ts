@@ -96,10 +96,11 @@ class MessagesInspector implements StreamInspector {
       case "message_stop":
         return "terminator";
       case "message_delta": {
-        const reason = readStopReason(isObject(json.delta) ? json.delta.stop_reason : undefined);
+        const said = isObject(json.delta) ? json.delta.stop_reason : undefined;
+        const reason = readStopReason(said);
         if (reason instanceof Failure) return reason;
-        if (reason === undefined) this.#hasNullReason = true;
-        else this.#stopReason = reason;
+        if (said === null) this.#hasNullReason = true;
+        this.#stopReason = reason ?? this.#stopReason;
         return "meta";
       }
       case "content_block_start":

@@ -133,7 +133,9 @@ class ChatchatInspector implements StreamInspector {
     if (json.status === AGENT_ERROR) return reportedError(textOf(json) ?? "the agent failed");
     if (json.status === AGENT_FINISH || isDirectResult(json)) this.#finished = true;
     else if (this.#choices !== undefined && typeof json.status !== "number") return this.#choices.onChunk(json);
-    if (holdsSomething(json.final_answer)) this.#finished = true;
+    // Alone it is the last word, even if it is empty; beside an answer that was not streamed an empty one means that there was none.
+    if (holdsSomething(json.final_answer) || (typeof json.final_answer === "string" && json.answer === undefined))
+      this.#finished = true;
     let verdict: Verdict = "meta";
     for (const field of TEXT_FIELDS) if (this.#count(json[field])) verdict = "content";
     if (this.#count(json.content)) verdict = "content";

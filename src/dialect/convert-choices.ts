@@ -1,7 +1,7 @@
 /** Between an answer with `choices` and the chunks of its stream, either way. */
 import type { DialectRequest } from "../core/dialect.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
-import { isObject, type JsonObject, parseObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, parseObject } from "./json.ts";
 
 /** An answer as chunks: for each choice its content, then its finish; the usage at the end, if it was asked for. */
 export function choicesToEvents(
@@ -54,7 +54,7 @@ export function eventsToChoices(
       join(joined, part);
       for (const [name, value] of Object.entries(part)) {
         // Servers' own fields, such as `stop_reason`, `matched_stop`, `content_filter_results`.
-        if (!JOINED.has(name) && (holds(value) || !(name in joined))) joined[name] = value;
+        if (!JOINED.has(name)) joined[name] = laterOf(joined[name], value);
       }
       if (typeof part.finish_reason === "string" && part.finish_reason !== "") joined.finish_reason ??= part.finish_reason;
       joinLogprobs(joined, part.logprobs);
@@ -70,6 +70,13 @@ const IDENTITY: ReadonlySet<string> = new Set(["id", "object", "created", "model
 /** What of a choice is joined, each in its own way. */
 const JOINED: ReadonlySet<string> = new Set(["index", "delta", "message", "text", "finish_reason", "logprobs"]);
 
+/** Lists go on, and what is empty takes nothing back. */
+function laterOf(before: unknown, value: unknown): unknown {
+  if (Array.isArray(before) && Array.isArray(value)) return [...before, ...value];
+  const isEmpty = typeof value === "object" ? !holdsSomething(value) : !holds(value);
+  return isEmpty && before !== undefined ? before : value;
+}
+
 function holds(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "";
 }
@@ -83,7 +90,9 @@ function joinLogprobs(joined: JsonObject, part: unknown): void {
   const so_far = isObject(joined.logprobs) ? joined.logprobs : {};
   for (const [name, value] of Object.entries(part)) {
     const before = so_far[name];
-    so_far[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : (value ?? before ?? null);
+    // Into the list that is there: a copy for each token would take seconds.
+    if (Array.isArray(before) && Array.isArray(value)) for (const each of value) before.push(each);
+    else so_far[name] = Array.isArray(value) ? [...value] : (value ?? before ?? null);
   }
   joined.logprobs = so_far;
 }

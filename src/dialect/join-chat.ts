@@ -10,7 +10,7 @@ export function joinChatChoice(joined: JsonObject, part: JsonObject): void {
   for (const [key, value] of Object.entries(delta)) {
     if (key === "tool_calls") joinToolCalls(message, value);
     else if (key === "content") message.content = joinContent(message.content, value);
-    else if (key === "reasoning_details") message[key] = joinNumbered(objectsOf(message[key]), objectsOf(value));
+    else if (key === "reasoning_details") joinNumbered(listIn(message, key), objectsOf(value));
     else message[key] = joinValues(message[key], value, NAMES.has(key));
   }
 }
@@ -57,14 +57,22 @@ function toParts(content: unknown): unknown[] {
 }
 
 /** OpenRouter numbers the pieces of its reasoning. */
-function joinNumbered(before: JsonObject[], pieces: JsonObject[]): JsonObject[] {
-  const joined = [...before];
+function joinNumbered(joined: JsonObject[], pieces: readonly JsonObject[]): void {
   for (const piece of pieces) {
-    const at = joined.findIndex(({ index, type }) => index !== undefined && index === piece.index && type === piece.type);
+    const isSame = ({ index, type }: JsonObject): boolean => index === piece.index && type === piece.type;
+    const at = piece.index === undefined ? -1 : joined.findIndex(isSame);
     if (at === -1) joined.push(piece);
     else joined[at] = joinObjects(joined[at] as JsonObject, piece);
   }
-  return joined;
+}
+
+/** The list that is there, to be added to: a copy for each piece would take seconds. */
+function listIn(message: JsonObject, key: string): JsonObject[] {
+  const list = message[key];
+  if (Array.isArray(list)) return list;
+  const begun: JsonObject[] = [];
+  message[key] = begun;
+  return begun;
 }
 
 /** The parts of a tool call share its index; name and id come once, the arguments in pieces. */

@@ -192,13 +192,15 @@ export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
 }
 
+const TRUE = /^(?:true|t|yes|y|on|1)$/i;
+
 /** @throws Failure `invalid_request` when the body cannot be a request. */
 export function readRequest(body: unknown): { request: DialectRequest; fields: JsonObject } {
   if (!isObject(body)) throw new Failure("invalid_request", "The body must be a JSON object.");
   const options = isObject(body.stream_options) ? body.stream_options : {};
   const request = {
     // Servers on pydantic take all of these for true, and would answer with a stream.
-    stream: body.stream === true || body.stream === 1 || /^(?:true|t|yes|y|on|1)$/i.test(String(body.stream)),
+    stream: body.stream === true || body.stream === 1 || (typeof body.stream === "string" && TRUE.test(body.stream)),
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,
@@ -212,7 +214,7 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
  */
 export function askChoicesStreamed(body: unknown, stream: boolean): JsonObject | undefined {
   const { stream_options, ...fields } = isObject(body) ? body : {};
-  if (stream && Number(fields.best_of) > 1) return undefined;
+  if (stream && typeof fields.best_of === "number" && fields.best_of > 1) return undefined;
   if (!stream) return { ...fields, stream: false };
   return {
     ...fields,

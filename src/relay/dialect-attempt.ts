@@ -39,10 +39,10 @@ export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean
   return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
 }
 
-/** JSON whose numbers come out again as they were: a seed of 64 bits would lose its last digits. */
+/** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */
 function parseExactly(text: string): unknown {
   const keepNumber = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
-    typeof value === "number" && source !== undefined && String(value) !== source ? rawJSON(source) : value;
+    typeof value === "number" && source !== undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER ? rawJSON(source) : value;
   return JSON.parse(text, keepNumber);
 }
 

@@ -5,12 +5,12 @@ import type { StreamEvent } from "../core/stream-event.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
-  /** A line that is no SSE field, as it came; of a very long one, its beginning. llama.cpp once sent its errors so (`error: {…}`). */
+  /** A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). */
   onStrayLine(line: string): void;
 }
 
 export interface SseDecoder {
-  /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, or an event over the limit. */
+  /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, an event over the limit, or a long line that is no field. */
   feed(chunk: Buffer): void;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
@@ -56,21 +56,21 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     begun = "";
     const lineStart = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
     const startsLine = lineStart > 0 || isAtLineStart;
-    let tooLong: string | undefined;
+    let isTooLong = false;
     if (startsLine && lineStart < text.length) {
       const line = text.slice(lineStart);
       if (!FIELD_OR_COMMENT.test(line)) {
         if (line.length < MAX_STRAY_CHARACTERS) {
           begun = line;
           text = text.slice(0, lineStart);
-        } else tooLong = line;
+        } else isTooLong = true;
       }
     }
     isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
     if (text !== "") parser.feed(text);
     if (broken !== undefined) throw broken;
-    // The parser drops it, and the rest of it, without a word.
-    if (tooLong !== undefined) sink.onStrayLine(tooLong);
+    // The parser would drop it without a word, and nobody could tell what it was.
+    if (isTooLong) throw new Failure("stream_corrupted", "the upstream sent a long line that is no event");
   }
 
   return {
