@@ -52,8 +52,8 @@ const WHOLE = new Set([
 
 const dialects = FIXTURES.filter(({ path }) => path.startsWith("/v1/"));
 
-describe.each(dialects)("$name", (fixture) => {
-  test.concurrent.each(FAULTS.map(({ name }) => name))("%s", async (fault) => {
+describe.concurrent.each(dialects)("$name", (fixture) => {
+  test.each(FAULTS.map(({ name }) => name))("%s", async (fault) => {
     const seen = await send(perennial.url + fixture.path, {
       method: "POST",
       headers: { "content-type": "application/json", "x-chaos": QUICK[fault] ?? fault },
