@@ -107,7 +107,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (settings.localOnly && isFromForeignPage(method, headers)) {
       throw new Failure(
         "unauthorized",
-        "This request comes from a web page that is not of this machine. To allow it, add a key to auth.keys, or set open: true.",
+        "This request comes from a web page, or under a name in Host, that is not of this machine. To allow it, add a key to auth.keys, or set open: true.",
         { status: 403 },
       );
     }
