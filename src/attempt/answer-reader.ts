@@ -36,10 +36,8 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
  */
 export function parseAnswer(body: Buffer): unknown {
   if (!isUtf8(body)) throw new Failure("stream_corrupted", "the upstream's answer is not valid UTF-8");
-  const text = body
-    .toString("utf8")
-    .replace(/^\uFEFF/, "")
-    .trim();
+  // A byte order mark is blank as well.
+  const text = body.toString("utf8").trim();
   if (text === "") throw new Failure("empty_stream", "the upstream answered 200 with an empty body");
   try {
     return JSON.parse(text);

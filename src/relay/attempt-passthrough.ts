@@ -34,7 +34,6 @@ export async function attemptPassthrough(context: PassthroughAttempt): Promise<b
           repeatable,
           // Without it a body of known length would be sent in chunks, which some upstreams refuse.
           set: body !== null && typeof length === "string" ? { "content-length": length } : {},
-          bodyTimeoutMs: 0,
         },
         watchdog: { firstTokenMs: 0, idleMs: options.timeouts.idle },
         // A redirect, or a 304, is the client's to follow.

@@ -24,7 +24,7 @@ export function callFor(context: DialectAttempt, watchdog: WatchdogOptions, body
     attempt,
     signal: exchange.signal,
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-    request: { method, path, headers, body, repeatable: true, set: { "accept-encoding": "identity" }, bodyTimeoutMs: 0 },
+    request: { method, path, headers, body, repeatable: true, set: { "accept-encoding": "identity" } },
     watchdog,
     answersBelow: 300,
     maxReplyBytes: options.limits.maxBodyBytes,

@@ -42,7 +42,6 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
       (context) => attemptOnce(exchange, response, context, options),
     );
     outcome = repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete";
-    if ((response.status ?? 0) >= 400) outcome = "failed";
   } catch (thrown) {
     failure = toFailure(thrown);
     outcome = tellClient(exchange, response, failure);

@@ -162,7 +162,6 @@ export class WarmUp {
           set: { "accept-encoding": "identity" },
           body: Buffer.from(JSON.stringify(fields)),
           repeatable: true,
-          bodyTimeoutMs: 0,
         },
         watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs },
         answersBelow: 300,

@@ -54,7 +54,8 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   function feedText(read: string): void {
     let text = begun + read;
     begun = "";
-    const lineStart = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
+    // Most reads end with a line: nothing is looked for then, through text that may be long.
+    const lineStart = text.endsWith("\n") ? text.length : Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
     const startsLine = lineStart > 0 || isAtLineStart;
     let isTooLong = false;
     if (startsLine && lineStart < text.length) {

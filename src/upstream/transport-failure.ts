@@ -10,7 +10,6 @@ import { ProxyError } from "./proxy.ts";
 export function toTransportFailure(error: Error, headersSeen: boolean): Failure {
   const code = codeOf(error);
   if (!headersSeen) return new Failure("upstream_unreachable", unreachable(error, code), { cause: error });
-  if (code === "UND_ERR_BODY_TIMEOUT") return new Failure("stream_stalled", "the upstream stopped sending", { cause: error });
   // A chunk size that is no number is garbage; the end of the file where a chunk was due is a cut.
   if (error instanceof errors.HTTPParserError && !/EOF/i.test(error.message)) {
     return new Failure("stream_corrupted", "the upstream's response breaks the rules of HTTP", { cause: error });
@@ -24,8 +23,6 @@ function unreachable(error: Error, code: string): string {
   switch (code) {
     case "UND_ERR_CONNECT_TIMEOUT":
       return "the upstream did not accept a connection in time";
-    case "UND_ERR_HEADERS_TIMEOUT":
-      return "the upstream sent no response in time";
     case "ECONNREFUSED":
       return "the upstream refused the connection";
     case "ENOTFOUND":

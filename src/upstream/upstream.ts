@@ -39,8 +39,6 @@ export interface UpstreamRequest {
   readonly body: Buffer | Readable | null;
   /** Nobody minds if the upstream gets it twice. */
   readonly repeatable: boolean;
-  /** Longest silence in the body, in milliseconds, counted in bytes; 0 when the caller watches by itself. */
-  readonly bodyTimeoutMs: number;
 }
 
 /** What a call tells its caller: one head, data, then one end or one failure; nothing after an abort. */
@@ -82,6 +80,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     allowH2: false,
     // Our own timers count content, not bytes; undici's would be reset by comments.
     headersTimeout: 0,
+    bodyTimeout: 0,
     factory: (origin, client) => new Connection(origin, client, route.connect),
   });
 
@@ -94,7 +93,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
         body: request.body,
-        bodyTimeout: request.bodyTimeoutMs,
         ...route.proxied?.tls,
       });
       call.start();
