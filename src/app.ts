@@ -7,7 +7,8 @@ import type { Logger } from "pino";
 import { routesOf } from "./config/asked-paths.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { type PemFiles, readPemFiles } from "./config/pem-files.ts";
-import { type Config, isLoopback } from "./config/schema.ts";
+import { changedSettings, refuseReload, settingsForRestart } from "./config/reload-rules.ts";
+import type { Config } from "./config/schema.ts";
 import { openAiChat } from "./dialect/openai-chat.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
 import { WarmUp } from "./relay/warm-up.ts";
@@ -21,6 +22,7 @@ import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Traces } from "./telemetry/traces.ts";
+import { createWarmUpLog } from "./telemetry/warm-up-log.ts";
 import { chooseProxy, type UpstreamProxy } from "./upstream/proxy.ts";
 import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
@@ -49,11 +51,6 @@ export interface Reloaded {
 const FLUSH_MS = 2_000;
 /** How often connections are looked for that have become idle in that time, in milliseconds. */
 const SWEEP_MS = 50;
-
-/** Settings, or parts of them, that stay until the next start. */
-function fixedOf({ host, port, drain, log, tls }: Config): object {
-  return { host, port, drain, log: log.format, tls: tls !== false };
-}
 
 function httpLimitsOf({ timeouts, limits }: Config): HttpLimits {
   return { requestMs: timeouts.request, maxConnections: limits.maxClientConnections };
@@ -104,8 +101,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
 
   async function apply(next: Config): Promise<Reloaded> {
     if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
-    refuseOpenDoor(started.host, next);
-    refuseSandbox(config, next);
+    refuseReload(started.host, config, next);
     const nextPem = readPemFiles(next);
     const kept = isDeepStrictEqual(backendOf(config, pem), backendOf(next, nextPem));
     const nextBackend = kept ? backend : await openBackend(next, nextPem, logger);
@@ -118,8 +114,8 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     if (next.log.level !== config.log.level) logger.level = next.log.level;
     if (!kept) retire(backend);
     const reloaded = {
-      changed: [...differences(config, next), ...(renewed ? ["certificates"] : [])],
-      needsRestart: differences(fixedOf(started), fixedOf(next)),
+      changed: [...changedSettings(config, next), ...(renewed ? ["certificates"] : [])],
+      needsRestart: settingsForRestart(started, next),
     };
     backend = nextBackend;
     pem = nextPem;
@@ -233,7 +229,6 @@ function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream:
   const [configured] = upstreams;
   const path = warmup.path ?? WARM_UP_PATH;
   const target = readRequestPath(path, configured?.mount ?? "/v1").plain;
-  let isRefusalTold = false;
   return new WarmUp({
     upstream,
     dialect: routesOf(configured).find((route) => route.path === target)?.dialect ?? openAiChat,
@@ -242,55 +237,13 @@ function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream:
     idleMs: warmup.on === "idle" ? warmup.after : 0,
     timeoutMs: timeouts.total,
     maxBytes: limits.maxBodyBytes,
-    onWarm: (durationMs) => logger.info({ upstream: upstream.name, durationMs }, "the upstream is warm"),
-    onFailure(failure, delayMs) {
-      const { code, status, retryable } = failure;
-      const fields = { upstream: upstream.name, path, failure: code, status: failure.reply?.status, delayMs };
-      if (retryable) logger.warn(fields, "the upstream is not warm yet");
-      // The same words at each try would drown the rest of the log.
-      else if (isRefusalTold) logger.debug(fields, "the upstream refuses the first question again");
-      else {
-        isRefusalTold = true;
-        const change =
-          status === 401 || status === 403
-            ? "the upstream's apiKey, since this is no client's question"
-            : "warmup.path or warmup.request";
-        logger.warn(fields, `the upstream refuses the first question, and most likely always will: change ${change}`);
-      }
-    },
+    ...createWarmUpLog(logger, upstream.name, path),
   });
 }
 
 /** All that a backend is made of: while it stays the same, so do its open connections. */
 function backendOf({ upstreams, auth, timeouts, warmup }: Config, { ca }: PemFiles): unknown {
   return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup, ca };
-}
-
-/**
- * The schema lets a loopback host do without keys, but until the next start the old host is the one that is open.
- * @throws ConfigError
- */
-function refuseOpenDoor(listeningHost: string, { auth, open }: Config): void {
-  if (isLoopback(listeningHost) || auth.keys.length > 0 || open) return;
-  throw new ConfigError([
-    `auth.keys: ${listeningHost} can be reached from other machines, and stays open until a restart: keep a key, or set open: true`,
-  ]);
-}
-
-/**
- * The sandbox's answers are invented. Users of an upstream must not get them because a file was emptied, or a deployment went wrong.
- * @throws ConfigError
- */
-function refuseSandbox(running: Config, next: Config): void {
-  if (running.upstreams.length === 0 || next.upstreams.length > 0) return;
-  throw new ConfigError([
-    "upstreams: there is none any more, and the built-in sandbox would answer with invented text; restart Perennial if that is meant",
-  ]);
-}
-
-function differences(before: object, after: object): string[] {
-  const pick = (settings: object, key: string): unknown => (settings as Record<string, unknown>)[key];
-  return Object.keys(after).filter((key) => !isDeepStrictEqual(pick(before, key), pick(after, key)));
 }
 
 async function startMetrics(open: OpenExchanges): Promise<Metrics> {

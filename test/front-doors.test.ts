@@ -60,14 +60,15 @@ function eventsOf({ body, end }: Pick<Seen, "body" | "end">): Json[] {
     .map((event) => JSON.parse(event.replace(/^data: /, "")));
 }
 
+const say = (content: string, more: object = {}) => ({
+  model: "chatglm3-6b",
+  stream: true,
+  messages: [{ role: "user", content }],
+  ...more,
+});
+
 describe("ChatGLM3", () => {
   const path = "/v1/chat/completions";
-  const say = (content: string, more: object = {}) => ({
-    model: "chatglm3-6b",
-    stream: true,
-    messages: [{ role: "user", content }],
-    ...more,
-  });
 
   test("answers 1+1=?, of which ChatGLM3 streams nothing", async () => {
     const { perennial, post, server } = await open("chatglm3", { warmup: false });
@@ -368,12 +369,6 @@ describe("Langchain-Chatchat 0.2", () => {
 
 describe("Langchain-Chatchat 0.3", () => {
   const CHAT = "/chat/chat/completions";
-  const say = (content: string, more: object = {}) => ({
-    model: "chatglm3-6b",
-    stream: true,
-    messages: [{ role: "user", content }],
-    ...more,
-  });
   const AGENT = { tools: ["weather_check"] };
   const contentOf = ({ choices }: Json): string => choices?.[0].delta.content ?? "";
   const errorOf = (seen: Seen): Json => eventsOf(seen).at(-1);

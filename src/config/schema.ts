@@ -1,64 +1,11 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
-import { BlockList, isIP } from "node:net";
 import { z } from "zod";
 import { askedPathsOf } from "./asked-paths.ts";
+import { isLoopback } from "./loopback.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
-import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from "./units.ts";
+import { baseUrl, duration, file, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-
-// Number bounds and text rules carry their whole message: "too small" alone would not say what to write.
-const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER) => {
-  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  const error = `expected a whole number ${range}`;
-  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
-};
-
-const text = (pattern: RegExp, error: string) => z.string({ error }).regex(pattern, { error });
-
-/** A path, absolute or from the folder of the configuration file; empty counts as not set. */
-const file = () => z.string({ error: "expected the name of a file" }).transform((name) => (name === "" ? undefined : name));
-
-const pemFile = () => text(/./, "expected the name of a file");
-
-// The patterns of durations and sizes are for editors (config.schema.json); the parser's own words explain a mistake.
-const duration = () =>
-  z
-    .union([z.string().meta({ pattern: "^(\\d+(ms|s|m|h|d)|0)$" }), z.literal(0)], { error: DURATION_EXPECTED })
-    .transform((value, ctx) => read(() => parseDuration(String(value)), ctx));
-
-// Where zero would mean "at once" for a timer, it can only be a mistake.
-const someTime = () => duration().refine((ms) => ms > 0, { error: "expected a duration of more than 0, such as 30s" });
-
-const size = () =>
-  z
-    .union([z.string().meta({ pattern: "^\\d+(B|KB|MB|GB|KiB|MiB|GiB)?$" }), z.number()], { error: SIZE_EXPECTED })
-    .transform((value, ctx) => read(() => parseSize(String(value)), ctx))
-    .refine((bytes) => bytes > 0, { error: "expected a size of more than 0, such as 4MiB" });
-
-function read(parse: () => number, ctx: z.RefinementCtx): number {
-  try {
-    return parse();
-  } catch (error) {
-    ctx.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-    return z.NEVER;
-  }
-}
-
-const URL_EXPECTED = "expected a URL such as https://api.openai.com/v1";
-
-const baseUrl = z.string({ error: URL_EXPECTED }).transform((value, ctx) => {
-  const fail = (message: string) => {
-    ctx.addIssue({ code: "custom", message });
-    return z.NEVER;
-  };
-  if (!URL.canParse(value)) return fail(URL_EXPECTED);
-  const url = new URL(value);
-  if (url.protocol !== "http:" && url.protocol !== "https:") return fail("expected a URL that begins with http:// or https://");
-  if (url.username !== "" || url.password !== "") return fail("a URL here holds no user name or password; put the key in apiKey");
-  if (/[?#]/.test(value)) return fail("a base URL ends before any ? or #");
-  return url.href.replace(/\/+$/, "");
-});
 
 const upstream = z
   .strictObject({
@@ -367,16 +314,6 @@ export interface Heartbeat {
 export type Config = z.output<typeof configSchema>;
 
 export type UpstreamConfig = Config["upstreams"][number];
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8);
-LOOPBACK.addAddress("::1", "ipv6");
-
-/** Whether only this machine can reach a server that listens on `host`. */
-export function isLoopback(host: string): boolean {
-  const version = isIP(host);
-  return version === 0 ? host.toLowerCase() === "localhost" : LOOPBACK.check(host, version === 6 ? "ipv6" : "ipv4");
-}
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
