@@ -4,14 +4,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Server as SecureServer } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { WarmUp } from "./balance/warm-up.ts";
 import { routesOf } from "./config/asked-paths.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { type PemFiles, readPemFiles } from "./config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "./config/reload-rules.ts";
 import type { Config } from "./config/schema.ts";
+import { HeldMemory } from "./core/held-memory.ts";
 import { openAiChat } from "./dialect/openai-chat.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
-import { WarmUp } from "./relay/warm-up.ts";
+import { RunRegistry } from "./run/registry.ts";
 import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
@@ -60,6 +62,8 @@ function httpLimitsOf({ timeouts, limits }: Config): HttpLimits {
 export async function startApp(started: Config, logger: Logger): Promise<App> {
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
   let pem = readPemFiles(started);
+  const held = new HeldMemory();
+  const runs = new RunRegistry();
   const exchangeLog = createExchangeLog(logger);
   const traces = await startTraces(logger);
   let metrics: Metrics | undefined;
@@ -75,7 +79,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
 
   async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
     const { timeouts, retry, limits, interruptEnd, heartbeat, gate, nonStreaming } = config;
-    if (config.metrics.enabled) metrics ??= await startMetrics(open);
+    if (config.metrics.enabled) metrics ??= await startMetrics(open, held);
     const measured = config.metrics.enabled ? metrics : undefined;
     const [configured] = config.upstreams;
     return {
@@ -85,16 +89,27 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
       localOnly: config.auth.keys.length === 0 && !config.open,
       isWarm: () => warmUp?.isWarm ?? true,
       metrics: measured && { read: measured.read, public: config.metrics.public },
-      relay: {
-        upstream,
+      context: {
+        held,
+        runs,
         observer: combineObservers([exchangeLog, measured?.observer, traces?.observer, warmUp?.observer]),
-        timeouts,
+        propagator: traces?.propagator ?? { headersFor: () => ({}) },
+      },
+      relay: {
+        candidate: {
+          upstream,
+          model: undefined,
+          policy: {
+            timeouts,
+            gate,
+            nonStreaming,
+            emptyFallback: configured?.emptyFallback ?? "last",
+            requireDone: configured?.requireDone ?? false,
+          },
+        },
         retry,
         limits,
-        gate,
-        nonStreaming,
-        emptyFallback: configured?.emptyFallback ?? "last",
-        response: { interruptEnd, heartbeat },
+        client: { interruptEnd, heartbeat },
       },
     };
   }
@@ -230,13 +245,16 @@ function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream:
   const path = warmup.path ?? WARM_UP_PATH;
   const target = readRequestPath(path, configured?.mount ?? "/v1").plain;
   return new WarmUp({
-    upstream,
-    dialect: routesOf(configured).find((route) => route.path === target)?.dialect ?? openAiChat,
-    path: target,
-    request: warmup.request,
+    probe: {
+      upstream,
+      dialect: routesOf(configured).find((route) => route.path === target)?.dialect ?? openAiChat,
+      path: target,
+      request: warmup.request,
+      timeoutMs: timeouts.total,
+      maxBytes: limits.maxBodyBytes,
+      requireDone: configured?.requireDone ?? false,
+    },
     idleMs: warmup.on === "idle" ? warmup.after : 0,
-    timeoutMs: timeouts.total,
-    maxBytes: limits.maxBodyBytes,
     ...createWarmUpLog(logger, upstream.name, path),
   });
 }
@@ -246,12 +264,12 @@ function backendOf({ upstreams, auth, timeouts, warmup }: Config, { ca }: PemFil
   return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup, ca };
 }
 
-async function startMetrics(open: OpenExchanges): Promise<Metrics> {
+async function startMetrics(open: OpenExchanges, held: HeldMemory): Promise<Metrics> {
   const { createMetrics } = await import("./telemetry/metrics.ts");
   return createMetrics({
     dialects: [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].map(({ dialect }) => dialect.name),
     countOpen: () => open.size,
-    countHeldBytes: () => open.heldBytes,
+    countHeldBytes: () => held.bytes,
   });
 }
 

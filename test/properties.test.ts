@@ -6,8 +6,11 @@ import type { Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createStreamReader } from "../src/attempt/stream-reader.ts";
+import { ToolCallHold } from "../src/attempt/tool-call-hold.ts";
+import { createStreamReader } from "../src/call/stream-reader.ts";
 import { Failure } from "../src/core/failure.ts";
+import { HeldMemory } from "../src/core/held-memory.ts";
+import type { StreamEvent } from "../src/core/stream-event.ts";
 import { openAiChat } from "../src/dialect/openai-chat.ts";
 import { readEvents } from "./conformance/events.ts";
 import { chat, type Seen } from "./support/client.ts";
@@ -286,27 +289,29 @@ interface ReadOptions {
 function readAll(reads: readonly Buffer[], { asked, requireDone, acceptEmpty, cause }: ReadOptions): Read {
   let pushed = "";
   const verdicts: (string | undefined)[] = [];
-  const reader = createStreamReader({
-    dialect: openAiChat,
-    asked: { stream: true, model: "m", choices: asked, includeUsage: false },
-    sink: {
-      push(text) {
-        expect(verdicts, "text came after the verdict").toEqual([]);
-        pushed += text;
-        return true;
-      },
-      open() {},
+  const inspector = openAiChat.inspectStream({ stream: true, model: "m", choices: asked, includeUsage: false });
+  const sink = {
+    push(event: StreamEvent) {
+      expect(verdicts, "text came after the verdict").toEqual([]);
+      pushed += openAiChat.encodeEvent(event);
     },
+    flush: () => true,
+    finish() {},
+  };
+  const reader = createStreamReader({
+    inspector,
+    sink: new ToolCallHold({
+      next: sink,
+      inspector,
+      held: new HeldMemory().open(),
+      maxBytes: 1_000_000,
+      maxEventBytes: 1_000_000,
+    }),
     maxEventBytes: 1_000_000,
-    holdToolCalls: true,
-    maxHeldBytes: 1_000_000,
-    maxHeldEventBytes: 1_000_000,
     requireTerminator: requireDone,
     acceptEmpty,
-    onContent() {},
-    onFull() {},
+    control: { progress() {}, pause() {}, fail: ({ code }) => void verdicts.push(code) },
     onWhole: () => void verdicts.push(undefined),
-    onFailure: ({ code }) => void verdicts.push(code),
   });
   for (const read of reads) reader.onData(read);
   const isEarly = verdicts.length > 0;

@@ -1,85 +1,85 @@
-/** The loop over attempts: one wins, or the last failure is the exchange's. */
+/** Runs what the policy decides, until one attempt wins or it gives up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import type { RetryPolicy } from "./retry-policy.ts";
+import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
 
 export interface AttemptLoopOptions {
+  /** To whom attempts are reported. */
   readonly exchange: Exchange;
-  readonly upstreamName: string;
-  readonly policy: RetryPolicy;
+  /** Each attempt is added as it begins. */
+  readonly attempts: Attempt[];
+  readonly policy: AttemptPolicy;
   readonly observer: Observer;
-  /** Unix time in milliseconds after which no attempt may begin. */
+  /** On the clock of `performance.now()`: after this no attempt may begin. */
   readonly deadlineAt: number;
-  /** No attempt can follow once the client has seen content. */
-  readonly isCommitted: () => boolean;
+  readonly signal: AbortSignal;
+  readonly state: () => RunState;
 }
 
-export interface AttemptContext {
+export interface PlannedAttempt {
   readonly attempt: Attempt;
-  /** Every earlier attempt was formally whole but empty and this is the last: an empty answer is then the answer. */
-  readonly acceptEmpty: boolean;
-  /** There were earlier attempts, and every one found an empty stream. */
-  readonly afterEmptyOnly: boolean;
-  readonly isLast: boolean;
+  readonly plan: AttemptPlan;
 }
 
-/** @throws Failure the last attempt's, or the reason for which the exchange was aborted. */
-export async function runAttempts<T>(options: AttemptLoopOptions, run: (context: AttemptContext) => Promise<T>): Promise<T> {
-  const { exchange, policy, observer } = options;
-  let onlyEmptySoFar = true;
+/** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
+export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
+  const { exchange, attempts, policy, observer, signal } = options;
+  const history: PastAttempt[] = [];
+  let plan = nextPlan();
+
+  /** @throws Failure */
+  function nextPlan(): AttemptPlan {
+    const decision = policy.next({
+      history,
+      state: options.state(),
+      remainingMs: options.deadlineAt - performance.now(),
+    });
+    if ("giveUp" in decision) throw decision.giveUp;
+    return decision.plan;
+  }
 
   return pRetry(
     async (number) => {
+      signal.throwIfAborted();
+      const began = performance.now();
       const attempt: Attempt = {
         number,
-        upstream: options.upstreamName,
+        upstream: plan.candidate.upstream.name,
         startedAt: Date.now(),
         durationMs: 0,
         failure: undefined,
         status: undefined,
       };
-      exchange.signal.throwIfAborted();
-      exchange.attempts.push(attempt);
-      attempt.headers = observer.onAttemptStart?.(exchange, attempt);
+      attempts.push(attempt);
+      observer.onAttemptStart?.(exchange, attempt);
       try {
-        const isLast = number >= policy.maxAttempts;
-        return await run({
-          attempt,
-          isLast,
-          acceptEmpty: isLast && onlyEmptySoFar,
-          afterEmptyOnly: number > 1 && exchange.attempts.slice(0, -1).every(({ failure }) => failure === "empty_stream"),
-        });
+        return await run({ attempt, plan });
       } catch (thrown) {
         const failure = toFailure(thrown);
         attempt.failure = failure.code;
-        onlyEmptySoFar &&= failure.formallyWhole;
+        history.push({ attempt, plan, failure });
         throw failure;
       } finally {
-        attempt.durationMs = Date.now() - attempt.startedAt;
-        // Whatever its gate still held went with it.
-        exchange.stats.heldBytes = 0;
+        attempt.durationMs = Math.round(performance.now() - began);
         observer.onAttemptEnd?.(exchange, attempt);
       }
     },
     {
-      retries: policy.maxAttempts - 1,
-      // The wait is ours, since an upstream may name it; see shouldRetry.
+      // Whether and when is the policy's to say.
+      retries: Number.POSITIVE_INFINITY,
       minTimeout: 0,
-      maxTimeout: 0,
       // No signal here: it would undo an attempt that was found whole at the moment of the abort. The call and the wait heed it.
-      async shouldRetry({ error, attemptNumber }) {
-        const failure = toFailure(error);
-        if (options.isCommitted()) return false;
-        const delayMs = policy.delayAfter(attemptNumber, failure);
-        // Sleeping into the deadline would trade a failure that says something for one that does not.
-        if (delayMs === undefined || Date.now() + delayMs >= options.deadlineAt) return false;
-        observer.onRetry?.(exchange, exchange.attempts.at(-1) as Attempt, failure, delayMs);
-        await sleep(delayMs, undefined, { signal: exchange.signal }).catch(() => exchange.signal.throwIfAborted());
-        return true;
+      async onFailedAttempt({ error }) {
+        const past = history.at(-1);
+        // Nothing was tried: the signal was aborted before.
+        if (past?.failure !== error) throw error;
+        plan = nextPlan();
+        observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
+        await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
   );

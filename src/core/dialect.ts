@@ -1,6 +1,7 @@
 /** What every wire dialect must answer: when is a stream whole, what is content, what does an error look like. */
 import type { Failure } from "./failure.ts";
 import type { StreamEvent, Verdict } from "./stream-event.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** What a dialect needs to know of the client's request to judge the answer. */
 export interface DialectRequest {
@@ -73,8 +74,8 @@ export interface Dialect {
   readonly allowsComments: boolean;
   /** Its clients take each network chunk for one event. */
   readonly oneEventPerWrite: boolean;
-  /** The explicit error event in wire form, after which nothing follows. */
-  encodeError(failure: Failure, message: string): string;
+  /** The explicit error event in wire form, after which nothing follows; `given` is what the client has got before it. */
+  encodeError(failure: Failure, message: string, given: Transcript): string;
   /** The JSON body of an HTTP error. */
   errorBody(failure: Failure, message: string): unknown;
 }

@@ -1,4 +1,4 @@
-/** One client request and everything that is known of it, from its arrival to its one outcome. */
+/** One client's request and all that is known of how it is served, from its arrival to its one outcome. */
 import type { Readable } from "node:stream";
 import type { Attempt } from "./attempt.ts";
 import type { Dialect, DialectRequest } from "./dialect.ts";
@@ -26,7 +26,7 @@ export interface PolicyOverrides {
   readonly totalMs?: number;
 }
 
-/** What is counted while the exchange runs; one object, mutated in place, read once at the end. */
+/** What is counted where the answer is delivered to the client; one object, mutated in place, read once at the end. */
 export interface ExchangeStats {
   /** Milliseconds from arrival to the first content. */
   firstTokenMs: number | undefined;
@@ -34,33 +34,38 @@ export interface ExchangeStats {
   events: number;
   /** Body bytes sent to the client. */
   bytes: number;
-  /** Characters of text that the client has got. */
+  /** Characters of text sent to the client. */
   characters: number;
   /** Longest silence between two reads that brought content, in milliseconds; undefined before the second. */
   longestGapMs: number | undefined;
-  /** Bytes that the gate holds back at this moment. */
-  heldBytes: number;
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined, heldBytes: 0 };
+  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
+}
+
+/** A request in a dialect that Perennial understands. */
+export interface Api {
+  readonly dialect: Dialect;
+  readonly request: DialectRequest;
 }
 
 export interface Exchange {
   readonly id: string;
-  /** What was asked, and in which dialect; undefined for a request that is passed through. */
-  readonly ask: { readonly dialect: Dialect; readonly asked: DialectRequest } | undefined;
+  /** Undefined for a request that is passed through. */
+  readonly api: Api | undefined;
   readonly request: ExchangeRequest;
   readonly overrides: PolicyOverrides;
   /** Unix time in milliseconds. */
   readonly startedAt: number;
   /** On the clock of `performance.now()`: the request was there, with its body where that is buffered. */
   readonly arrivedAt: number;
-  /** Aborted with a Failure as its reason: the client left, the deadline passed, or Perennial is draining. */
+  /** Aborted with a Failure as its reason: the client left, or Perennial is draining. */
   readonly signal: AbortSignal;
   /** Ends the exchange for a reason of ours or the client's. */
   abort(reason: Failure): void;
-  readonly attempts: Attempt[];
+  /** Those of the run that answers it; none before it has one. */
+  attempts: readonly Attempt[];
   readonly stats: ExchangeStats;
 }
 

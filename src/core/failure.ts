@@ -1,4 +1,5 @@
-/** What went wrong with an exchange: one class, stable codes, and who failed and whether to try again as fields. */
+/** What went wrong with an exchange: one class, stable codes, and who failed and what may still help as fields. */
+import type { UpstreamReply } from "./reply.ts";
 
 export type FailureCode =
   | "upstream_unreachable"
@@ -23,12 +24,19 @@ export type FailureCode =
 /** Who failed. `internal` is a defect of ours, or a refusal of ours. */
 export type FailureSource = "upstream" | "downstream" | "internal";
 
+/**
+ * What may still help:
+ * - `again`: the same request may succeed at the same upstream
+ * - `elsewhere`: this upstream will not serve it, another one may (its key, its balance, its models)
+ * - `never`: the request itself, the client's own key, or a limit of ours
+ */
+export type FailureScope = "again" | "elsewhere" | "never";
+
 interface FailureKind {
   /** HTTP status when nothing was sent yet. */
   readonly status: number;
   readonly source: FailureSource;
-  /** Whether another attempt may help. */
-  readonly retryable: boolean;
+  readonly scope: FailureScope;
   /** `error.type` on the wire. */
   readonly type: "upstream_error" | "invalid_request_error" | "perennial_error";
 }
@@ -39,7 +47,7 @@ export const FAILURES: Readonly<Record<FailureCode, FailureKind>> = {
   upstream_status: upstream(502),
   first_token_timeout: upstream(504),
   stream_stalled: upstream(504),
-  deadline_exceeded: { ...upstream(504), retryable: false },
+  deadline_exceeded: { ...upstream(504), scope: "never" },
   empty_stream: upstream(502),
   stream_truncated: upstream(502),
   stream_corrupted: upstream(502),
@@ -51,22 +59,15 @@ export const FAILURES: Readonly<Record<FailureCode, FailureKind>> = {
   invalid_request: refusal(400, "invalid_request_error"),
   body_too_large: refusal(413, "invalid_request_error"),
   not_found: refusal(404, "invalid_request_error"),
-  client_gone: { status: 499, source: "downstream", retryable: false, type: "perennial_error" },
+  client_gone: { status: 499, source: "downstream", scope: "never", type: "perennial_error" },
   internal_error: refusal(500, "perennial_error"),
 };
-
-/** The upstream's own refusal, kept whole so that it can be passed on byte for byte. */
-export interface UpstreamReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[]>>;
-  readonly body: Buffer;
-}
 
 export interface FailureDetails {
   /** HTTP status when nothing was sent yet. @defaultValue the code's own, from {@link FAILURES} */
   readonly status?: number;
   readonly source?: FailureSource;
-  readonly retryable?: boolean;
+  readonly scope?: FailureScope;
   /** How long the upstream asked us to wait, in milliseconds. */
   readonly retryAfterMs?: number;
   /** What the upstream said in its own words. Shown to the client, never logged: it may quote the prompt. */
@@ -84,7 +85,7 @@ export class Failure extends Error {
   readonly code: FailureCode;
   readonly status: number;
   readonly source: FailureSource;
-  readonly retryable: boolean;
+  readonly scope: FailureScope;
   readonly type: FailureKind["type"];
   readonly retryAfterMs: number | undefined;
   readonly upstreamMessage: string | undefined;
@@ -97,7 +98,7 @@ export class Failure extends Error {
     this.code = code;
     this.status = details.status ?? kind.status;
     this.source = details.source ?? kind.source;
-    this.retryable = details.retryable ?? kind.retryable;
+    this.scope = details.scope ?? kind.scope;
     this.type = kind.type;
     this.retryAfterMs = details.retryAfterMs;
     this.upstreamMessage = details.upstreamMessage;
@@ -113,17 +114,19 @@ export function toFailure(thrown: unknown): Failure {
 }
 
 /**
- * Whether a status is worth another try: the set that the OpenAI SDKs retry (408, 409, 429 and every 5xx).
- * A 501 or 505 will not change, so it is left out.
+ * What may help after an HTTP status. Again after those that the OpenAI SDKs retry (408, 409, 429 and every 5xx but
+ * 501 and 505, which will not change); elsewhere after those that say something of the upstream's account, key or models.
  */
-export function isRetryableStatus(status: number): boolean {
-  return status === 408 || status === 409 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+export function scopeOfStatus(status: number): FailureScope {
+  if (status === 408 || status === 409 || status === 429) return "again";
+  if (status >= 500) return status === 501 || status === 505 ? "never" : "again";
+  return status === 402 || status === 403 || status === 404 ? "elsewhere" : "never";
 }
 
 function upstream(status: number): FailureKind {
-  return { status, source: "upstream", retryable: true, type: "upstream_error" };
+  return { status, source: "upstream", scope: "again", type: "upstream_error" };
 }
 
 function refusal(status: number, type: FailureKind["type"]): FailureKind {
-  return { status, source: "internal", retryable: false, type };
+  return { status, source: "internal", scope: "never", type };
 }

@@ -4,15 +4,21 @@ import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import type { Failure } from "./failure.ts";
 
 export interface Observer {
-  /**
-   * An attempt begins; its request is sent next.
-   * @returns headers to add to that request.
-   */
-  onAttemptStart?(exchange: Exchange, attempt: Attempt): Readonly<Record<string, string>> | undefined;
+  /** A request has been read, and is about to be answered. */
+  onExchangeStart?(exchange: Exchange): void;
+  /** An attempt begins; its request is sent next. */
+  onAttemptStart?(exchange: Exchange, attempt: Attempt): void;
+  /** An attempt has brought its first content, and has won. */
+  onCommit?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt is over, well or not; called exactly once for each. */
   onAttemptEnd?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt failed and another will follow after `delayMs`. */
   onRetry?(exchange: Exchange, attempt: Attempt, failure: Failure, delayMs: number): void;
   /** The exchange is over; called exactly once for each. */
   onExchangeEnd?(exchange: Exchange, end: ExchangeEnd): void;
+}
+
+/** Adds headers to the requests that upstreams get, such as `traceparent`. */
+export interface Propagator {
+  headersFor(exchange: Exchange, attempt: Attempt): Readonly<Record<string, string>>;
 }

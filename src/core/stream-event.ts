@@ -6,6 +6,8 @@ export interface StreamEvent {
   readonly event: string | undefined;
   /** The `data:` field, lines joined with a line feed; forwarded as it came. */
   readonly data: string;
+  /** Characters of text in it, as its dialect counts them; set by the reader that had it judged. */
+  characters?: number;
 }
 
 /**
@@ -19,3 +21,11 @@ export interface StreamEvent {
  * - a {@link Failure}: the stream is over and not whole
  */
 export type Verdict = "content" | "tool-call" | "meta" | "terminator" | "final" | "ignored" | Failure;
+
+/** `data: ` in front and the blank line behind. */
+const WIRE_OVERHEAD_BYTES = 8;
+
+/** Bytes that an event takes on the wire, about: what it counts for while it is held. */
+export function wireBytes({ event, data }: StreamEvent): number {
+  return Buffer.byteLength(data) + WIRE_OVERHEAD_BYTES + (event === undefined ? 0 : event.length + WIRE_OVERHEAD_BYTES);
+}

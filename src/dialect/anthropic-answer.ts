@@ -127,5 +127,5 @@ function toolInput(text: string): JsonObject {
   const input = parseObject(text);
   if (input !== undefined) return input;
   // It would end at the same place again.
-  throw new Failure("stream_truncated", "the input of a tool call stops in the middle", { retryable: false });
+  throw new Failure("stream_truncated", "the input of a tool call stops in the middle", { scope: "never" });
 }

@@ -1,6 +1,6 @@
 /** Anthropic messages: named events, content in blocks; whole when a stop_reason came and every block was closed. */
 import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
-import { Failure, isRetryableStatus } from "../core/failure.ts";
+import { Failure, scopeOfStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
@@ -50,7 +50,7 @@ function reported(json: JsonObject): Failure {
   return new Failure("upstream_error_event", "the upstream reported an error inside its answer", {
     ...(typeof error.message === "string" ? { upstreamMessage: error.message } : {}),
     status,
-    retryable: isRetryableStatus(status),
+    scope: scopeOfStatus(status),
   });
 }
 

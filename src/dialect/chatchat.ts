@@ -3,7 +3,7 @@
  * Read in its sources: server/chat/*.py of 0.2.10, chatchat/server/chat/*.py and api_server/*.py of 0.3.
  */
 import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
-import { Failure, isRetryableStatus } from "../core/failure.ts";
+import { Failure, scopeOfStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
@@ -212,7 +212,7 @@ function findRefusal(json: JsonObject): Failure | undefined {
   const named = json.code >= 400 && json.code <= 599;
   return new Failure("upstream_error_event", "Chatchat refused the request", {
     upstreamMessage: json.msg,
-    ...(named ? { status: json.code, retryable: isRetryableStatus(json.code) } : {}),
+    ...(named ? { status: json.code, scope: scopeOfStatus(json.code) } : {}),
   });
 }
 

@@ -1,5 +1,5 @@
 /** The errors of the OpenAI family: every shape its servers send inside a 200, and the one shape that we send. */
-import { Failure, isRetryableStatus } from "../core/failure.ts";
+import { Failure, scopeOfStatus } from "../core/failure.ts";
 import { isObject, type JsonObject, parseObject } from "./json.ts";
 
 /** Error names that say more than their HTTP status would. */
@@ -62,7 +62,7 @@ export function messageInReply(body: Buffer): string | undefined {
 function reported(upstreamMessage: string | undefined, status: number | undefined): Failure {
   return new Failure("upstream_error_event", "the upstream reported an error inside its answer", {
     ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
-    ...(status === undefined ? {} : { status, retryable: isRetryableStatus(status) }),
+    ...(status === undefined ? {} : { status, scope: scopeOfStatus(status) }),
   });
 }
 

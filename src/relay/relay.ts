@@ -1,122 +1,89 @@
-/** One exchange from start to finish: attempts until one wins, then the answer, the error reply or the error event. */
+/** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
-import { type AttemptContext, runAttempts } from "../attempt/attempt-loop.ts";
-import { createRetryPolicy } from "../attempt/retry-policy.ts";
+import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
+import { isIdempotent } from "../attempt/idempotent.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
+import type { HeldMemory } from "../core/held-memory.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
 import type { Outcome } from "../core/outcome.ts";
-import { openAiErrorBody } from "../dialect/openai-error.ts";
-import { ClientResponse } from "../downstream/client-response.ts";
-import { attemptAnswer } from "./attempt-answer.ts";
-import { attemptPassthrough } from "./attempt-passthrough.ts";
-import { attemptStream, EMPTY } from "./attempt-stream.ts";
-import { explain } from "./explain.ts";
-import { narrowOptions, type RelayOptions } from "./relay-options.ts";
+import { ClientStream } from "../downstream/client-stream.ts";
+import { flushed } from "../downstream/connection-end.ts";
+import type { RunRegistry } from "../run/registry.ts";
+import type { Run, RunEnd } from "../run/run.ts";
+import { deliver, respondWithFailure } from "./deliver.ts";
+import { narrowSettings, type RelaySettings } from "./relay-settings.ts";
+
+/** Where exchanges are relayed: what all of them share. */
+export interface RelayContext {
+  readonly runs: RunRegistry;
+  readonly held: HeldMemory;
+  readonly observer: Observer;
+  readonly propagator: Propagator;
+}
 
 /** Never throws: whatever happens is told to the client, and to the observer. */
-export async function relay(exchange: Exchange, raw: ServerResponse, configured: RelayOptions): Promise<void> {
-  const options = narrowOptions(configured, exchange);
-  const { observer, timeouts } = options;
-  const response = new ClientResponse(raw, exchange, options.response);
-  const deadline = setTimeout(() => {
-    exchange.abort(new Failure("deadline_exceeded", `the answer was not complete within ${timeouts.total / 1_000} s`));
-  }, timeouts.total);
+export async function relay(
+  exchange: Exchange,
+  raw: ServerResponse,
+  configured: RelaySettings,
+  context: RelayContext,
+): Promise<void> {
+  const settings = narrowSettings(configured, exchange);
+  const { observer } = context;
+  const client = new ClientStream(raw, exchange, settings.client);
+  observer.onExchangeStart?.(exchange);
+  const run = startRun(exchange, settings, context);
+  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive();
+  const end = await run.listen(client, exchange.signal);
+  client.stopTimers();
+  const { outcome, failure } = tell(exchange, raw, client, run, end);
 
-  let outcome: Outcome;
-  let failure: Failure | undefined;
-  try {
-    if (exchange.ask?.asked.stream && exchange.ask.dialect.allowsComments) response.keepAlive();
-    const repaired = await runAttempts(
-      {
-        exchange,
-        observer,
-        upstreamName: options.upstream.name,
-        policy: createRetryPolicy({
-          ...options.retry,
-          ...(isRepeatable(exchange) ? {} : { maxAttempts: 1 }),
-          ...(options.emptyFallback === "next" && exchange.ask?.asked.stream ? { otherwiseAfter: EMPTY } : {}),
-        }),
-        deadlineAt: exchange.startedAt + timeouts.total,
-        isCommitted: () => response.committed,
-      },
-      (context) => attemptOnce(exchange, response, context, options),
-    );
-    outcome = repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete";
-  } catch (thrown) {
-    failure = toFailure(thrown);
-    outcome = tellClient(exchange, response, failure);
-  } finally {
-    clearTimeout(deadline);
-    response.stopTimers();
-  }
   // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
-  const taken = await response.flushed(exchange.signal);
-  if (!taken && failure === undefined && isGone(exchange)) outcome = "cancelled";
-
+  // Past its deadline an exchange waits for nothing more.
+  const taken = failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
+  const isCancelled = outcome === "cancelled" || (!taken && failure === undefined && hasLeft(exchange));
   observer.onExchangeEnd?.(exchange, {
-    outcome,
-    failure: outcome === "cancelled" ? undefined : failure?.code,
-    status: response.status,
-    durationMs: Date.now() - exchange.startedAt,
+    outcome: isCancelled ? "cancelled" : outcome,
+    failure: isCancelled ? undefined : failure?.code,
+    status: raw.headersSent ? raw.statusCode : undefined,
+    durationMs: Math.round(performance.now() - exchange.arrivedAt),
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
 }
 
-/** @returns whether the answer had to be repaired. */
-function attemptOnce(
-  exchange: Exchange,
-  response: ClientResponse,
-  context: AttemptContext,
-  options: RelayOptions,
-): Promise<boolean> {
-  const { ask } = exchange;
-  if (ask === undefined) {
-    return attemptPassthrough({ exchange, response, attempt: context.attempt, options, repeatable: isRepeatable(exchange) });
-  }
-  const attempt = { ...context, ...ask, exchange, response, options };
-  return ask.asked.stream ? attemptStream(attempt) : attemptAnswer(attempt);
+function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySettings, context: RelayContext): Run {
+  const { api } = exchange;
+  const policy = createAttemptPolicy({
+    candidate,
+    retry,
+    kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
+    idempotent: isIdempotent(exchange),
+  });
+  const { runs, held, observer, propagator } = context;
+  return runs.start({ exchange, policy, limits, totalMs: candidate.policy.timeouts.total, held, observer, propagator });
 }
 
-function isGone({ signal }: Exchange): boolean {
+interface Told {
+  readonly outcome: Outcome;
+  readonly failure: Failure | undefined;
+}
+
+/** Gives the client what is still to be given. */
+function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run: Run, end: RunEnd): Told {
+  let { failure } = end.kind === "failed" ? end : { failure: undefined };
+  try {
+    if (end.kind === "won") {
+      const repaired = deliver(exchange, raw, client, end.result);
+      return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure };
+    }
+  } catch (thrown) {
+    failure = toFailure(thrown);
+  }
+  const reason = failure ?? new Failure("internal_error", "Perennial lost an answer; this is a bug, please report it.");
+  return { outcome: respondWithFailure(exchange, raw, client, reason, run.transcript), failure: reason };
+}
+
+function hasLeft({ signal }: Exchange): boolean {
   return signal.aborted && toFailure(signal.reason).code === "client_gone";
-}
-
-/** Tells the client as much as can still be told. */
-function tellClient(exchange: Exchange, response: ClientResponse, failure: Failure): Outcome {
-  if (failure.code === "client_gone") {
-    response.cut();
-    return "cancelled";
-  }
-  const dialect = exchange.ask?.dialect;
-  const message = explain(failure, exchange);
-  if (!response.headersSent) {
-    replyWithFailure(response, failure, exchange, (dialect?.errorBody ?? openAiErrorBody)(failure, message));
-    return "failed";
-  }
-  // A body that is passed through has no dialect in which to say it.
-  if (dialect === undefined) response.cut();
-  else response.interrupt(dialect.encodeError(failure, message));
-  return "interrupted";
-}
-
-function replyWithFailure(response: ClientResponse, failure: Failure, exchange: Exchange, body: unknown): void {
-  const { reply } = failure;
-  // Our retries are used up: an SDK that now began its own would multiply them.
-  const isExhausted = failure.retryable || failure.code === "deadline_exceeded";
-  const exhausted = isExhausted && isRepeatable(exchange) ? { "x-should-retry": "false" } : {};
-  if (reply !== undefined) {
-    response.reply(reply.status, { ...reply.headers, ...exhausted }, reply.body);
-    return;
-  }
-  const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
-  response.reply(
-    failure.status,
-    { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
-    JSON.stringify(body),
-  );
-}
-
-/** Nobody knows what a second POST would do to an endpoint that no dialect claims, and a body that was passed on unread is gone. */
-function isRepeatable({ ask, request }: Exchange): boolean {
-  return ask !== undefined || (request.body === null && (request.method === "GET" || request.method === "HEAD"));
 }

@@ -1,14 +1,14 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import { relay } from "../relay/relay.ts";
-import type { RelayOptions } from "../relay/relay-options.ts";
+import { type RelayContext, relay } from "../relay/relay.ts";
+import type { RelaySettings } from "../relay/relay-settings.ts";
 import { limitBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
@@ -31,7 +31,8 @@ export interface ServerSettings {
   readonly mount: Mount;
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
   readonly routes: ReadonlyMap<string, Dialect>;
-  readonly relay: RelayOptions;
+  readonly relay: RelaySettings;
+  readonly context: RelayContext;
   /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
   readonly keyOf: (headers: IncomingHttpHeaders) => string | undefined;
   /** No key is needed since only this machine can connect: then a web page from elsewhere must not use its user's browser to do so. */
@@ -47,7 +48,7 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 export function createServer(options: ServerOptions): FastifyInstance {
   const { open, current, tls } = options;
-  const observer = (): Observer => current().relay.observer;
+  const observer = (): Observer => current().context.observer;
   const brokenRequests = createBrokenRequestHandler();
   const app = Fastify({
     logger: false,
@@ -141,7 +142,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
-    open.add(exchange, key, relay(exchange, reply.raw, current().relay));
+    open.add(exchange, key, relayed(exchange, reply.raw));
+  }
+
+  function relayed(exchange: Exchange, raw: ServerResponse): Promise<void> {
+    const settings = current();
+    return relay(exchange, raw, settings.relay, settings.context);
   }
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */

@@ -22,7 +22,7 @@ export function createExchange({ id, dialect, request }: ExchangeInput): Exchang
     arrivedAt: performance.now(),
     id,
     request,
-    ask: dialect === undefined ? undefined : { dialect, asked: dialect.parseRequest(parseBody(request)) },
+    api: dialect === undefined ? undefined : { dialect, request: dialect.parseRequest(parseBody(request)) },
     overrides: readOverrides(request),
     startedAt: Date.now(),
     signal: controller.signal,

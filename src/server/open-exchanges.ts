@@ -21,13 +21,6 @@ export class OpenExchanges {
     return this.#running.size;
   }
 
-  /** Bytes that all gates together hold back at this moment. */
-  get heldBytes(): number {
-    let bytes = 0;
-    for (const { stats } of this.#running.keys()) bytes += stats.heldBytes;
-    return bytes;
-  }
-
   /**
    * @param key whose it would be; see createKeyCheck.
    * @throws Failure `draining` or `overloaded` when no more may begin.

@@ -45,7 +45,7 @@ function fromFastify(thrown: unknown): Failure {
 function refusedExchange(request: FastifyRequest): Exchange {
   return {
     id: request.id,
-    ask: undefined,
+    api: undefined,
     request: { method: request.method, path: request.url.split("?", 1)[0] ?? "", headers: {}, body: null },
     overrides: {},
     startedAt: Date.now(),

@@ -5,8 +5,9 @@ import type { Observer } from "../core/observer.ts";
 export function combineObservers(observers: readonly (Observer | undefined)[]): Observer {
   const present = observers.filter((observer) => observer !== undefined);
   return {
-    onAttemptStart: (exchange, attempt) =>
-      Object.assign({}, ...present.map((observer) => observer.onAttemptStart?.(exchange, attempt))),
+    onAttemptStart(exchange, attempt) {
+      for (const observer of present) observer.onAttemptStart?.(exchange, attempt);
+    },
     onAttemptEnd(exchange, attempt) {
       for (const observer of present) observer.onAttemptEnd?.(exchange, attempt);
     },

@@ -15,7 +15,7 @@ function attempt(number: number, more: Partial<Attempt> = {}): Attempt {
 function exchange(attempts: Attempt[] = [attempt(1)], model = "gpt-x"): Exchange {
   return {
     id: "ex1",
-    ask: { dialect: { name: "chat" }, asked: { model } } as unknown as NonNullable<Exchange["ask"]>,
+    api: { dialect: { name: "chat" }, request: { model } } as unknown as NonNullable<Exchange["api"]>,
     request: { method: "POST", path: `/x?${SECRET}`, headers: { authorization: SECRET }, body: Buffer.from(SECRET) },
     overrides: {},
     startedAt: 0,
@@ -86,7 +86,7 @@ describe("the line of an exchange", () => {
 
   it("calls an exchange without a dialect passthrough", () => {
     const { log, line } = createLog();
-    log.onExchangeEnd?.({ ...exchange([]), ask: undefined }, end());
+    log.onExchangeEnd?.({ ...exchange([]), api: undefined }, end());
     expect(line()).toMatchObject({ dialect: "passthrough", attempts: [] });
   });
 

@@ -35,8 +35,8 @@ export function createExchangeLog(logger: Logger): Observer {
       logger[level](
         {
           id: exchange.id,
-          dialect: exchange.ask?.dialect.name ?? "passthrough",
-          model: exchange.ask?.asked.model?.slice(0, MAX_MODEL_LENGTH),
+          dialect: exchange.api?.dialect.name ?? "passthrough",
+          model: exchange.api?.request.model?.slice(0, MAX_MODEL_LENGTH),
           upstream: attempts.at(-1)?.upstream,
           outcome: end.outcome,
           failure: end.failure,

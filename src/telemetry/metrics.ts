@@ -143,7 +143,6 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
   const observer: Observer = {
     onAttemptStart({ arrivedAt }, { number }) {
       if (number === 1) addedLatency.observe((performance.now() - arrivedAt) / 1_000);
-      return undefined;
     },
 
     onAttemptEnd(_exchange, { upstream, failure }) {
@@ -155,7 +154,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     },
 
     onExchangeEnd(exchange, { outcome, failure, durationMs }) {
-      const dialect = exchange.ask?.dialect.name ?? PASSTHROUGH;
+      const dialect = exchange.api?.dialect.name ?? PASSTHROUGH;
       const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
       exchanges.inc({ dialect, outcome });
       if (failure !== undefined) failures.inc({ code: failure });

@@ -4,13 +4,14 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
 import type { Attempt } from "../core/attempt.ts";
-import type { Exchange } from "../core/exchange.ts";
-import type { Observer } from "../core/observer.ts";
+import type { Api, Exchange } from "../core/exchange.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { readTraceParent, writeTraceParent } from "./trace-parent.ts";
 
 export interface Traces {
   readonly observer: Observer;
+  readonly propagator: Propagator;
   /** Sends what has not been sent yet. */
   close(): Promise<void>;
 }
@@ -67,7 +68,6 @@ export function createTraces(onExportFailure: () => void): Traces {
         trace.setSpan(ROOT_CONTEXT, spanOf(exchange)),
       );
       spans.set(attempt, span);
-      return writeTraceParent(span.spanContext());
     },
 
     onAttemptEnd(_exchange, attempt) {
@@ -99,28 +99,36 @@ export function createTraces(onExportFailure: () => void): Traces {
     },
   };
 
+  const propagator: Propagator = {
+    headersFor(_exchange, attempt) {
+      const span = spans.get(attempt);
+      return span === undefined ? {} : writeTraceParent(span.spanContext());
+    },
+  };
+
   return {
     observer,
+    propagator,
     // What could not be sent has been reported already.
     close: () => provider.shutdown().catch(() => {}),
   };
 }
 
-function nameOf({ ask, request }: Exchange): string {
-  return ask === undefined ? request.method : [operationOf(request.path), modelOf(ask)].filter(Boolean).join(" ");
+function nameOf({ api, request }: Exchange): string {
+  return api === undefined ? request.method : [operationOf(request.path), modelOf(api)].filter(Boolean).join(" ");
 }
 
-function describeRequest({ ask, request }: Exchange): Attributes {
-  const model = ask && modelOf(ask);
+function describeRequest({ api, request }: Exchange): Attributes {
+  const model = api && modelOf(api);
   return {
     "http.request.method": request.method,
-    ...(ask === undefined ? {} : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(ask) }),
+    ...(api === undefined ? {} : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(api) }),
     ...(model === undefined ? {} : { "gen_ai.request.model": model }),
   };
 }
 
-function modelOf({ asked }: NonNullable<Exchange["ask"]>): string | undefined {
-  return asked.model?.slice(0, MAX_MODEL_LENGTH);
+function modelOf({ request }: Api): string | undefined {
+  return request.model?.slice(0, MAX_MODEL_LENGTH);
 }
 
 function operationOf(path: string): string {
@@ -129,7 +137,7 @@ function operationOf(path: string): string {
 }
 
 /** Whose API is spoken, which dialects' names begin with; the models behind it may be anybody's. */
-function providerOf({ dialect }: NonNullable<Exchange["ask"]>): string {
+function providerOf({ dialect }: Api): string {
   return dialect.name.split("-", 1)[0] ?? dialect.name;
 }
 

@@ -1,15 +1,15 @@
 /** What is logged of the first question to an upstream. */
 import type { Logger } from "pino";
-import type { WarmUpOptions } from "../relay/warm-up.ts";
+import type { WarmUpOptions } from "../balance/warm-up.ts";
 
 /** @param path where it is asked, as clients would. */
 export function createWarmUpLog(logger: Logger, upstream: string, path: string): Pick<WarmUpOptions, "onWarm" | "onFailure"> {
   let isRefusalTold = false;
   return {
     onWarm: (durationMs) => logger.info({ upstream, durationMs }, "the upstream is warm"),
-    onFailure({ code, status, retryable, reply }, delayMs) {
+    onFailure({ code, status, scope, reply }, delayMs) {
       const fields = { upstream, path, failure: code, status: reply?.status, delayMs };
-      if (retryable) {
+      if (scope === "again") {
         logger.warn(fields, "the upstream is not warm yet");
         return;
       }

@@ -37,8 +37,8 @@ export interface UpstreamRequest {
   /** Headers of ours, set after the cleaning. */
   readonly set: Readonly<Record<string, string>>;
   readonly body: Buffer | Readable | null;
-  /** Nobody minds if the upstream gets it twice. */
-  readonly repeatable: boolean;
+  /** Safe to send twice. */
+  readonly idempotent: boolean;
 }
 
 /** What a call tells its caller: one head, data, then one end or one failure; nothing after an abort. */
@@ -88,7 +88,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     name: options.name,
     requireDone: options.requireDone,
     send(request, sink) {
-      const call = new PooledCall(pool, request.repeatable, sink, {
+      const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
         path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
@@ -141,7 +141,7 @@ function createRoute({ baseUrl, ca, proxy, connectTimeoutMs }: UpstreamOptions):
 
 class PooledCall implements Call, ConnectedCall {
   readonly #pool: Pool;
-  readonly #repeatable: boolean;
+  readonly #idempotent: boolean;
   readonly #sink: ResponseSink;
   readonly #options: Dispatcher.DispatchOptions;
   #releaseTimer: NodeJS.Timeout | undefined;
@@ -154,9 +154,9 @@ class PooledCall implements Call, ConnectedCall {
   #over = false;
   #aborted = false;
 
-  constructor(pool: Pool, repeatable: boolean, sink: ResponseSink, options: Dispatcher.DispatchOptions) {
+  constructor(pool: Pool, idempotent: boolean, sink: ResponseSink, options: Dispatcher.DispatchOptions) {
     this.#pool = pool;
-    this.#repeatable = repeatable;
+    this.#idempotent = idempotent;
     this.#sink = sink;
     this.#options = options;
   }
@@ -229,7 +229,7 @@ class PooledCall implements Call, ConnectedCall {
     if (this.#over) return;
     // The upstream closed a kept-alive connection at the moment we chose it. That says nothing about this request,
     // so it is sent again at once, and does not count as an attempt.
-    if (this.#repeatable && !this.#secondTry && this.#wasStale()) {
+    if (this.#idempotent && !this.#secondTry && this.#wasStale()) {
       this.#secondTry = true;
       this.#controller = undefined;
       this.start();

@@ -2,7 +2,7 @@
 import type { Exchange } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 
-export function explain(failure: Failure, exchange: Exchange): string {
+export function failureMessage(failure: Failure, exchange: Exchange): string {
   const { attempts } = exchange;
   const { characters } = exchange.stats;
   const said = failure.upstreamMessage === undefined ? "" : `: ${failure.upstreamMessage}`;
@@ -15,7 +15,7 @@ export function explain(failure: Failure, exchange: Exchange): string {
         : `No text had arrived, after ${tries}.`,
     );
     parts.push(
-      failure.retryable || failure.code === "deadline_exceeded"
+      failure.scope === "again" || failure.code === "deadline_exceeded"
         ? "Send the request again."
         : "The same request would fail again.",
     );

@@ -1,7 +1,8 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
-import { Failure, isRetryableStatus, toFailure, type UpstreamReply } from "../core/failure.ts";
+import { Failure, type FailureScope, scopeOfStatus, toFailure } from "../core/failure.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
 import { messageInReply } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
@@ -15,6 +16,10 @@ export interface CallOptions {
   readonly attempt: Attempt;
   readonly signal: AbortSignal;
   readonly watchdog: WatchdogOptions;
+  /** Headers that continue a trace at the upstream. */
+  readonly propagated: Readonly<Record<string, string>>;
+  /** Subscribes to the client's catching up; undefined where there is no client. @returns what ends the subscription. */
+  readonly onDrain?: ((listener: () => void) => () => void) | undefined;
   /** Statuses below this are an answer, and read as one; the rest are the upstream's refusals. */
   readonly answersBelow: 300 | 400;
   /** Largest error reply that is kept, in bytes. */
@@ -33,7 +38,10 @@ export interface CallControl<T> {
   fail(failure: Failure): void;
 }
 
-export type ReaderFactory<T> = (reply: Omit<UpstreamReply, "body">, control: CallControl<T>) => BodyReader;
+export type ReaderFactory<T> = (
+  head: { readonly status: number; readonly headers: ReplyHeaders },
+  control: CallControl<T>,
+) => BodyReader;
 
 /**
  * Resolves with what the reader made of an answer.
@@ -80,13 +88,14 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       watchdog.stop();
       signal.removeEventListener("abort", onAbort);
       upload?.off("close", onUploadEnd);
+      stopListening?.();
       return true;
     }
 
     /** Ends the attempt from outside. What was read may already be whole, which only the reader knows. */
     function endWith(cause: Failure): void {
       if (settled) return;
-      // Nobody is left to take a whole answer.
+      // A client that left takes no answer, whole or not.
       if (reader === undefined || cause.code === "client_gone") control.fail(cause);
       else guarded((body) => body.onEnd(cause));
       call?.abort();
@@ -111,18 +120,18 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       }
     }
 
+    const stopListening = options.onDrain?.(() => control.resume());
     signal.addEventListener("abort", onAbort);
     upload?.once("close", onUploadEnd);
     call = upstream.send(
-      { ...request, set: { ...request.set, ...attempt.headers } },
+      { ...request, set: { ...request.set, ...options.propagated } },
       {
         onHead(status, headers) {
           attempt.status = status;
+          const isAnswer = status < options.answersBelow;
+          if (!isAnswer || options.watchdog.idleFrom === "head") control.progress();
           try {
-            reader =
-              status < options.answersBelow
-                ? readBody({ status, headers }, control)
-                : readErrorReply(status, headers, options, control);
+            reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }
@@ -139,14 +148,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   });
 }
 
-function readErrorReply<T>(
-  status: number,
-  headers: UpstreamReply["headers"],
-  options: CallOptions,
-  control: CallControl<T>,
-): BodyReader {
-  // The head has come: from now on silence is a stall.
-  control.progress();
+function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallOptions, control: CallControl<T>): BodyReader {
   return createAnswerReader({
     maxBytes: options.maxReplyBytes,
     onProgress: control.progress,
@@ -157,7 +159,7 @@ function readErrorReply<T>(
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
           status,
-          retryable: readShouldRetry(headers) ?? isRetryableStatus(status),
+          scope: scopeOfReply(status, headers),
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
           ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
           reply: { status, headers, body },
@@ -166,4 +168,11 @@ function readErrorReply<T>(
     },
     onFailure: control.fail,
   });
+}
+
+/** What the upstream says outright wins over what its status means. */
+function scopeOfReply(status: number, headers: ReplyHeaders): FailureScope {
+  const shouldRetry = readShouldRetry(headers);
+  if (shouldRetry === undefined) return scopeOfStatus(status);
+  return shouldRetry ? "again" : "never";
 }

@@ -9,7 +9,8 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-const start = (): Watchdog => new Watchdog({ firstTokenMs: 100, idleMs: 50 }, (failure: Failure) => fired.push(failure.code));
+const start = (): Watchdog =>
+  new Watchdog({ firstTokenMs: 100, idleMs: 50, idleFrom: "content" }, (failure: Failure) => fired.push(failure.code));
 
 test("the first content must come in time", () => {
   start();
@@ -52,7 +53,7 @@ test("progress that was on its way when the pause began does not end the pause's
 });
 
 test("without a limit on the first content it waits, and stopped it never fires", () => {
-  const watchdog = new Watchdog({ firstTokenMs: 0, idleMs: 50 }, () => fired.push("fired"));
+  const watchdog = new Watchdog({ firstTokenMs: 0, idleMs: 50, idleFrom: "content" }, () => fired.push("fired"));
   vi.advanceTimersByTime(10_000);
   watchdog.progress();
   watchdog.stop();

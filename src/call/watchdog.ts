@@ -6,6 +6,8 @@ export interface WatchdogOptions {
   readonly firstTokenMs: number;
   /** Between one sign of progress and the next, in milliseconds. */
   readonly idleMs: number;
+  /** When silence begins to be a stall: once the head has come, or only once there was content. */
+  readonly idleFrom: "head" | "content";
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Which reader fits a response, by what it says its body is. */
-import type { BodyReader } from "../attempt/body-reader.ts";
 import { Failure } from "../core/failure.ts";
-import type { ReplyHeaders } from "../downstream/client-response.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { BodyReader } from "./body-reader.ts";
 
 export interface Readers {
   readonly stream?: () => BodyReader;

@@ -1,0 +1,102 @@
+/** One attempt at an answer that is not streamed: buffered and checked; or made from a stream that is watched as one. */
+import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import type { BodyReader } from "../call/body-reader.ts";
+import { type CallControl, callUpstream } from "../call/call-upstream.ts";
+import { chooseByMediaType } from "../call/choose-reader.ts";
+import { createStreamReader } from "../call/stream-reader.ts";
+import type { AttemptResult } from "../core/attempt-output.ts";
+import type { EventSink } from "../core/event-sink.ts";
+import { Failure } from "../core/failure.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
+import type { DialectAttempt } from "./attempt-context.ts";
+import { bodyAsked, dialectCall } from "./upstream-request.ts";
+
+/** @throws Failure */
+export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
+  const { plan } = context;
+  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const streamed = plan.ask === "via-stream" ? bodyAsked(context, true) : undefined;
+  const viaStream = streamed !== undefined;
+  return callUpstream<AttemptResult>(
+    dialectCall(
+      context,
+      // Nothing comes before the whole answer is there, so only the total time limits the wait for its first byte.
+      { firstTokenMs: viaStream ? firstToken : 0, idleMs: idle, idleFrom: viaStream ? "content" : "head" },
+      streamed,
+    ),
+    ({ status, headers }, control) => {
+      const json = (): BodyReader => readAnswer(status, headers, control, context);
+      if (!viaStream) return chooseByMediaType(headers, { json });
+      return chooseByMediaType(headers, { json, stream: () => joinStream(status, headers, control, context) });
+    },
+  );
+}
+
+function readAnswer(
+  status: number,
+  headers: ReplyHeaders,
+  control: CallControl<AttemptResult>,
+  { plan, limits, dialect, request }: DialectAttempt,
+): BodyReader {
+  // With a head that announces the whole answer, silence is a stall, however it was asked for.
+  control.progress();
+  return createAnswerReader({
+    maxBytes: limits.maxBodyBytes,
+    onProgress: control.progress,
+    onFailure: control.fail,
+    onWhole(body) {
+      const problem = dialect.inspectAnswer(parseAnswer(body), plan.acceptEmpty, request);
+      if (problem !== undefined) throw problem;
+      control.succeed({ kind: "reply", status, headers, body, repaired: false }, true);
+    },
+  });
+}
+
+/** The client sees nothing of the stream before it is whole, so a cut at any place can be tried again. */
+function joinStream(
+  status: number,
+  headers: ReplyHeaders,
+  control: CallControl<AttemptResult>,
+  { plan, limits, held, dialect, request }: DialectAttempt,
+): BodyReader {
+  const events: StreamEvent[] = [];
+  let bytes = 0;
+  const collect: EventSink = {
+    push(event) {
+      events.push(event);
+      const size = wireBytes(event);
+      bytes += size;
+      held.add(size);
+    },
+    flush() {
+      if (bytes > limits.maxBodyBytes) {
+        control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${limits.maxBodyBytes} bytes`));
+      }
+      return true;
+    },
+    finish() {},
+  };
+  return createStreamReader({
+    inspector: dialect.inspectStream(request),
+    control,
+    sink: collect,
+    maxEventBytes: limits.maxEventBytes,
+    requireTerminator: plan.candidate.policy.requireDone,
+    acceptEmpty: plan.acceptEmpty,
+    onWhole({ terminated, bodyEnded }) {
+      const answer = dialect.eventsToAnswer(events, request);
+      if (answer === undefined) throw new Failure("stream_corrupted", "the upstream's last event does not hold the answer");
+      control.succeed(
+        {
+          kind: "reply",
+          status,
+          headers: { ...headers, "content-type": "application/json" },
+          body: Buffer.from(JSON.stringify(answer)),
+          repaired: !terminated && dialect.repairsTerminator,
+        },
+        bodyEnded,
+      );
+    },
+  });
+}

@@ -1,0 +1,34 @@
+/** What every attempt has to work with. */
+import type { Attempt } from "../core/attempt.ts";
+import type { AttemptOutput } from "../core/attempt-output.ts";
+import type { Api, Exchange } from "../core/exchange.ts";
+import type { HeldShare } from "../core/held-memory.ts";
+import type { AttemptPlan } from "./attempt-policy.ts";
+
+export interface AttemptContext {
+  /** Whose request is sent. */
+  readonly exchange: Pick<Exchange, "api" | "request">;
+  readonly attempt: Attempt;
+  readonly plan: AttemptPlan;
+  readonly limits: AnswerLimits;
+  /** What the attempt holds back counts here; whoever made the attempt releases it. */
+  readonly held: HeldShare;
+  /** Headers that continue a trace at the upstream. */
+  readonly propagated: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  readonly output: AttemptOutput;
+}
+
+/** In bytes. */
+export interface AnswerLimits {
+  readonly maxBodyBytes: number;
+  readonly maxEventBytes: number;
+  readonly maxGateBytes: number;
+}
+
+/** An attempt at an answer in a dialect that Perennial understands. */
+export interface DialectAttempt extends AttemptContext, Api {}
+
+export function withApi(context: AttemptContext, api: Api): DialectAttempt {
+  return { ...context, ...api };
+}

@@ -1,0 +1,43 @@
+/** One attempt at a request that no dialect claims: bytes in, bytes out, and never a clean end for a broken body. */
+import { callUpstream } from "../call/call-upstream.ts";
+import type { AttemptResult } from "../core/attempt-output.ts";
+import type { AttemptContext } from "./attempt-context.ts";
+import { isIdempotent } from "./idempotent.ts";
+import { callOf } from "./upstream-request.ts";
+
+export async function attemptPassthrough(context: AttemptContext): Promise<AttemptResult> {
+  const { exchange, plan, output } = context;
+  const { path, method, headers, body } = exchange.request;
+  const length = headers["content-length"];
+  await callUpstream<void>(
+    {
+      ...callOf(context),
+      request: {
+        method,
+        path,
+        headers,
+        body,
+        idempotent: isIdempotent(exchange),
+        // Without it a body of known length would be sent in chunks, which some upstreams refuse.
+        set: body !== null && typeof length === "string" ? { "content-length": length } : {},
+      },
+      watchdog: { firstTokenMs: 0, idleMs: plan.candidate.policy.timeouts.idle, idleFrom: "head" },
+      // A redirect, or a 304, is the client's to follow.
+      answersBelow: 400,
+    },
+    (reply, control) => {
+      output.openBody(reply.status, reply.headers);
+      return {
+        onData(chunk) {
+          control.progress();
+          if (!output.write(chunk)) control.pause();
+        },
+        onEnd(cause) {
+          if (cause === undefined) control.succeed(undefined, true);
+          else control.fail(cause);
+        },
+      };
+    },
+  );
+  return { kind: "piped" };
+}

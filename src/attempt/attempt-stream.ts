@@ -1,0 +1,99 @@
+/** One attempt at a streamed answer. */
+import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import type { BodyReader } from "../call/body-reader.ts";
+import { type CallControl, callUpstream } from "../call/call-upstream.ts";
+import { chooseByMediaType } from "../call/choose-reader.ts";
+import { createStreamReader } from "../call/stream-reader.ts";
+import type { AttemptResult } from "../core/attempt-output.ts";
+import type { StreamInspector } from "../core/dialect.ts";
+import type { EventSink } from "../core/event-sink.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { DialectAttempt } from "./attempt-context.ts";
+import { ToolCallHold } from "./tool-call-hold.ts";
+import { bodyAsked, dialectCall } from "./upstream-request.ts";
+
+/** @throws Failure */
+export async function attemptStream(context: DialectAttempt): Promise<AttemptResult> {
+  const { plan } = context;
+  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const bodyForWhole = plan.ask === "whole" ? bodyAsked(context, false) : undefined;
+  const asksWhole = bodyForWhole !== undefined;
+  try {
+    return await callUpstream<AttemptResult>(
+      dialectCall(
+        context,
+        // An answer that is asked for whole has no first token to wait for.
+        { firstTokenMs: asksWhole ? 0 : firstToken, idleMs: idle, idleFrom: asksWhole ? "head" : "content" },
+        bodyForWhole,
+      ),
+      ({ headers }, control) =>
+        chooseByMediaType(headers, {
+          stream: () => readStream(headers, control, context),
+          json: () => readAnswerAsStream(headers, control, context),
+        }),
+    );
+  } catch (thrown) {
+    throw asksWhole ? asRefusedFallback(thrown) : thrown;
+  }
+}
+
+/** The client has not asked for the whole answer, and would not understand why that was refused. */
+function asRefusedFallback(thrown: unknown): Failure {
+  const failure = toFailure(thrown);
+  if (failure.code !== "upstream_status" || failure.scope === "again") return failure;
+  const message = `the upstream's streams are empty, and it refuses to answer without one (HTTP status ${failure.status})`;
+  return new Failure("empty_stream", message, { scope: "never" });
+}
+
+function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
+  const { plan, limits, dialect, request, output } = context;
+  const inspector = dialect.inspectStream(request);
+  return createStreamReader({
+    inspector,
+    control,
+    sink: withHold(output.openStream(headers), inspector, context),
+    maxEventBytes: limits.maxEventBytes,
+    requireTerminator: plan.candidate.policy.requireDone,
+    acceptEmpty: plan.acceptEmpty,
+    onWhole: ({ terminated, bodyEnded }) =>
+      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded),
+  });
+}
+
+/** The stations of this attempt before its gate. */
+function withHold(gate: EventSink, inspector: StreamInspector, { plan, limits, held }: DialectAttempt): EventSink {
+  if (plan.candidate.policy.gate.toolCalls === "stream") return gate;
+  return new ToolCallHold({ next: gate, inspector, held, maxBytes: limits.maxGateBytes, maxEventBytes: limits.maxBodyBytes });
+}
+
+/** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
+function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
+  const { plan, limits, dialect, request, output } = context;
+  return createAnswerReader({
+    maxBytes: limits.maxBodyBytes,
+    onProgress: control.progress,
+    onFailure: control.fail,
+    onWhole(body) {
+      const answer = parseAnswer(body);
+      const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
+      if (problem !== undefined) throw problem;
+      const events = dialect.answerToEvents(answer, request);
+      if (events === undefined) {
+        control.succeed({ kind: "reply", status: 200, headers, body, repaired: false }, true);
+        return;
+      }
+      const inspector = dialect.inspectStream(request);
+      const gate = output.openStream(headers);
+      for (const event of events) {
+        const before = inspector.characters;
+        inspector.onEvent(event);
+        event.characters = inspector.characters - before;
+        gate.push(event, "content");
+      }
+      gate.finish();
+      gate.flush();
+      control.succeed({ kind: "streamed", repaired: true }, true);
+    },
+  });
+}

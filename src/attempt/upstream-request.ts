@@ -1,0 +1,50 @@
+/** The request that an attempt sends: the client's own bytes, or the same request asked in another way. */
+import type { CallOptions } from "../call/call-upstream.ts";
+import type { WatchdogOptions } from "../call/watchdog.ts";
+import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
+
+/** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
+export function dialectCall(
+  context: DialectAttempt,
+  watchdog: WatchdogOptions,
+  body = context.exchange.request.body,
+): CallOptions {
+  const { path, method, headers } = context.exchange.request;
+  return {
+    ...callOf(context),
+    // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
+    request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
+    watchdog,
+    answersBelow: 300,
+  };
+}
+
+/** What all calls of an attempt have in common. */
+export function callOf({ plan, attempt, signal, propagated, limits, output }: AttemptContext) {
+  return {
+    upstream: plan.candidate.upstream,
+    attempt,
+    signal,
+    propagated,
+    onDrain: output.onDrain,
+    maxReplyBytes: limits.maxBodyBytes,
+  } satisfies Partial<CallOptions>;
+}
+
+/** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
+export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
+  const { body } = exchange.request;
+  const parsed = parseExactly(Buffer.isBuffer(body) ? body.toString("utf8") : "{}");
+  const asked = dialect.askStreamed(parsed, stream);
+  return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+}
+
+/** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */
+function parseExactly(text: string): unknown {
+  const keepNumber = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
+    typeof value === "number" && source !== undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER ? rawJSON(source) : value;
+  return JSON.parse(text, keepNumber);
+}
+
+/** In every Node that is supported, but not in TypeScript's library yet. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };

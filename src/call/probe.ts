@@ -1,0 +1,110 @@
+/** One small question to an upstream, and the judgement of its answer, of which nothing is kept. */
+import type { Attempt } from "../core/attempt.ts";
+import type { Dialect, DialectRequest } from "../core/dialect.ts";
+import { DISCARD } from "../core/event-sink.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { createAnswerReader, parseAnswer } from "./answer-reader.ts";
+import type { BodyReader } from "./body-reader.ts";
+import { type CallControl, callUpstream } from "./call-upstream.ts";
+import { chooseByMediaType } from "./choose-reader.ts";
+import { createStreamReader } from "./stream-reader.ts";
+
+export interface ProbeOptions {
+  readonly upstream: Upstream;
+  readonly dialect: Dialect;
+  /** Where the question is asked, under the base URL. */
+  readonly path: string;
+  /** Fields of the question, over those of the default one. */
+  readonly request: Readonly<Record<string, unknown>>;
+  /** How long the answer may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Largest answer, in bytes. */
+  readonly maxBytes: number;
+  readonly requireDone: boolean;
+}
+
+const QUESTION = "你好，你是谁？";
+const HEADERS = { "content-type": "application/json", accept: "application/json" };
+/** Its API refuses a request that does not name one; clients send it themselves. */
+const ANTHROPIC = { "anthropic-version": "2023-06-01" };
+
+/** The question in the words of a path: few tokens, where that can be said without cutting an agent's thoughts. */
+function questionAt(path: string): Record<string, unknown> {
+  if (/\/(chat\/completions|chat\/fastchat|messages)$/.test(path)) {
+    return { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 };
+  }
+  if (path.endsWith("/responses")) return { input: QUESTION, max_output_tokens: 32 };
+  if (path.endsWith("/completions")) return { prompt: QUESTION, max_tokens: 32 };
+  return { query: QUESTION };
+}
+
+/**
+ * Resolves when the answer was whole.
+ * @throws Failure
+ */
+export async function probe(options: ProbeOptions, signal: AbortSignal): Promise<void> {
+  const { upstream, dialect, path, timeoutMs, maxBytes } = options;
+  const fields = { ...questionAt(path), ...options.request, stream: false };
+  const request = dialect.parseRequest(fields);
+  const attempt: Attempt = {
+    number: 1,
+    upstream: upstream.name,
+    startedAt: Date.now(),
+    durationMs: 0,
+    failure: undefined,
+    status: undefined,
+  };
+  await callUpstream<void>(
+    {
+      upstream,
+      attempt,
+      signal,
+      request: {
+        method: "POST",
+        path,
+        headers: { ...HEADERS, ...(path.endsWith("/messages") ? ANTHROPIC : {}) },
+        set: { "accept-encoding": "identity" },
+        body: Buffer.from(JSON.stringify(fields)),
+        idempotent: true,
+      },
+      propagated: {},
+      watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs, idleFrom: "content" },
+      answersBelow: 300,
+      maxReplyBytes: maxBytes,
+    },
+    ({ headers }, control) => readAnswer(headers, control, options, request),
+  );
+}
+
+function readAnswer(
+  headers: ReplyHeaders,
+  control: CallControl<void>,
+  { dialect, maxBytes, requireDone }: ProbeOptions,
+  request: DialectRequest,
+): BodyReader {
+  const json = (): BodyReader =>
+    createAnswerReader({
+      maxBytes,
+      onProgress: control.progress,
+      onFailure: control.fail,
+      onWhole(body) {
+        const problem = dialect.inspectAnswer(parseAnswer(body), false, request);
+        if (problem !== undefined) throw problem;
+        control.succeed(undefined, true);
+      },
+    });
+  const stream = (): BodyReader =>
+    createStreamReader({
+      inspector: dialect.inspectStream(request),
+      sink: DISCARD,
+      control,
+      maxEventBytes: maxBytes,
+      requireTerminator: requireDone,
+      acceptEmpty: false,
+      onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
+    });
+  // Chatchat's native routes stream whatever `stream` says.
+  const streamsAlways = dialect.askStreamed({}, false) === undefined;
+  return chooseByMediaType(headers, streamsAlways ? { stream, json } : { json });
+}

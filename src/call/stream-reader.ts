@@ -1,0 +1,108 @@
+/** Reads one attempt's event stream: decodes it, has every event judged, and hands on what is good. */
+import type { StreamInspector } from "../core/dialect.ts";
+import { type EventSink, isContent } from "../core/event-sink.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+import { createSseDecoder } from "../sse/decode.ts";
+import type { BodyReader } from "./body-reader.ts";
+import type { CallControl } from "./call-upstream.ts";
+
+export interface StreamReaderOptions {
+  /** Judges this stream and no other. */
+  readonly inspector: StreamInspector;
+  /** The first station on the way to the client. */
+  readonly sink: EventSink;
+  readonly control: Pick<CallControl<unknown>, "progress" | "pause" | "fail">;
+  /** Largest event, in bytes. */
+  readonly maxEventBytes: number;
+  readonly requireTerminator: boolean;
+  readonly acceptEmpty: boolean;
+  /** The stream is whole. Called once, or `control.fail` is. */
+  onWhole(end: { terminated: boolean; bodyEnded: boolean }): void;
+}
+
+export function createStreamReader(options: StreamReaderOptions): BodyReader {
+  const { inspector, sink, control } = options;
+  const decoder = createSseDecoder({ onEvent, onStrayLine }, options.maxEventBytes);
+  /** While `flushing`, the body has ended and what the decoder still hands over may be half an event. */
+  let phase: "reading" | "flushing" | "over" = "reading";
+  /** The stream cannot be whole, or needs no more: what else the decoder finds is not looked at. */
+  let verdict: "terminated" | Failure | undefined;
+  let hasProgress = false;
+  /** The decoder handed over a last event that lacks no more than its blank line. */
+  let hasLastEvent = false;
+
+  function onEvent(event: StreamEvent): void {
+    if (verdict !== undefined) return;
+    const before = inspector.characters;
+    const judged = inspector.onEvent(event);
+    if (judged instanceof Failure) {
+      // Half an event at the end of a body is a cut, which the end itself will tell.
+      if (!(phase === "flushing" && judged.code === "stream_corrupted")) verdict = judged;
+      return;
+    }
+    if (judged === "ignored") return;
+    if (phase === "flushing") hasLastEvent = true;
+    if (judged === "terminator") {
+      verdict = "terminated";
+      return;
+    }
+    if (isContent(judged)) hasProgress = true;
+    event.characters = inspector.characters - before;
+    sink.push(event, judged);
+    if (judged === "final") verdict = "terminated";
+  }
+
+  function onStrayLine(line: string): void {
+    if (phase === "reading") verdict ??= inspector.onStrayLine(line);
+  }
+
+  /** What the decoder makes of more bytes, or of their end. A failure there, or of a station, is the stream's. */
+  function decode<T>(step: () => T): T | undefined {
+    try {
+      return step();
+    } catch (thrown) {
+      verdict ??= toFailure(thrown);
+      return undefined;
+    } finally {
+      // What came before a failure is part of the answer.
+      const isFlowing = sink.flush();
+      if (hasProgress) control.progress();
+      hasProgress = false;
+      if (!isFlowing) control.pause();
+    }
+  }
+
+  function finish(cause: Failure | undefined, torn: boolean): void {
+    const bodyEnded = phase === "flushing";
+    const terminated = verdict === "terminated";
+    phase = "over";
+    const problem = inspector.onEnd({
+      terminated,
+      cause: verdict instanceof Failure ? verdict : cause,
+      torn,
+      requireTerminator: options.requireTerminator,
+      acceptEmpty: options.acceptEmpty,
+    });
+    if (problem !== undefined) {
+      control.fail(problem);
+      return;
+    }
+    sink.finish();
+    options.onWhole({ terminated, bodyEnded });
+  }
+
+  return {
+    onData(chunk) {
+      if (phase === "over") return;
+      decode(() => decoder.feed(chunk));
+      if (verdict !== undefined) finish(undefined, false);
+    },
+    onEnd(cause) {
+      if (phase === "over") return;
+      phase = "flushing";
+      const torn = decode(() => decoder.flush() && !hasLastEvent) ?? false;
+      finish(cause, torn);
+    },
+  };
+}

@@ -1,0 +1,26 @@
+/** Where an attempt hands its answer: the run gives it to its clients, once the attempt has won. */
+import type { EventSink } from "./event-sink.ts";
+import type { ReplyHeaders } from "./reply.ts";
+
+export interface AttemptOutput {
+  /** The way of a streamed answer's events: held until the first content, which commits the attempt. */
+  openStream(headers: ReplyHeaders): EventSink;
+  /** The head of a body that is passed through; it commits the attempt. */
+  openBody(status: number, headers: ReplyHeaders): void;
+  /** Bytes of that body. @returns false when the client reads too slowly. */
+  write(chunk: Buffer): boolean;
+  /** The client has caught up. @returns what ends the subscription. */
+  onDrain(listener: () => void): () => void;
+}
+
+/** How an attempt won: with a stream that has been handed over, a reply that has not, or a body that was passed through. */
+export type AttemptResult =
+  | { readonly kind: "streamed"; readonly repaired: boolean }
+  | {
+      readonly kind: "reply";
+      readonly status: number;
+      readonly headers: ReplyHeaders;
+      readonly body: Buffer;
+      readonly repaired: boolean;
+    }
+  | { readonly kind: "piped" };

@@ -1,0 +1,170 @@
+/** A stream as one client gets it: events in wire form, one write for each read, heartbeats while it is silent. */
+import type { ServerResponse } from "node:http";
+import type { Dialect } from "../core/dialect.ts";
+import { type EventKind, isContent } from "../core/event-sink.ts";
+import type { Exchange } from "../core/exchange.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+import { KEEP_ALIVE } from "../sse/encode.ts";
+import { endInterrupted, endWhole } from "./connection-end.ts";
+import { writeResponseHead } from "./response-head.ts";
+
+export interface ClientStreamOptions {
+  /** After the error event: end the body cleanly, or close the connection without the last chunk. */
+  readonly interruptEnd: "clean" | "cut";
+  /** Comments that keep a silent stream alive; times in milliseconds. */
+  readonly heartbeat: false | { readonly after: number; readonly every: number };
+}
+
+/** Proxies buffer and compress event streams unless they are told not to. */
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+} as const;
+
+/**
+ * Its head may go out long before the answer begins: a heartbeat sends the headers, yet any attempt may still win.
+ * What is counted of the delivery is counted here.
+ */
+export class ClientStream {
+  /** The HTTP status that was sent. */
+  status: number | undefined;
+  readonly #raw: ServerResponse;
+  readonly #exchange: Exchange;
+  readonly #dialect: Dialect | undefined;
+  readonly #options: ClientStreamOptions;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #isQuiet = true;
+  /** What one read brought, to be written at once. */
+  #batch = "";
+  #batchHasContent = false;
+  /** When content came last, on the clock of `performance.now()`. */
+  #contentAt: number | undefined;
+
+  constructor(raw: ServerResponse, exchange: Exchange, options: ClientStreamOptions) {
+    this.#raw = raw;
+    this.#exchange = exchange;
+    this.#dialect = exchange.api?.dialect;
+    this.#options = options;
+  }
+
+  get headersSent(): boolean {
+    return this.status !== undefined;
+  }
+
+  /** From now on the client hears a comment when it has heard nothing else for long. For event streams only. */
+  keepAlive(): void {
+    const { heartbeat } = this.#options;
+    if (heartbeat === false) return;
+    const beat = (): void => {
+      if (this.#raw.destroyed || this.#raw.writableEnded) return;
+      if (this.#isQuiet && !this.#raw.writableNeedDrain) {
+        if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
+        this.#write(KEEP_ALIVE);
+      }
+      this.#isQuiet = true;
+      this.#heartbeat = setTimeout(beat, heartbeat.every);
+    };
+    this.#heartbeat = setTimeout(beat, heartbeat.after);
+  }
+
+  /** A streamed answer begins: its headers, unless a heartbeat went before them. */
+  commit(headers: ReplyHeaders): void {
+    const { stats, arrivedAt } = this.#exchange;
+    this.#contentAt = performance.now();
+    stats.firstTokenMs = this.#contentAt - arrivedAt;
+    if (this.headersSent) return;
+    const { "content-length": _length, "content-encoding": _encoding, ...kept } = headers;
+    this.#begin(200, { ...kept, ...STREAM_HEADERS });
+  }
+
+  push(event: StreamEvent, kind: EventKind): void {
+    const dialect = this.#dialect as Dialect;
+    this.#batch += dialect.encodeEvent(event);
+    if (isContent(kind)) this.#batchHasContent = true;
+    const { stats } = this.#exchange;
+    stats.events++;
+    stats.characters += event.characters ?? 0;
+    if (dialect.oneEventPerWrite) this.#writeBatch();
+  }
+
+  /** @returns false when the client reads too slowly: wait for {@link onDrain}. */
+  flush(): boolean {
+    this.#writeBatch();
+    return !this.#raw.writableNeedDrain;
+  }
+
+  finish(): void {
+    this.#writeBatch();
+  }
+
+  /** Status and headers of a body that is passed through. */
+  begin(status: number, headers: ReplyHeaders): void {
+    this.#begin(status, headers);
+  }
+
+  /** Bytes of a body that is passed through. @returns as {@link flush} does. */
+  write(chunk: Buffer): boolean {
+    this.#exchange.stats.bytes += chunk.length;
+    return this.#raw.write(chunk);
+  }
+
+  onDrain(listener: () => void): () => void {
+    this.#raw.on("drain", listener);
+    return () => void this.#raw.off("drain", listener);
+  }
+
+  /** The stream is whole. @param terminator in wire form; empty for none. */
+  end(terminator: string): void {
+    this.stopTimers();
+    if (terminator !== "") {
+      this.#exchange.stats.events++;
+      this.#write(terminator);
+    }
+    endWhole(this.#raw);
+  }
+
+  /** The stream is over and not whole: the error event, then nothing. */
+  interrupt(errorEvent: string): void {
+    this.stopTimers();
+    this.#exchange.stats.events++;
+    this.#write(errorEvent);
+    endInterrupted(this.#raw, this.#options.interruptEnd);
+  }
+
+  stopTimers(): void {
+    clearTimeout(this.#heartbeat);
+    this.#heartbeat = undefined;
+  }
+
+  #begin(status: number, headers: ReplyHeaders): void {
+    this.status = status;
+    writeResponseHead(this.#raw, this.#exchange, status, headers);
+  }
+
+  #writeBatch(): void {
+    if (this.#batch === "") return;
+    const batch = this.#batch;
+    this.#batch = "";
+    this.#isQuiet = false;
+    if (this.#batchHasContent) this.#measureGap();
+    this.#batchHasContent = false;
+    this.#write(batch);
+  }
+
+  /** One clock read for each network read: one for each event would be felt. */
+  #measureGap(): void {
+    const { stats } = this.#exchange;
+    const now = performance.now();
+    if (this.#contentAt !== undefined) stats.longestGapMs = Math.max(stats.longestGapMs ?? 0, Math.round(now - this.#contentAt));
+    this.#contentAt = now;
+  }
+
+  #write(text: string): void {
+    // Encoded once, here: the response would otherwise measure the text first and encode it later, at nearly twice the cost.
+    const bytes = Buffer.from(text);
+    this.#exchange.stats.bytes += bytes.length;
+    this.#raw.write(bytes);
+  }
+}

@@ -1,0 +1,22 @@
+/** The head of whatever a client gets: status, headers, and what Perennial says of the exchange. */
+import type { ServerResponse } from "node:http";
+import type { Exchange } from "../core/exchange.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+
+/** @param exchange whose attempts are told as they are at this moment. */
+export function writeResponseHead(
+  raw: ServerResponse,
+  { id, attempts }: Pick<Exchange, "id" | "attempts">,
+  status: number,
+  headers: ReplyHeaders,
+): void {
+  const upstream = attempts.at(-1)?.upstream;
+  raw.writeHead(status, {
+    ...headers,
+    "x-perennial-id": id,
+    "x-perennial-attempts": String(attempts.length),
+    ...(upstream === undefined ? {} : { "x-perennial-upstream": upstream }),
+  });
+  // A head without a body yet would wait for the first write.
+  raw.flushHeaders();
+}

@@ -1,0 +1,75 @@
+/** The end of an exchange as its client gets it: the rest of an answer, or the failure in the form that can still be sent. */
+import type { ServerResponse } from "node:http";
+import { isIdempotent } from "../attempt/idempotent.ts";
+import type { AttemptResult } from "../core/attempt-output.ts";
+import type { Exchange } from "../core/exchange.ts";
+import { Failure } from "../core/failure.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Transcript } from "../core/transcript.ts";
+import { openAiErrorBody } from "../dialect/openai-error.ts";
+import { sendReply } from "../downstream/client-reply.ts";
+import type { ClientStream } from "../downstream/client-stream.ts";
+import { cut } from "../downstream/connection-end.ts";
+import { failureMessage } from "./failure-message.ts";
+
+/**
+ * @returns whether the answer had to be repaired.
+ * @throws Failure when it cannot be given in the form that the client has been promised.
+ */
+export function deliver(exchange: Exchange, raw: ServerResponse, client: ClientStream, result: AttemptResult): boolean {
+  switch (result.kind) {
+    case "streamed":
+      client.end(exchange.api?.dialect.terminator ?? "");
+      return result.repaired;
+    case "piped":
+      client.end("");
+      return false;
+    case "reply":
+      if (client.headersSent) {
+        throw new Failure("stream_corrupted", "the upstream answered with JSON that cannot be streamed", { scope: "never" });
+      }
+      sendReply(raw, exchange, result);
+      return result.repaired;
+  }
+}
+
+/** Tells the client as much as can still be told. @param given what it has got before. */
+export function respondWithFailure(
+  exchange: Exchange,
+  raw: ServerResponse,
+  client: ClientStream,
+  failure: Failure,
+  given: Transcript,
+): Outcome {
+  if (failure.code === "client_gone") {
+    cut(raw);
+    return "cancelled";
+  }
+  const dialect = exchange.api?.dialect;
+  const message = failureMessage(failure, exchange);
+  if (!client.headersSent) {
+    replyWithFailure(exchange, raw, failure, (dialect?.errorBody ?? openAiErrorBody)(failure, message));
+    return "failed";
+  }
+  // A body that is passed through has no dialect in which to say it.
+  if (dialect === undefined) cut(raw);
+  else client.interrupt(dialect.encodeError(failure, message, given));
+  return "interrupted";
+}
+
+function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Failure, body: unknown): void {
+  const { reply } = failure;
+  // Our retries are used up: an SDK that now began its own would multiply them.
+  const isExhausted = failure.scope === "again" || failure.code === "deadline_exceeded";
+  const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
+  if (reply !== undefined) {
+    sendReply(raw, exchange, { ...reply, headers: { ...reply.headers, ...exhausted } });
+    return;
+  }
+  const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
+  sendReply(raw, exchange, {
+    status: failure.status,
+    headers: { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
+    body: JSON.stringify(body),
+  });
+}

@@ -1,0 +1,37 @@
+/** The settings of an exchange, as configured and as narrowed by its client. */
+import type { AnswerLimits } from "../attempt/attempt-context.ts";
+import type { RetryOptions } from "../attempt/attempt-policy.ts";
+import type { Candidate } from "../balance/candidate.ts";
+import type { Exchange } from "../core/exchange.ts";
+import type { ClientStreamOptions } from "../downstream/client-stream.ts";
+
+/** Times in milliseconds, sizes in bytes. */
+export interface RelaySettings {
+  readonly candidate: Candidate;
+  readonly retry: RetryOptions;
+  readonly client: ClientStreamOptions;
+  readonly limits: AnswerLimits;
+}
+
+/** The client's own policy can only be stricter than the configured one. */
+export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
+  const { maxAttempts, firstTokenMs, idleMs, totalMs } = overrides;
+  const { retry, candidate } = settings;
+  const { policy } = candidate;
+  const { timeouts } = policy;
+  return {
+    ...settings,
+    retry: { ...retry, maxAttempts: Math.min(retry.maxAttempts, maxAttempts ?? retry.maxAttempts) },
+    candidate: {
+      ...candidate,
+      policy: {
+        ...policy,
+        timeouts: {
+          firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
+          idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
+          total: Math.min(timeouts.total, totalMs ?? timeouts.total),
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/** Where a run's answer goes, and where each of its clients is given it. */
+import type { EventKind, EventSink } from "../core/event-sink.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+
+/** A client of a run: what it is given, in this order. */
+export interface RunClient extends EventSink {
+  /** A streamed answer begins, with these headers. */
+  commit(headers: ReplyHeaders): void;
+  /** A body that is passed through begins. */
+  begin(status: number, headers: ReplyHeaders): void;
+  /** Bytes of that body. @returns false when the client reads too slowly. */
+  write(chunk: Buffer): boolean;
+  onDrain(listener: () => void): () => void;
+}
+
+export interface Journal extends RunClient {
+  /** @returns what ends it: a client that leaves is given nothing more. */
+  attach(client: RunClient): () => void;
+  readonly clientCount: number;
+}
+
+/** Keeps nothing: whoever listens is given each event as it comes, and the slowest client sets the pace. */
+export class ForwardingJournal implements Journal {
+  readonly #clients = new Set<RunClient>();
+  readonly #drainListeners = new Set<() => void>();
+
+  attach(client: RunClient): () => void {
+    this.#clients.add(client);
+    const stopListening = client.onDrain(() => this.#drained());
+    return () => {
+      stopListening();
+      // The others must not wait for one that has left.
+      if (this.#clients.delete(client)) this.#drained();
+    };
+  }
+
+  get clientCount(): number {
+    return this.#clients.size;
+  }
+
+  commit(headers: ReplyHeaders): void {
+    for (const client of this.#clients) client.commit(headers);
+  }
+
+  push(event: StreamEvent, kind: EventKind): void {
+    for (const client of this.#clients) client.push(event, kind);
+  }
+
+  flush(): boolean {
+    let isFlowing = true;
+    for (const client of this.#clients) if (!client.flush()) isFlowing = false;
+    return isFlowing;
+  }
+
+  finish(): void {
+    for (const client of this.#clients) client.finish();
+  }
+
+  begin(status: number, headers: ReplyHeaders): void {
+    for (const client of this.#clients) client.begin(status, headers);
+  }
+
+  write(chunk: Buffer): boolean {
+    let isFlowing = true;
+    for (const client of this.#clients) if (!client.write(chunk)) isFlowing = false;
+    return isFlowing;
+  }
+
+  onDrain(listener: () => void): () => void {
+    this.#drainListeners.add(listener);
+    return () => void this.#drainListeners.delete(listener);
+  }
+
+  #drained(): void {
+    for (const listener of this.#drainListeners) listener();
+  }
+}

@@ -1,0 +1,178 @@
+/** One answer being made, for one client or several: its attempts, which of them has won, what was given, how it ended. */
+
+import type { AnswerLimits } from "../attempt/attempt-context.ts";
+import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
+import { attemptOnce } from "../attempt/attempt-once.ts";
+import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { Attempt } from "../core/attempt.ts";
+import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
+import type { EventSink } from "../core/event-sink.ts";
+import type { Exchange } from "../core/exchange.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
+import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
+import { Gate } from "./gate.ts";
+import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
+
+export interface RunOptions {
+  /** The exchange that started it: whose request is answered, and to whom its attempts are reported. */
+  readonly exchange: Exchange;
+  readonly policy: AttemptPolicy;
+  readonly limits: AnswerLimits;
+  /** From the request's arrival, in milliseconds; all attempts and waits together. */
+  readonly totalMs: number;
+  readonly held: HeldMemory;
+  readonly observer: Observer;
+  readonly propagator: Propagator;
+}
+
+export type RunEnd =
+  | { readonly kind: "won"; readonly result: AttemptResult }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+export class Run {
+  readonly attempts: Attempt[] = [];
+  readonly #options: RunOptions;
+  readonly #journal: Journal = new ForwardingJournal();
+  readonly #transcript = new TranscriptBuilder();
+  readonly #controller = new AbortController();
+  readonly #end: Promise<RunEnd>;
+  #state: RunState = { at: "waiting" };
+
+  /** Starts at once. */
+  constructor(options: RunOptions) {
+    this.#options = options;
+    options.exchange.attempts = this.attempts;
+    this.#end = this.#answer();
+  }
+
+  get id(): string {
+    return this.#options.exchange.id;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** What its clients have been given. */
+  get transcript(): Transcript {
+    return this.#transcript;
+  }
+
+  /** Resolves once it is over, whoever listens. */
+  get ended(): Promise<unknown> {
+    return this.#end;
+  }
+
+  /**
+   * Gives the answer to a client, until the run ends or `signal` ends the client's part in it. Leaving ends the run only when no
+   * other client listens.
+   * @returns how the run ended, or for what reason the client left it.
+   */
+  async listen(client: RunClient, signal: AbortSignal): Promise<RunEnd> {
+    const detach = this.#journal.attach(client);
+    const left = new Promise<RunEnd>((resolve) => {
+      const leave = (): void => {
+        const failure = toFailure(signal.reason);
+        if (this.#journal.clientCount > 1) {
+          detach();
+          resolve({ kind: "failed", failure });
+        }
+        // The last one waits for the end: what was read by now may be whole.
+        else this.abort(failure);
+      };
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+    });
+    const end = await Promise.race([this.#end, left]);
+    detach();
+    return end;
+  }
+
+  /** Ends whatever attempt or wait is under way. */
+  abort(reason: Failure): void {
+    this.#controller.abort(reason);
+  }
+
+  async #answer(): Promise<RunEnd> {
+    const { exchange, totalMs } = this.#options;
+    const remainingMs = totalMs - (performance.now() - exchange.arrivedAt);
+    const deadline = setTimeout(() => {
+      this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${totalMs / 1_000} s`));
+    }, remainingMs);
+    const end = await this.#runAttempts().then(
+      (result): RunEnd => ({ kind: "won", result }),
+      (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
+    );
+    clearTimeout(deadline);
+    this.#state = { at: "over" };
+    return end;
+  }
+
+  #runAttempts(): Promise<AttemptResult> {
+    const { exchange, policy, limits, observer, propagator, held, totalMs } = this.#options;
+    const loop: AttemptLoopOptions = {
+      exchange,
+      attempts: this.attempts,
+      policy,
+      observer,
+      deadlineAt: exchange.arrivedAt + totalMs,
+      signal: this.#controller.signal,
+      state: () => this.#state,
+    };
+    return runAttempts(loop, async ({ attempt, plan }) => {
+      const share = held.open();
+      try {
+        return await attemptOnce({
+          exchange,
+          attempt,
+          plan,
+          limits,
+          held: share,
+          propagated: propagator.headersFor(exchange, attempt),
+          signal: this.#controller.signal,
+          output: this.#outputOf(attempt, share),
+        });
+      } finally {
+        // The attempt's gate and hold are gone, with what they held.
+        share.release();
+      }
+    });
+  }
+
+  #outputOf(attempt: Attempt, held: HeldShare): AttemptOutput {
+    const journal = this.#journal;
+    return {
+      openStream: (headers) =>
+        new Gate({
+          next: this.#recorded,
+          held,
+          maxBytes: this.#options.limits.maxGateBytes,
+          commit: () => this.#commit(attempt, () => journal.commit(headers)),
+        }),
+      openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
+      write: (chunk) => journal.write(chunk),
+      onDrain: (listener) => journal.onDrain(listener),
+    };
+  }
+
+  /** The last station: what is written down here is what clients are given. */
+  readonly #recorded: EventSink = {
+    push: (event, kind) => {
+      this.#transcript.append(event);
+      this.#journal.push(event, kind);
+    },
+    flush: () => this.#journal.flush(),
+    finish: () => this.#journal.finish(),
+  };
+
+  /** @returns false when another attempt has won before, or the run is over. */
+  #commit(attempt: Attempt, begin: () => void): boolean {
+    if (this.#state.at !== "waiting") return false;
+    this.#state = { at: "committed", attempt };
+    begin();
+    this.#options.observer.onCommit?.(this.#options.exchange, attempt);
+    return true;
+  }
+}
