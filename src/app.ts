@@ -4,27 +4,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Server as SecureServer } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { routesOf } from "./config/asked-paths.ts";
 import { ConfigError } from "./config/config-error.ts";
-import { type PemFiles, readPemFiles } from "./config/pem-files.ts";
+import { readPemFiles } from "./config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "./config/reload-rules.ts";
+import { uniteRoutes } from "./config/routes.ts";
 import type { Config } from "./config/schema.ts";
-import { openAiChat } from "./dialect/openai-chat.ts";
+import { isSandboxed, servedUpstreams } from "./config/served-upstreams.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
-import { WarmUp } from "./relay/warm-up.ts";
+import { type Backend, candidatesOf, openBackend, planBackend } from "./runtime/backend.ts";
 import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
 import { OpenExchanges } from "./server/open-exchanges.ts";
-import { readRequestPath } from "./server/request-path.ts";
 import { watchUnfinishedAnswers } from "./server/unfinished-answers.ts";
 import { combineObservers } from "./telemetry/combine-observers.ts";
 import { createExchangeLog } from "./telemetry/exchange-log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Traces } from "./telemetry/traces.ts";
-import { createWarmUpLog } from "./telemetry/warm-up-log.ts";
-import { chooseProxy, type UpstreamProxy } from "./upstream/proxy.ts";
-import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
 export interface App {
   /** Where clients reach it, such as `http://127.0.0.1:8787`. */
@@ -73,27 +69,25 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   const answers = watchUnfinishedAnswers(server.server);
   setHttpLimits(server.server, httpLimitsOf(started));
 
-  async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
-    const { timeouts, retry, limits, interruptEnd, heartbeat, gate, nonStreaming } = config;
+  async function createSettings(config: Config, backend: Backend): Promise<ServerSettings> {
+    const { retry, limits, interruptEnd, heartbeat } = config;
     if (config.metrics.enabled) metrics ??= await startMetrics(open);
     const measured = config.metrics.enabled ? metrics : undefined;
-    const [configured] = config.upstreams;
+    const { mount, dialects } = uniteRoutes(servedUpstreams(config));
+    const [candidate] = candidatesOf(config, backend.upstreams);
     return {
-      mount: configured?.mount ?? "/v1",
-      routes: new Map(routesOf(configured).map(({ path, dialect }) => [path, dialect])),
+      mount,
+      routes: dialects,
       keyOf: createKeyCheck(config.auth.keys),
       localOnly: config.auth.keys.length === 0 && !config.open,
-      isWarm: () => warmUp?.isWarm ?? true,
+      isWarm: backend.isWarm,
       metrics: measured && { read: measured.read, public: config.metrics.public },
       relay: {
-        upstream,
-        observer: combineObservers([exchangeLog, measured?.observer, traces?.observer, warmUp?.observer]),
-        timeouts,
+        ...candidate.policy,
+        upstream: candidate.upstream,
+        observer: combineObservers([exchangeLog, measured?.observer, traces?.observer, ...backend.observers]),
         retry,
         limits,
-        gate,
-        nonStreaming,
-        emptyFallback: configured?.emptyFallback ?? "last",
         response: { interruptEnd, heartbeat },
       },
     };
@@ -103,7 +97,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
     refuseReload(started.host, config, next);
     const nextPem = readPemFiles(next);
-    const kept = isDeepStrictEqual(backendOf(config, pem), backendOf(next, nextPem));
+    const kept = isDeepStrictEqual(backend.plan, planBackend(next, nextPem));
     const nextBackend = kept ? backend : await openBackend(next, nextPem, logger);
     settings = await createSettings(next, nextBackend);
     open.max = next.limits.maxStreams;
@@ -125,7 +119,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
 
   /** Closed only after the last exchange that may still use it; but nobody needs it warm any more. */
   function retire(old: Backend): void {
-    old.warmUp?.close();
+    old.stopWarmUps();
     const closing = open.settled().then(() => old.close());
     retiring.add(closing);
     void closing.finally(() => retiring.delete(closing));
@@ -140,7 +134,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
 
   async function close(): Promise<void> {
     const closed = server.close();
-    backend.warmUp?.close();
+    backend.stopWarmUps();
     await open.drain(started.drain.timeout);
     server.server.closeIdleConnections();
     const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MS);
@@ -163,7 +157,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   }
   const { port } = server.server.address() as AddressInfo;
   const scheme = started.tls === false ? "http" : "https";
-  return { url: `${scheme}://${reachable(started.host)}:${port}`, isSandbox: started.upstreams.length === 0, reload, close };
+  return { url: `${scheme}://${reachable(started.host)}:${port}`, isSandbox: isSandboxed(started), reload, close };
 }
 
 /** An address that a client can use: the wildcards are for listening only. */
@@ -171,79 +165,6 @@ function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** Where requests go: an upstream, and the sandbox behind it where none is configured. */
-interface Backend {
-  readonly upstream: Upstream;
-  readonly warmUp: WarmUp | undefined;
-  close(): Promise<void>;
-}
-
-async function openBackend(config: Config, { ca }: PemFiles, logger: Logger): Promise<Backend> {
-  const [configured] = config.upstreams;
-  const proxy = configured && proxyOf(configured.baseUrl);
-  if (proxy !== undefined) logger.info({ proxy: proxy.url.host }, `the upstream is reached through a proxy (${proxy.variable})`);
-  // Loaded only when it is needed: most users never do.
-  const sandbox = configured === undefined ? (await import("./chaos/chaos-server.ts")).createChaosServer() : undefined;
-  const baseUrl = configured?.baseUrl ?? (await sandbox?.listen(0, "127.0.0.1"))?.url ?? "";
-  const upstream = createUpstream({
-    name: configured?.name ?? "sandbox",
-    baseUrl,
-    apiKey: configured?.apiKey,
-    keyHeader: configured?.keyHeader ?? "authorization",
-    dropCredentials: config.auth.keys.length > 0,
-    requireDone: configured?.requireDone ?? false,
-    maxConnections: configured?.maxConnections ?? 256,
-    keepAliveMs: configured?.keepAlive ?? 30_000,
-    connectTimeoutMs: config.timeouts.connect,
-    ca,
-    proxy,
-  });
-  const warmUp = createWarmUp(config, upstream, logger);
-  warmUp?.start();
-  return {
-    upstream,
-    warmUp,
-    async close() {
-      warmUp?.close();
-      await Promise.all([upstream.close(), sandbox?.close()]);
-    },
-  };
-}
-
-/** @throws ConfigError */
-function proxyOf(baseUrl: string): UpstreamProxy | undefined {
-  try {
-    return chooseProxy(baseUrl, process.env);
-  } catch (error) {
-    throw new ConfigError([(error as RangeError).message]);
-  }
-}
-
-/** Where the first question is asked when nobody says otherwise, as clients ask. */
-const WARM_UP_PATH = "/v1/chat/completions";
-
-function createWarmUp({ warmup, timeouts, limits, upstreams }: Config, upstream: Upstream, logger: Logger): WarmUp | undefined {
-  if (warmup === false) return undefined;
-  const [configured] = upstreams;
-  const path = warmup.path ?? WARM_UP_PATH;
-  const target = readRequestPath(path, configured?.mount ?? "/v1").plain;
-  return new WarmUp({
-    upstream,
-    dialect: routesOf(configured).find((route) => route.path === target)?.dialect ?? openAiChat,
-    path: target,
-    request: warmup.request,
-    idleMs: warmup.on === "idle" ? warmup.after : 0,
-    timeoutMs: timeouts.total,
-    maxBytes: limits.maxBodyBytes,
-    ...createWarmUpLog(logger, upstream.name, path),
-  });
-}
-
-/** All that a backend is made of: while it stays the same, so do its open connections. */
-function backendOf({ upstreams, auth, timeouts, warmup }: Config, { ca }: PemFiles): unknown {
-  return { upstreams, hasKeys: auth.keys.length > 0, connect: timeouts.connect, warmup, ca };
 }
 
 async function startMetrics(open: OpenExchanges): Promise<Metrics> {

@@ -9,9 +9,11 @@ const SRC = new URL("../src/", import.meta.url).pathname;
 const FLOORS = [
   ["main.ts"],
   ["app.ts", "cli"],
+  ["runtime"],
   ["server", "telemetry", "config", "chaos"],
   ["relay"],
   ["attempt"],
+  ["balance"],
   ["upstream", "downstream"],
   ["dialect", "sse"],
   ["core"],
@@ -21,7 +23,7 @@ const FLOORS = [
 const LIBRARY_ROOMS: Record<string, string[]> = {
   undici: ["upstream"],
   fastify: ["server", "app.ts"],
-  pino: ["telemetry", "app.ts", "main.ts"],
+  pino: ["telemetry", "runtime", "app.ts", "main.ts"],
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],

@@ -77,7 +77,7 @@ function joinStream(status: number, headers: ReplyHeaders, control: CallControl<
     holdToolCalls: false,
     maxHeldBytes: 0,
     maxHeldEventBytes: 0,
-    requireTerminator: options.upstream.requireDone,
+    requireTerminator: options.requireDone,
     onContent() {
       control.progress();
       if (bytes <= options.limits.maxBodyBytes) return;

@@ -80,7 +80,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<Success>, contex
     holdToolCalls: options.gate.toolCalls === "hold",
     maxHeldBytes: options.limits.maxGateBytes,
     maxHeldEventBytes: options.limits.maxBodyBytes,
-    requireTerminator: options.upstream.requireDone,
+    requireTerminator: options.requireDone,
     onContent: control.progress,
     onFull: control.pause,
     onWhole: ({ repaired, bodyEnded }) => control.succeed(repaired ? "repaired" : "streamed", bodyEnded),

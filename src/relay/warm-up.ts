@@ -24,6 +24,8 @@ export interface WarmUpOptions {
   readonly timeoutMs: number;
   /** Largest answer, in bytes. */
   readonly maxBytes: number;
+  /** A streamed answer without its terminator is cut. */
+  readonly requireDone: boolean;
   onWarm(durationMs: number): void;
   /** It will be asked again after `delayMs`. */
   onFailure(failure: Failure, delayMs: number): void;
@@ -176,7 +178,7 @@ export class WarmUp {
 function readAnswer(
   headers: ReplyHeaders,
   control: CallControl<void>,
-  { dialect, maxBytes, upstream }: WarmUpOptions,
+  { dialect, maxBytes, requireDone }: WarmUpOptions,
   asked: DialectRequest,
 ): BodyReader {
   const json = (): BodyReader =>
@@ -200,7 +202,7 @@ function readAnswer(
       holdToolCalls: false,
       maxHeldBytes: 0,
       maxHeldEventBytes: 0,
-      requireTerminator: upstream.requireDone,
+      requireTerminator: requireDone,
       onContent: control.progress,
       onFull() {},
       onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
