@@ -1,26 +1,9 @@
-/** Wires the parts together: the only file that knows them all. */
-import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Server as SecureServer } from "node:tls";
-import { isDeepStrictEqual } from "node:util";
+/** The whole of Perennial in one call: the runtime, and a listener in front of it. */
 import type { Logger } from "pino";
-import { ConfigError } from "./config/config-error.ts";
-import { readPemFiles } from "./config/pem-files.ts";
-import { changedSettings, refuseReload, settingsForRestart } from "./config/reload-rules.ts";
-import { uniteRoutes } from "./config/routes.ts";
 import type { Config } from "./config/schema.ts";
-import { isSandboxed, servedUpstreams } from "./config/served-upstreams.ts";
-import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
-import { type Backend, candidatesOf, openBackend, planBackend } from "./runtime/backend.ts";
-import { createKeyCheck } from "./server/client-keys.ts";
-import { createServer, type ServerSettings } from "./server/create-server.ts";
-import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
-import { OpenExchanges } from "./server/open-exchanges.ts";
-import { watchUnfinishedAnswers } from "./server/unfinished-answers.ts";
-import { combineObservers } from "./telemetry/combine-observers.ts";
-import { createExchangeLog } from "./telemetry/exchange-log.ts";
-import type { Metrics } from "./telemetry/metrics.ts";
-import type { Traces } from "./telemetry/traces.ts";
+import { isSandboxed } from "./config/served-upstreams.ts";
+import { createListener } from "./runtime/listener.ts";
+import { openRuntime, type Reloaded } from "./runtime/runtime.ts";
 
 export interface App {
   /** Where clients reach it, such as `http://127.0.0.1:8787`. */
@@ -36,150 +19,26 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** What a new configuration changed, as names of settings at the top level. */
-export interface Reloaded {
-  readonly changed: readonly string[];
-  /** Settings that differ from those the program was started with, and have no effect until the next start. */
-  readonly needsRestart: readonly string[];
-}
-
-/** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
-const FLUSH_MS = 2_000;
-/** How often connections are looked for that have become idle in that time, in milliseconds. */
-const SWEEP_MS = 50;
-
-function httpLimitsOf({ timeouts, limits }: Config): HttpLimits {
-  return { requestMs: timeouts.request, maxConnections: limits.maxClientConnections };
-}
-
 /** @throws when the address cannot be listened on. */
 export async function startApp(started: Config, logger: Logger): Promise<App> {
-  const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
-  let pem = readPemFiles(started);
-  const exchangeLog = createExchangeLog(logger);
-  const traces = await startTraces(logger);
-  let metrics: Metrics | undefined;
-  let config = started;
-  let backend = await openBackend(started, pem, logger);
-  let settings = await createSettings(started, backend);
-  /** Pools of earlier configurations, on their way out. */
-  const retiring = new Set<Promise<void>>();
-  let lastReload: Promise<unknown> = Promise.resolve();
-  const server = createServer({ open, tls: pem.tls, current: () => settings });
-  const answers = watchUnfinishedAnswers(server.server);
-  setHttpLimits(server.server, httpLimitsOf(started));
-
-  async function createSettings(config: Config, backend: Backend): Promise<ServerSettings> {
-    const { retry, limits, interruptEnd, heartbeat } = config;
-    if (config.metrics.enabled) metrics ??= await startMetrics(open);
-    const measured = config.metrics.enabled ? metrics : undefined;
-    const { mount, dialects } = uniteRoutes(servedUpstreams(config));
-    const [candidate] = candidatesOf(config, backend.upstreams);
-    return {
-      mount,
-      routes: dialects,
-      keyOf: createKeyCheck(config.auth.keys),
-      localOnly: config.auth.keys.length === 0 && !config.open,
-      isWarm: backend.isWarm,
-      metrics: measured && { read: measured.read, public: config.metrics.public },
-      relay: {
-        ...candidate.policy,
-        upstream: candidate.upstream,
-        observer: combineObservers([exchangeLog, measured?.observer, traces?.observer, ...backend.observers]),
-        retry,
-        limits,
-        response: { interruptEnd, heartbeat },
-      },
-    };
-  }
-
-  async function apply(next: Config): Promise<Reloaded> {
-    if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
-    refuseReload(started.host, config, next);
-    const nextPem = readPemFiles(next);
-    const kept = isDeepStrictEqual(backend.plan, planBackend(next, nextPem));
-    const nextBackend = kept ? backend : await openBackend(next, nextPem, logger);
-    settings = await createSettings(next, nextBackend);
-    open.max = next.limits.maxStreams;
-    open.maxPerKey = next.auth.maxStreamsPerKey;
-    setHttpLimits(server.server, httpLimitsOf(next));
-    const renewed = !isDeepStrictEqual(pem, nextPem);
-    if (server.server instanceof SecureServer && nextPem.tls !== undefined) server.server.setSecureContext(nextPem.tls);
-    if (next.log.level !== config.log.level) logger.level = next.log.level;
-    if (!kept) retire(backend);
-    const reloaded = {
-      changed: [...changedSettings(config, next), ...(renewed ? ["certificates"] : [])],
-      needsRestart: settingsForRestart(started, next),
-    };
-    backend = nextBackend;
-    pem = nextPem;
-    config = next;
-    return reloaded;
-  }
-
-  /** Closed only after the last exchange that may still use it; but nobody needs it warm any more. */
-  function retire(old: Backend): void {
-    old.stopWarmUps();
-    const closing = open.settled().then(() => old.close());
-    retiring.add(closing);
-    void closing.finally(() => retiring.delete(closing));
-  }
-
-  function reload(next: Config): Promise<Reloaded> {
-    // One after the other: two signals at once must not open two backends and forget one.
-    const turn = lastReload.then(() => apply(next));
-    lastReload = turn.catch(() => {});
-    return turn;
-  }
-
-  async function close(): Promise<void> {
-    const closed = server.close();
-    backend.stopWarmUps();
-    await open.drain(started.drain.timeout);
-    server.server.closeIdleConnections();
-    const sweep = setInterval(() => server.server.closeIdleConnections(), SWEEP_MS);
-    await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
-    clearInterval(sweep);
-    answers.breakOff();
-    server.server.closeAllConnections();
-    await closed;
-    await lastReload;
-    await Promise.all([backend.close(), ...retiring]);
-    // A collector that does not answer must not keep the program from ending.
-    await Promise.race([traces?.close(), sleep(FLUSH_MS, undefined, { ref: false })]);
-  }
-
-  try {
-    await server.listen({ host: started.host, port: started.port });
-  } catch (error) {
+  const runtime = await openRuntime(started, logger);
+  const listener = createListener(runtime);
+  const close = async (): Promise<void> => {
+    await listener.close();
+    await runtime.close();
+  };
+  const url = await listener.listen().catch(async (error: unknown) => {
     await close();
     throw error;
-  }
-  const { port } = server.server.address() as AddressInfo;
-  const scheme = started.tls === false ? "http" : "https";
-  return { url: `${scheme}://${reachable(started.host)}:${port}`, isSandbox: isSandboxed(started), reload, close };
-}
-
-/** An address that a client can use: the wildcards are for listening only. */
-function reachable(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
-}
-
-async function startMetrics(open: OpenExchanges): Promise<Metrics> {
-  const { createMetrics } = await import("./telemetry/metrics.ts");
-  return createMetrics({
-    dialects: [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].map(({ dialect }) => dialect.name),
-    countOpen: () => open.size,
-    countHeldBytes: () => open.heldBytes,
   });
-}
-
-/** The standard variables of OpenTelemetry turn it on; without them its SDK is not even loaded. */
-async function startTraces(logger: Logger): Promise<Traces | undefined> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED } = process.env;
-  if (!(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) || OTEL_SDK_DISABLED === "true") return undefined;
-  const { createTraces } = await import("./telemetry/traces.ts");
-  return createTraces(() => logger.warn("traces cannot be sent; check OTEL_EXPORTER_OTLP_ENDPOINT and its collector"));
+  return {
+    url,
+    isSandbox: isSandboxed(started),
+    async reload(config) {
+      const reloaded = await runtime.reload(config);
+      listener.update();
+      return reloaded;
+    },
+    close,
+  };
 }

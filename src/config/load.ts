@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
 import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
 import { type Env, envSettings, type Setting, toNumber } from "./env.ts";
-import { type Complaint, explainIssues } from "./explain.ts";
+import { type Complaint, explainIssues } from "./explain-issues.ts";
 import { firstUpstreamIn, pathInFirstUpstream } from "./first-upstream.ts";
 import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";

@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "./config-error.ts";
-import type { Complaint } from "./explain.ts";
+import type { Complaint } from "./explain-issues.ts";
 import type { Config } from "./schema.ts";
 
 export interface PemFiles {

@@ -1,4 +1,4 @@
-/** Where requests go: open connections to every upstream, each with its first question; or the sandbox where none is configured. */
+/** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
 import type { Logger } from "pino";
 import type { Candidate } from "../balance/candidate.ts";
 import { ConfigError } from "../config/config-error.ts";
