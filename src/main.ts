@@ -46,7 +46,7 @@ async function serve({ config, file, warnings }: LoadedConfig, read: () => Loade
   });
   process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
-  const upstream = config.upstreams[0]?.baseUrl ?? "the built-in sandbox";
+  const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
   logger.info({ url: app.url, upstream, config: file }, `listening on ${app.url}, upstream ${upstream}`);
   if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
 }

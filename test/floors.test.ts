@@ -9,6 +9,7 @@ const SRC = new URL("../src/", import.meta.url).pathname;
 const FLOORS = [
   ["main.ts"],
   ["app.ts", "cli"],
+  ["runtime"],
   ["server", "telemetry", "config", "chaos"],
   ["relay"],
   ["run"],
@@ -23,8 +24,8 @@ const FLOORS = [
 /** Where a library may be imported. */
 const LIBRARY_ROOMS: Record<string, string[]> = {
   undici: ["upstream"],
-  fastify: ["server", "app.ts"],
-  pino: ["telemetry", "app.ts", "main.ts"],
+  fastify: ["server"],
+  pino: ["telemetry", "runtime", "app.ts", "main.ts"],
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],
@@ -83,4 +84,6 @@ test("the floors can be violated", () => {
   expect(violationsOf("core/failure.ts", "../relay/relay.ts")).toHaveLength(1);
   expect(violationsOf("upstream/upstream.ts", "../downstream/client-stream.ts")).toHaveLength(1);
   expect(violationsOf("relay/relay.ts", "undici")).toHaveLength(1);
+  expect(violationsOf("server/create-server.ts", "../runtime/runtime.ts")).toHaveLength(1);
+  expect(violationsOf("balance/candidate.ts", "../config/schema.ts")).toHaveLength(1);
 });

@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { toClientHost } from "../core/client-host.ts";
+import { isObject } from "../dialect/json.ts";
 import { conversationKey, createConversations } from "./conversations.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { ErrorDetails } from "./dialect-script.ts";
@@ -10,7 +12,7 @@ import type { Ask } from "./fault.ts";
 import { parseSpec, SpecError, type SpecStep } from "./fault-spec.ts";
 import { ok } from "./faults/transport/ok.ts";
 import type { Framing } from "./framing.ts";
-import { type Endpoint, isObject, type JsonObject } from "./personality.ts";
+import type { Endpoint, JsonObject } from "./personality.ts";
 import type { PersonalityName } from "./personality-name.ts";
 import { playScript } from "./play-script.ts";
 import { createRandomFaults } from "./random-faults.ts";
@@ -214,7 +216,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
         server.listen(port, host, () => {
           server.removeListener("error", reject);
           const address = server.address() as AddressInfo;
-          resolve({ port: address.port, url: `http://${reachable(host)}:${address.port}${personality.basePath}` });
+          resolve({ port: address.port, url: `http://${toClientHost(host)}:${address.port}${personality.basePath}` });
         });
       });
     },
@@ -279,10 +281,4 @@ function firstToolName(tools: unknown): string | undefined {
 
 function randomId(): string {
   return randomBytes(12).toString("hex");
-}
-
-/** An address that a client can use, where the server listens on all of them. */
-function reachable(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,4 +1,5 @@
 /** Reads `empty,truncate:3,ok`: the faults for the successive attempts of one conversation. */
+import { editDistance } from "../core/edit-distance.ts";
 import type { Fault } from "./fault.ts";
 import { formatDefault, parseArg } from "./fault-arg.ts";
 import { FAULTS, findFault } from "./registry.ts";
@@ -51,18 +52,4 @@ function closest(name: string, names: readonly string[]): string {
     if (distance < bestDistance) [best, bestDistance] = [known, distance];
   }
   return best;
-}
-
-/** Levenshtein's distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,4 +1,5 @@
 /** What a server is to the chaos server: its endpoints, how each says its answers, and what it does of its own accord. */
+import { isObject } from "../dialect/json.ts";
 import type { DialectScript, ErrorDetails } from "./dialect-script.ts";
 import type { Ask } from "./fault.ts";
 import type { Step } from "./script.ts";
@@ -55,8 +56,4 @@ export function promptOf({ query, prompt, messages }: JsonObject): string {
   if (typeof prompt === "string") return prompt;
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   return isObject(last) && typeof last.content === "string" ? last.content : "";
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 /** Settings from the environment: one setting for each known PERENNIAL_ variable. */
+import { pathInFirstUpstream } from "./first-upstream.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -13,8 +14,8 @@ export interface Setting {
 /** The variables that are set; others, and empty ones, are left out. PERENNIAL_CONFIG is no setting: see load.ts. */
 export function envSettings(env: Env): Setting[] {
   return [
-    setting("PERENNIAL_UPSTREAM", ["upstreams", 0, "baseUrl"], env.PERENNIAL_UPSTREAM),
-    setting("PERENNIAL_API_KEY", ["upstreams", 0, "apiKey"], env.PERENNIAL_API_KEY),
+    setting("PERENNIAL_UPSTREAM", pathInFirstUpstream("baseUrl"), env.PERENNIAL_UPSTREAM),
+    setting("PERENNIAL_API_KEY", pathInFirstUpstream("apiKey"), env.PERENNIAL_API_KEY),
     setting("PERENNIAL_HOST", ["host"], env.PERENNIAL_HOST),
     setting("PERENNIAL_PORT", ["port"], toNumber(env.PERENNIAL_PORT)),
     setting("PERENNIAL_KEYS", ["auth", "keys"], toList(env.PERENNIAL_KEYS)),

@@ -4,7 +4,8 @@ import { dirname, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
 import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
 import { type Env, envSettings, type Setting, toNumber } from "./env.ts";
-import { type Complaint, explainIssues } from "./explain.ts";
+import { type Complaint, explainIssues } from "./explain-issues.ts";
+import { firstUpstreamIn, pathInFirstUpstream } from "./first-upstream.ts";
 import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -100,7 +101,7 @@ function formatProblems(problems: readonly Complaint[], source: ConfigFile | und
 /** An empty flag stays, for the schema to complain about: it is a shell's unset variable, and no wish for the sandbox. */
 function flagSettings({ upstream, host, port, logLevel }: ConfigFlags): Setting[] {
   const settings: Setting[] = [
-    { origin: "--upstream", path: ["upstreams", 0, "baseUrl"], value: upstream },
+    { origin: "--upstream", path: pathInFirstUpstream("baseUrl"), value: upstream },
     { origin: "--host", path: ["host"], value: host },
     { origin: "--port", path: ["port"], value: toNumber(port) },
     { origin: "--log-level", path: ["log", "level"], value: logLevel },
@@ -124,12 +125,11 @@ function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean
  * environment or a flag. Where no origin can be told, the key goes nowhere.
  */
 function foreignKey(fileValues: unknown, settings: readonly Setting[]): Setting[] {
-  const { upstreams } = (fileValues ?? {}) as { upstreams?: { baseUrl?: unknown; apiKey?: unknown }[] };
-  const { baseUrl, apiKey } = (Array.isArray(upstreams) && upstreams[0]) || {};
+  const { baseUrl, apiKey } = firstUpstreamIn(fileValues);
   const named = settings.findLast(({ path }) => path.at(-1) === "baseUrl");
   if (named === undefined || baseUrl === undefined || typeof apiKey !== "string" || apiKey === "") return [];
   if (settings.some(({ path }) => path.at(-1) === "apiKey") || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
-  return [{ origin: named.origin, path: ["upstreams", 0, "apiKey"], value: undefined }];
+  return [{ origin: named.origin, path: pathInFirstUpstream("apiKey"), value: undefined }];
 }
 
 function originOfUrl(url: unknown): string | undefined {

@@ -3,14 +3,14 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "./config-error.ts";
-import type { Complaint } from "./explain.ts";
+import type { Complaint } from "./explain-issues.ts";
 import type { Config } from "./schema.ts";
 
 export interface PemFiles {
   /** What this server shows its clients; undefined without `tls`. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
-  /** The authorities that are trusted for the upstream; undefined for the well-known ones. */
-  readonly ca: string | undefined;
+  /** The authorities that are trusted for an upstream, by its name; the well-known ones are for those that are not here. */
+  readonly authorities: ReadonlyMap<string, string>;
 }
 
 /** @throws ConfigError when a file cannot be used; it holds nothing of what is in the file. */
@@ -39,16 +39,18 @@ function read({ tls, upstreams }: Config, problems: Complaint[]): PemFiles {
       return "";
     }
   };
-  const ca = upstreams[0]?.ca;
-  const trusted = ca === undefined ? undefined : open(["upstreams", 0, "ca"], ca, checkCertificates);
-  if (tls === false) return { tls: undefined, ca: trusted };
+  const authorities = new Map<string, string>();
+  upstreams.forEach(({ name, ca }, index) => {
+    if (ca !== undefined) authorities.set(name, open(["upstreams", index, "ca"], ca, checkCertificates));
+  });
+  if (tls === false) return { tls: undefined, authorities };
   const cert = open(["tls", "cert"], tls.cert, checkCertificates);
   const key = open(["tls", "key"], tls.key, (key) => {
     if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) throw new RangeError("holds no private key in PEM form");
     if (/ENCRYPTED/.test(key)) throw new RangeError("the private key is encrypted, and there is nobody to ask for its password");
     if (cert !== "") createSecureContext({ cert, key });
   });
-  return { tls: { cert, key }, ca: trusted };
+  return { tls: { cert, key }, authorities };
 }
 
 function checkCertificates(pem: string): void {

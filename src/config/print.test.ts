@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { parse } from "yaml";
 import { printConfig } from "./print.ts";
+import { applyProfile } from "./profiles.ts";
 import { configSchema } from "./schema.ts";
 
 it("prints a configuration that loads again as the same one", () => {
@@ -26,4 +27,24 @@ it("prints durations and sizes as people write them", () => {
   const printed = printConfig(configSchema.parse({}));
   expect(printed).toContain("total: 10m");
   expect(printed).toContain("maxBodyBytes: 32MiB");
+});
+
+it("prints what a profile presets with its upstream, and loads again as the same", () => {
+  for (const input of [
+    { upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }] },
+    { upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }], timeouts: { firstToken: "7s" }, warmup: "off" },
+    { upstreams: [{ baseUrl: "http://a", timeouts: { idle: "90s" }, gate: { toolCalls: "stream" }, nonStreaming: "viaStream" }] },
+    { upstreams: [{ baseUrl: "http://a", profile: "chatchat", warmup: "off" }], warmup: { on: "idle" } },
+  ]) {
+    const config = configSchema.parse(applyProfile(input));
+    expect(configSchema.parse(applyProfile(parse(printConfig(config))))).toEqual(config);
+  }
+  const printed = parse(
+    printConfig(configSchema.parse(applyProfile({ upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }] }))),
+  );
+  expect(printed).toMatchObject({
+    upstreams: [{ timeouts: { firstToken: "5m" } }],
+    timeouts: { firstToken: "1m" },
+    warmup: "off",
+  });
 });

@@ -1,6 +1,6 @@
 /** Prints a configuration as YAML that can be loaded again, with its secrets masked. */
 import { stringify } from "yaml";
-import type { Config } from "./schema.ts";
+import type { Config, UpstreamConfig } from "./schema.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
 // Of one length always, so that not even the length of a secret shows.
@@ -11,11 +11,7 @@ export function printConfig(config: Config): string {
   return stringify({
     host: config.host,
     port: config.port,
-    upstreams: config.upstreams.map(({ apiKey, keepAlive, ...rest }) => ({
-      ...rest,
-      ...(apiKey === undefined ? {} : { apiKey: MASK }),
-      keepAlive: formatDuration(keepAlive),
-    })),
+    upstreams: config.upstreams.map(printUpstream),
     timeouts: {
       connect: formatDuration(timeouts.connect),
       firstToken: formatDuration(timeouts.firstToken),
@@ -32,7 +28,7 @@ export function printConfig(config: Config): string {
     recovery: config.recovery,
     interruptEnd: config.interruptEnd,
     gate: config.gate,
-    warmup: config.warmup === false ? "off" : { ...config.warmup, after: formatDuration(config.warmup.after) },
+    warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
       maxBodyBytes: formatSize(limits.maxBodyBytes),
@@ -48,4 +44,21 @@ export function printConfig(config: Config): string {
     log: config.log,
     metrics: config.metrics,
   } satisfies { [key in keyof Config]: unknown });
+}
+
+/** What an upstream leaves to the settings for all is left out. */
+function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+  const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) => (ms === undefined ? [] : [[key, formatDuration(ms)]]));
+  return {
+    ...rest,
+    ...(apiKey === undefined ? {} : { apiKey: MASK }),
+    keepAlive: formatDuration(keepAlive),
+    ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
+    ...(gate.toolCalls === undefined ? {} : { gate }),
+    ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+  };
+}
+
+function printWarmUp(warmup: Config["warmup"]): unknown {
+  return warmup === false ? "off" : { ...warmup, after: formatDuration(warmup.after) };
 }

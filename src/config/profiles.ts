@@ -1,8 +1,9 @@
 /** What is known of each kind of server, as settings with reasons. A profile is data: it can do nothing that a setting cannot. */
+import { isObject, type JsonObject } from "../dialect/json.ts";
 
-/** One setting that a profile changes. Whatever the user sets by hand is stronger. */
+/** One setting that a profile changes. Whatever the user sets by hand, for the upstream or for all, is stronger. */
 export interface Preset {
-  /** As in the file; `upstream.x` is `x` of the upstream that has the profile. */
+  /** As in the file, of the upstream that has the profile; a dot leads into a section. */
   readonly key: string;
   readonly value: string | boolean | Readonly<Record<string, unknown>>;
   readonly why: string;
@@ -15,7 +16,7 @@ export interface Profile {
 
 /** uvicorn closes an unused connection after 5 s, and a request that is sent at that moment fails. */
 const UVICORN: Preset = {
-  key: "upstream.keepAlive",
+  key: "keepAlive",
   value: "4s",
   why: "its server (uvicorn) closes unused connections after 5 s",
 };
@@ -28,12 +29,16 @@ export const PROFILES = {
   openai: { summary: "OpenAI, and whatever imitates it well", presets: [] },
   azure: {
     summary: "Azure OpenAI",
-    presets: [{ key: "upstream.keyHeader", value: "api-key", why: "Azure takes its keys in a header of its own" }],
+    presets: [
+      { key: "api", value: "azure", why: "its API is Azure's; so far the same paths are watched as with openai" },
+      { key: "keyHeader", value: "api-key", why: "Azure takes its keys in a header of its own" },
+    ],
   },
   anthropic: {
     summary: "Anthropic's API, for clients of /v1/messages",
     presets: [
-      { key: "upstream.keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
+      { key: "api", value: "anthropic", why: "its API is Anthropic's; so far the same paths are watched as with openai" },
+      { key: "keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
       {
         key: "timeouts.firstToken",
         value: "10m",
@@ -53,7 +58,7 @@ export const PROFILES = {
   llamacpp: {
     summary: "llama.cpp's llama-server",
     presets: [
-      { key: "upstream.keepAlive", value: "4s", why: "its server closes unused connections after 5 s" },
+      { key: "keepAlive", value: "4s", why: "its server closes unused connections after 5 s" },
       patient("long prompts are slow on a CPU, and it works on at an abandoned one, so that a retry would wait behind it"),
     ],
   },
@@ -82,7 +87,7 @@ export const PROFILES = {
     presets: [
       UVICORN,
       {
-        key: "upstream.emptyFallback",
+        key: "emptyFallback",
         value: "next",
         why: "an answer of 7 characters or fewer is streamed as nothing at all, at every attempt; asked whole, it comes",
       },
@@ -98,8 +103,9 @@ export const PROFILES = {
     summary: "Langchain-Chatchat's API server, 0.2.10 and 0.3.x; baseUrl without /v1, and all of its paths are served",
     presets: [
       UVICORN,
-      { key: "upstream.mount", value: "/", why: "its API has no /v1 in front: /chat/chat goes to {baseUrl}/chat/chat" },
-      { key: "upstream.emptyFallback", value: "off", why: "its own routes stream always" },
+      { key: "api", value: "chatchat", why: "its own routes are watched, each in its own way of streaming" },
+      { key: "mount", value: "/", why: "its API has no /v1 in front: /chat/chat goes to {baseUrl}/chat/chat" },
+      { key: "emptyFallback", value: "off", why: "its own routes stream always" },
       patient("a knowledge base is searched before the model is asked"),
       { key: "timeouts.idle", value: "2m", why: "an agent is silent while its tools run" },
     ],
@@ -110,40 +116,37 @@ export type ProfileName = keyof typeof PROFILES;
 
 export const PROFILE_NAMES = Object.keys(PROFILES) as [ProfileName, ...ProfileName[]];
 
-type Values = Record<string, unknown>;
-
 /**
- * The settings with the upstream's profile beneath them: what is set stays, what is not is preset.
+ * The settings with each upstream's profile beneath them: what is set stays, what is not is preset, for that upstream alone.
  * Values of the wrong shape are left for the schema to explain.
  */
 export function applyProfile(values: unknown): unknown {
-  if (!isValues(values) || !Array.isArray(values.upstreams) || !isValues(values.upstreams[0])) return values;
-  const [upstream, ...others] = values.upstreams as [Values, ...unknown[]];
-  if (typeof upstream.profile !== "string" || !Object.hasOwn(PROFILES, upstream.profile)) return values;
-  const profile: Profile = PROFILES[upstream.profile as ProfileName];
-  let result: Values = { ...values, upstreams: [upstream, ...others] };
-  for (const { key, value } of profile.presets) {
-    const [room = "", name] = key.split(".");
-    if (room === "upstream" && name !== undefined) {
-      const [first, ...rest] = result.upstreams as [Values, ...unknown[]];
-      result = { ...result, upstreams: [{ [name]: value, ...withoutUnset(first) }, ...rest] };
-    } else if (name === undefined) {
-      result = { [room]: value, ...withoutUnset(result) };
-    } else if (result[room] === undefined || result[room] === null || isValues(result[room])) {
-      result = { ...result, [room]: { [name]: value, ...withoutUnset((result[room] ?? {}) as Values) } };
-    }
-  }
-  return result;
+  if (!isObject(values) || !Array.isArray(values.upstreams)) return values;
+  return { ...values, upstreams: values.upstreams.map((upstream: unknown) => preset(upstream, withoutUnset(values))) };
+}
+
+function preset(upstream: unknown, forAll: JsonObject): unknown {
+  if (!isObject(upstream) || typeof upstream.profile !== "string" || !Object.hasOwn(PROFILES, upstream.profile)) return upstream;
+  const { presets }: Profile = PROFILES[upstream.profile as ProfileName];
+  return presets.reduce((own, { key, value }) => presetOne(own, forAll, key.split("."), value), withoutUnset(upstream));
+}
+
+/** A value that its user wrote for all upstreams is set by hand too: the preset would stand over it. */
+function presetOne(own: JsonObject, forAll: JsonObject, [key = "", ...rest]: readonly string[], value: unknown): JsonObject {
+  const ownValue = own[key];
+  if (rest.length === 0) return ownValue === undefined && forAll[key] === undefined ? { ...own, [key]: value } : own;
+  const [section, sectionForAll] = [ownValue ?? {}, forAll[key] ?? {}];
+  if (!isObject(section) || !isObject(sectionForAll)) return own;
+  return { ...own, [key]: presetOne(withoutUnset(section), withoutUnset(sectionForAll), rest, value) };
 }
 
 /** A key without a value counts as not set. */
-function withoutUnset(values: Values): Values {
+function withoutUnset(values: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));
 }
 
-function isValues(value: unknown): value is Values {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+const LIST_HEAD =
+  "What each profile presets, for its own upstream alone. What you set, for that upstream or for all, is stronger.";
 
 /** The text of `perennial profiles`: what each changes, and why. */
 export function listProfiles(): string {
@@ -154,5 +157,5 @@ export function listProfiles(): string {
     });
     return [`${name.padEnd(12)}${summary}`, ...(lines.length > 0 ? lines : ["    nothing: the defaults fit"])].join("\n");
   });
-  return `${blocks.join("\n\n")}\n`;
+  return `${LIST_HEAD}\n\n${blocks.join("\n\n")}\n`;
 }

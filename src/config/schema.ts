@@ -1,58 +1,16 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
 import { z } from "zod";
-import { askedPathsOf } from "./asked-paths.ts";
+import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
-import { PROFILE_NAMES } from "./profiles.ts";
-import { baseUrl, duration, file, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
+import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { clientPathsOf, SANDBOX_SERVES, type Served } from "./routes.ts";
+import { upstreamSchema } from "./upstream-schema.ts";
+import { duration, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
-const upstream = z
-  .strictObject({
-    name: text(/^[A-Za-z0-9._-]+$/, "expected letters, digits, dots, dashes and underscores only")
-      .default("main")
-      .describe("Name in logs and in the x-perennial-upstream header; unique. Default: main."),
-    baseUrl: baseUrl.describe("Where requests go: /v1/x is sent to {baseUrl}/x. The same meaning as OPENAI_BASE_URL. Required."),
-    apiKey: text(/^[\x21-\x7e]*$/, "expected a key without spaces or line breaks")
-      .transform((key) => (key === "" ? undefined : key))
-      .optional()
-      .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
-    profile: z
-      .enum(PROFILE_NAMES)
-      .default("openai")
-      .describe("Which server this is: presets the settings that fit it; see `perennial profiles`. Default: openai."),
-    keyHeader: z
-      .enum(["authorization", "x-api-key", "api-key"])
-      .default("authorization")
-      .describe("The header in which apiKey is sent; authorization takes it as a bearer token. Default: authorization."),
-    mount: z
-      .enum(["/v1", "/"])
-      .default("/v1")
-      .describe(
-        "What clients put before the upstream's paths: /v1/x goes to {baseUrl}/x, or with / every /x does. Default: /v1.",
-      ),
-    emptyFallback: z
-      .enum(["next", "last", "off"])
-      .default("last")
-      .describe(
-        "When a streamed request that found an empty stream is asked again without streaming: at the next attempt, at the last one if all were empty, or never. Default: last.",
-      ),
-    requireDone: z
-      .boolean()
-      .default(false)
-      .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
-    ca: file()
-      .optional()
-      .describe(
-        "PEM file of the certificate authorities that are trusted for this upstream, in place of the well-known ones. Default: not set.",
-      ),
-    maxConnections: wholeNumber(1).default(256).describe("Most connections open to this upstream at one time. Default: 256."),
-    keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
-  })
-  .describe("One upstream: an LLM API that Perennial stands in front of.");
-
 const upstreams = z
-  .array(upstream)
+  .array(upstreamSchema)
   .default([])
   .refine((list) => list.length <= 1, {
     error: "failover is not there yet: one upstream is supported",
@@ -65,19 +23,6 @@ const upstreams = z
     });
   })
   .describe("The upstreams; one is supported so far. Default: none, and the built-in sandbox upstream answers.");
-
-const timeouts = z
-  .strictObject({
-    connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
-    firstToken: someTime().prefault("60s").describe("Longest wait for the first content of an attempt. Default: 60s."),
-    idle: someTime().prefault("30s").describe("Longest silence between two pieces of content; pings do not count. Default: 30s."),
-    total: someTime().prefault("10m").describe("Longest time for the whole exchange, all attempts included. Default: 10m."),
-    request: someTime()
-      .prefault("2m")
-      .describe("Longest time for a client to send its request, head and body; a slower one gets a 408. Default: 2m."),
-  })
-  .prefault({})
-  .describe("How long to wait, as durations of more than 0.");
 
 const backoff = z
   .strictObject({
@@ -144,41 +89,6 @@ const limits = z
   .prefault({})
   .describe("Bounds that keep one client, or one upstream, from using up the memory.");
 
-const warmup = z
-  .union(
-    [
-      z.literal("off"),
-      z.literal(false),
-      z.strictObject({
-        on: z
-          .enum(["start", "idle"])
-          .default("start")
-          .describe(
-            "start: after a start and after the upstream was down; idle: also after a time without requests. Default: start.",
-          ),
-        after: someTime().prefault("5m").describe("With on: idle, how long without requests, as a duration. Default: 5m."),
-        path: z
-          .string()
-          .optional()
-          .describe(
-            "Where to ask, as clients do: a path of a known dialect, such as /v1/messages, or /chat/chat of Chatchat. Default: /v1/chat/completions.",
-          ),
-        request: z
-          .record(z.string(), z.unknown())
-          .default({})
-          .describe(
-            "Fields of the request that is asked, such as model; the default question is 你好，你是谁？ in the words of the path.",
-          ),
-      }),
-    ],
-    { error: "expected off, or a mapping with on, after, path and request" },
-  )
-  .default("off")
-  .transform((value) => (value === "off" ? false : value))
-  .describe(
-    "Ask the upstream a small question before the first user does; /readyz is green once it has been answered whole. Default: off.",
-  );
-
 const OPEN = "Serve everybody, although host is not loopback and there are no auth.keys. Default: false.";
 
 const auth = z
@@ -233,22 +143,9 @@ export const configSchema = z
       .describe(
         "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice. Default: clean.",
       ),
-    gate: z
-      .strictObject({
-        toolCalls: z
-          .enum(["hold", "stream"])
-          .default("hold")
-          .describe("Hand a streamed tool call on when it is complete (hold), or piece by piece as it comes. Default: hold."),
-      })
-      .prefault({})
-      .describe("What is held back for the client's sake; it counts against limits.maxGateBytes."),
+    gate,
     warmup,
-    nonStreaming: z
-      .enum(["direct", "viaStream"])
-      .default("direct")
-      .describe(
-        "How a request that is not streamed is sent upstream: as it is, or as a stream that is watched and joined into one answer. Default: direct.",
-      ),
+    nonStreaming,
     limits,
     auth,
     open: z.boolean().default(false).describe(OPEN),
@@ -289,14 +186,23 @@ export const configSchema = z
     when: ({ value, issues }) =>
       isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(host|auth|open)$/.test(String(issue.path?.[0]))),
   })
-  .refine(({ warmup, upstreams }) => !warmup || warmup.path === undefined || askedPathsOf(upstreams[0]).includes(warmup.path), {
-    path: ["warmup", "path"],
-    error({ input }) {
-      const { upstreams: known } = input as { upstreams: z.output<typeof upstreams> };
-      return `expected a path at which this upstream is asked (${askedPathsOf(known[0]).join(", ")})`;
+  .superRefine(
+    ({ warmup, upstreams }, ctx) => {
+      const served = upstreams.length > 0 ? upstreams : [SANDBOX_SERVES];
+      served.forEach((upstream: Served & { warmup?: typeof warmup | undefined }, index) => {
+        const isOwn = upstream.warmup !== undefined;
+        const asked = upstream.warmup ?? warmup;
+        const known = clientPathsOf(upstream);
+        if (!asked || asked.path === undefined || known.includes(asked.path)) return;
+        const path = [...(isOwn ? ["upstreams", index] : []), "warmup", "path"];
+        ctx.addIssue({ code: "custom", path, message: `expected a path at which this upstream is asked (${known.join(", ")})` });
+      });
     },
-    when: ({ value, issues }) => isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
-  })
+    {
+      when: ({ value, issues }) =>
+        isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
+    },
+  )
   .transform(({ auth, open, ...rest }) => ({
     ...rest,
     auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
@@ -314,7 +220,3 @@ export interface Heartbeat {
 export type Config = z.output<typeof configSchema>;
 
 export type UpstreamConfig = Config["upstreams"][number];
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}

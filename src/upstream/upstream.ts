@@ -18,7 +18,6 @@ export interface UpstreamOptions {
   readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
-  readonly requireDone: boolean;
   readonly maxConnections: number;
   readonly keepAliveMs: number;
   readonly connectTimeoutMs: number;
@@ -60,7 +59,6 @@ export interface Call {
 
 export interface Upstream {
   readonly name: string;
-  readonly requireDone: boolean;
   send(request: UpstreamRequest, sink: ResponseSink): Call;
   close(): Promise<void>;
 }
@@ -86,7 +84,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
   return {
     name: options.name,
-    requireDone: options.requireDone,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,

@@ -1,8 +1,10 @@
 /** A stand-in for ChatGLM3's openai_api_demo/api_server.py (FastAPI, sse-starlette), with the habits that were seen of it. */
+
+import { isObject } from "../../dialect/json.ts";
 import { TOKENS } from "../answer.ts";
 import { partialStream, wholeStream } from "../chat-script.ts";
 import type { Ask } from "../fault.ts";
-import { type Endpoint, isObject, type JsonObject, type Personality, promptOf } from "../personality.ts";
+import { type Endpoint, type JsonObject, type Personality, promptOf } from "../personality.ts";
 import { fin, jsonReply, reply, type Step, streamHead } from "../script.ts";
 import { callChunk, chatglm3Dialect, choiceOf, usageOf } from "./chatglm3-dialect.ts";
 import { internalError, refuseMissing, starletteEvent, UVICORN } from "./starlette.ts";

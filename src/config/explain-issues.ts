@@ -1,5 +1,6 @@
 /** Turns the schema's complaints into sentences that say what was expected, and what was there. */
 import type { z } from "zod";
+import { editDistance } from "../core/edit-distance.ts";
 import type { Path } from "./config-file.ts";
 import { schemasAt } from "./json-schema.ts";
 
@@ -73,19 +74,6 @@ function explainUnknownKey(key: string, path: Path): Complaint {
 /** `base_url` and `BaseURL` are both meant as `baseUrl`. */
 function plain(key: string): string {
   return key.replace(/[_-]/g, "").toLowerCase();
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 function oneOf(words: readonly string[]): string {

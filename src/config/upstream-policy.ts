@@ -1,0 +1,28 @@
+/** What holds for each upstream: its own settings, which its profile has preset, over those for all. */
+import type { UpstreamPolicy } from "../balance/candidate.ts";
+import type { Config, UpstreamConfig } from "./schema.ts";
+
+export function resolvePolicy(config: Config, upstream: UpstreamConfig): UpstreamPolicy {
+  const { timeouts, gate, nonStreaming } = upstream;
+  return {
+    timeouts: {
+      firstToken: timeouts.firstToken ?? config.timeouts.firstToken,
+      idle: timeouts.idle ?? config.timeouts.idle,
+      total: timeouts.total ?? config.timeouts.total,
+    },
+    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls },
+    nonStreaming: nonStreaming ?? config.nonStreaming,
+    emptyFallback: upstream.emptyFallback,
+    requireDone: upstream.requireDone,
+  };
+}
+
+/** Longest wait for a connection, in milliseconds. */
+export function resolveConnectTimeout({ timeouts }: Config, upstream: UpstreamConfig): number {
+  return upstream.timeouts.connect ?? timeouts.connect;
+}
+
+/** The first question, or false where none is wanted. */
+export function resolveWarmUp({ warmup }: Config, upstream: UpstreamConfig): Config["warmup"] {
+  return upstream.warmup ?? warmup;
+}

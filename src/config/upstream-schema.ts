@@ -1,0 +1,58 @@
+/** The settings of one upstream, those it has of its own over the ones for all among them. */
+import { z } from "zod";
+import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
+import { PROFILE_NAMES } from "./profiles.ts";
+import { APIS } from "./routes.ts";
+import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
+
+export const upstreamSchema = z
+  .strictObject({
+    name: text(/^[A-Za-z0-9._-]+$/, "expected letters, digits, dots, dashes and underscores only")
+      .default("main")
+      .describe("Name in logs and in the x-perennial-upstream header; unique. Default: main."),
+    baseUrl: baseUrl.describe("Where requests go: /v1/x is sent to {baseUrl}/x. The same meaning as OPENAI_BASE_URL. Required."),
+    apiKey: text(/^[\x21-\x7e]*$/, "expected a key without spaces or line breaks")
+      .transform((key) => (key === "" ? undefined : key))
+      .optional()
+      .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
+    profile: z
+      .enum(PROFILE_NAMES)
+      .default("openai")
+      .describe("Which server this is: presets the settings that fit it; see `perennial profiles`. Default: openai."),
+    api: z
+      .enum(APIS)
+      .default("openai")
+      .describe("Which API it speaks, which decides the paths at which its answers are watched. Default: openai, or by profile."),
+    keyHeader: z
+      .enum(["authorization", "x-api-key", "api-key"])
+      .default("authorization")
+      .describe("The header in which apiKey is sent; authorization takes it as a bearer token. Default: authorization."),
+    mount: z
+      .enum(["/v1", "/"])
+      .default("/v1")
+      .describe(
+        "What clients put before the upstream's paths: /v1/x goes to {baseUrl}/x, or with / every /x does. Default: /v1.",
+      ),
+    emptyFallback: z
+      .enum(["next", "last", "off"])
+      .default("last")
+      .describe(
+        "When a streamed request that found an empty stream is asked again without streaming: at the next attempt, at the last one if all were empty, or never. Default: last.",
+      ),
+    requireDone: z
+      .boolean()
+      .default(false)
+      .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
+    ca: file()
+      .optional()
+      .describe(
+        "PEM file of the certificate authorities that are trusted for this upstream, in place of the well-known ones. Default: not set.",
+      ),
+    maxConnections: wholeNumber(1).default(256).describe("Most connections open to this upstream at one time. Default: 256."),
+    keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
+    timeouts: ownTimeouts,
+    gate: ownGate,
+    nonStreaming: ownNonStreaming,
+    warmup: ownWarmup,
+  })
+  .describe("One upstream: an LLM API that Perennial stands in front of.");

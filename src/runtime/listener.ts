@@ -1,0 +1,62 @@
+/** The HTTP server on its address: its start, new limits and certificates, and an end that cuts no response off in silence. */
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Server as SecureServer } from "node:tls";
+import type { Config } from "../config/schema.ts";
+import { toClientHost } from "../core/client-host.ts";
+import { createServer } from "../server/create-server.ts";
+import { type HttpLimits, setHttpLimits } from "../server/http-limits.ts";
+import { watchUnfinishedAnswers } from "../server/unfinished-answers.ts";
+import type { Runtime } from "./runtime.ts";
+
+export interface Listener {
+  /**
+   * @returns where clients reach it, such as `http://127.0.0.1:8787`.
+   * @throws when the address cannot be listened on.
+   */
+  listen(): Promise<string>;
+  /** Takes over the limits and the certificate that are in force now. */
+  update(): void;
+  /** Stops accepting, waits for the drain and for what clients have not taken yet, and closes every connection. */
+  close(): Promise<void>;
+}
+
+/** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
+const FLUSH_MS = 2_000;
+/** How often connections are looked for that have become idle in that time, in milliseconds. */
+const SWEEP_MS = 50;
+
+export function createListener({ open, current, drain }: Runtime): Listener {
+  const { config: started, pem } = current();
+  const app = createServer({ open, tls: pem.tls, current: () => current().settings });
+  const { server } = app;
+  const answers = watchUnfinishedAnswers(server);
+  setHttpLimits(server, httpLimitsOf(started));
+  return {
+    async listen() {
+      await app.listen({ host: started.host, port: started.port });
+      const { port } = server.address() as AddressInfo;
+      return `${started.tls === false ? "http" : "https"}://${toClientHost(started.host)}:${port}`;
+    },
+    update() {
+      const { config, pem } = current();
+      setHttpLimits(server, httpLimitsOf(config));
+      if (server instanceof SecureServer && pem.tls !== undefined) server.setSecureContext(pem.tls);
+    },
+    async close() {
+      const closed = app.close();
+      await drain();
+      server.closeIdleConnections();
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+      await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
+      clearInterval(sweep);
+      answers.breakOff();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function httpLimitsOf({ timeouts, limits }: Config): HttpLimits {
+  return { requestMs: timeouts.request, maxConnections: limits.maxClientConnections };
+}

@@ -1,0 +1,120 @@
+/** Everything that serves requests, but for the listening: what a server, a plugin, a check of the upstreams and a test share. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { ConfigError } from "../config/config-error.ts";
+import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
+import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
+import type { Config } from "../config/schema.ts";
+import { HeldMemory } from "../core/held-memory.ts";
+import { RunRegistry } from "../run/registry.ts";
+import type { ServerSettings } from "../server/create-server.ts";
+import { OpenExchanges } from "../server/open-exchanges.ts";
+import { type Backend, openBackend, planBackend } from "./backend.ts";
+import { createSettings } from "./settings.ts";
+import { openTelemetry } from "./telemetry.ts";
+
+export interface Runtime {
+  readonly open: OpenExchanges;
+  /** What is in force now. A request keeps what it began with. */
+  current(): InForce;
+  /**
+   * New requests are served with this configuration; those that run keep the one they began with.
+   * @throws ConfigError when it must not take the place of the old one, which then stays.
+   */
+  reload(config: Config): Promise<Reloaded>;
+  /** Lets what runs come to its end, for `drain.timeout` at most; nothing may begin any more. */
+  drain(): Promise<void>;
+  /** After the drain: closes every connection to an upstream, also those of earlier configurations. */
+  close(): Promise<void>;
+}
+
+/** One configuration, and what was made of it. */
+export interface InForce {
+  readonly config: Config;
+  readonly pem: PemFiles;
+  readonly backend: Backend;
+  readonly settings: ServerSettings;
+}
+
+/** What a new configuration changed, as names of settings at the top level. */
+export interface Reloaded {
+  readonly changed: readonly string[];
+  /** Settings that differ from those the program was started with, and have no effect until the next start. */
+  readonly needsRestart: readonly string[];
+}
+
+/** How long a collector of traces may take for the last of them, in milliseconds: it must not keep the program from ending. */
+const LAST_TRACES_MS = 2_000;
+
+/** @throws ConfigError when a file, or a proxy, that is named cannot be used. */
+export async function openRuntime(started: Config, logger: Logger): Promise<Runtime> {
+  const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
+  const pem = readPemFiles(started);
+  const held = new HeldMemory();
+  const runs = new RunRegistry();
+  const telemetry = await openTelemetry(logger, { open, held });
+  const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
+    createSettings(config, { backend, telemetry, runs, held });
+  const backend = await openBackend(started, pem, logger);
+  let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
+  let lastReload: Promise<unknown> = Promise.resolve();
+  const retire = createRetirement(open);
+
+  async function apply(next: Config): Promise<Reloaded> {
+    if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
+    const old = inForce;
+    refuseReload(started.host, old.config, next);
+    const pem = readPemFiles(next);
+    const isKept = isDeepStrictEqual(old.backend.plan, planBackend(next, pem));
+    const backend = isKept ? old.backend : await openBackend(next, pem, logger);
+    inForce = { config: next, pem, backend, settings: await settingsOf(next, backend) };
+    open.max = next.limits.maxStreams;
+    open.maxPerKey = next.auth.maxStreamsPerKey;
+    if (next.log.level !== old.config.log.level) logger.level = next.log.level;
+    if (!isKept) retire.add(old.backend);
+    return {
+      changed: [...changedSettings(old.config, next), ...(isDeepStrictEqual(old.pem, pem) ? [] : ["certificates"])],
+      needsRestart: settingsForRestart(started, next),
+    };
+  }
+
+  return {
+    open,
+    current: () => inForce,
+    reload(next) {
+      // One after the other: two signals at once must not open two backends and forget one.
+      const turn = lastReload.then(() => apply(next));
+      lastReload = turn.catch(() => {});
+      return turn;
+    },
+    drain() {
+      inForce.backend.stopWarmUps();
+      return open.drain(started.drain.timeout);
+    },
+    async close() {
+      await lastReload;
+      await Promise.all([inForce.backend.close(), retire.settled()]);
+      await Promise.race([telemetry.close(), sleep(LAST_TRACES_MS, undefined, { ref: false })]);
+    },
+  };
+}
+
+interface Retirement {
+  add(backend: Backend): void;
+  settled(): Promise<unknown>;
+}
+
+/** Backends of earlier configurations, each closed after the last exchange that may still use it. */
+function createRetirement(open: OpenExchanges): Retirement {
+  const retiring = new Set<Promise<void>>();
+  return {
+    add(backend) {
+      backend.stopWarmUps();
+      const closing = open.settled().then(() => backend.close());
+      retiring.add(closing);
+      void closing.finally(() => retiring.delete(closing));
+    },
+    settled: () => Promise.all(retiring),
+  };
+}

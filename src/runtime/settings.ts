@@ -1,0 +1,42 @@
+/** What the server and the relay go by, made of a configuration and of what it has opened. */
+import { uniteRoutes } from "../config/routes.ts";
+import type { Config } from "../config/schema.ts";
+import { servedUpstreams } from "../config/served-upstreams.ts";
+import type { HeldMemory } from "../core/held-memory.ts";
+import type { RunRegistry } from "../run/registry.ts";
+import { createKeyCheck } from "../server/client-keys.ts";
+import type { ServerSettings } from "../server/create-server.ts";
+import { combineObservers } from "../telemetry/combine-observers.ts";
+import { type Backend, candidatesOf } from "./backend.ts";
+import { metricsFor, type Telemetry } from "./telemetry.ts";
+
+/** What outlives a configuration, and what was opened for this one. */
+export interface Parts {
+  readonly backend: Backend;
+  readonly telemetry: Telemetry;
+  readonly runs: RunRegistry;
+  readonly held: HeldMemory;
+}
+
+export async function createSettings(config: Config, { backend, telemetry, runs, held }: Parts): Promise<ServerSettings> {
+  const { auth, retry, limits, interruptEnd, heartbeat } = config;
+  const metrics = await metricsFor(config, telemetry);
+  const { mount, dialects } = uniteRoutes(servedUpstreams(config));
+  // There is one until there is a selector; the schema refuses a second.
+  const [candidate] = candidatesOf(config, backend.upstreams);
+  return {
+    mount,
+    routes: dialects,
+    keyOf: createKeyCheck(auth.keys),
+    localOnly: auth.keys.length === 0 && !config.open,
+    isWarm: backend.isWarm,
+    metrics: metrics && { read: metrics.read, public: config.metrics.public },
+    relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },
+    context: {
+      runs,
+      held,
+      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers]),
+      propagator: telemetry.propagator,
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/** Who listens to exchanges: the log always, metrics where they are enabled, traces where the environment says where to. */
+import type { Logger } from "pino";
+import type { Config } from "../config/schema.ts";
+import type { HeldMemory } from "../core/held-memory.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
+import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
+import type { OpenExchanges } from "../server/open-exchanges.ts";
+import { createExchangeLog } from "../telemetry/exchange-log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Traces } from "../telemetry/traces.ts";
+
+/** What is counted when it is asked for. */
+export interface Counted {
+  readonly open: OpenExchanges;
+  readonly held: HeldMemory;
+}
+
+export interface Telemetry {
+  readonly logger: Logger;
+  /** Told in this order. */
+  readonly observers: readonly Observer[];
+  readonly propagator: Propagator;
+  /** Loaded when it is first asked for, and counting on from there. */
+  metrics(): Promise<Metrics>;
+  close(): Promise<void>;
+}
+
+export async function openTelemetry(logger: Logger, counted: Counted): Promise<Telemetry> {
+  const traces = await startTraces(logger);
+  let metrics: Promise<Metrics> | undefined;
+  return {
+    logger,
+    observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
+    propagator: traces?.propagator ?? { headersFor: () => ({}) },
+    metrics() {
+      metrics ??= startMetrics(counted);
+      return metrics;
+    },
+    close: async () => traces?.close(),
+  };
+}
+
+/** The metrics, where a configuration wants them. */
+export async function metricsFor({ metrics }: Config, telemetry: Telemetry): Promise<Metrics | undefined> {
+  return metrics.enabled ? telemetry.metrics() : undefined;
+}
+
+async function startMetrics(counted: Counted): Promise<Metrics> {
+  const { createMetrics } = await import("../telemetry/metrics.ts");
+  return createMetrics({
+    dialects: [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].map(({ dialect }) => dialect.name),
+    countOpen: () => counted.open.size,
+    countHeldBytes: () => counted.held.bytes,
+  });
+}
+
+/** The standard variables of OpenTelemetry turn it on; without them its SDK is not even loaded. */
+async function startTraces(logger: Logger): Promise<Traces | undefined> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED } = process.env;
+  if (!(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) || OTEL_SDK_DISABLED === "true") return undefined;
+  const { createTraces } = await import("../telemetry/traces.ts");
+  return createTraces(() => logger.warn("traces cannot be sent; check OTEL_EXPORTER_OTLP_ENDPOINT and its collector"));
+}
