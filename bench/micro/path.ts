@@ -5,9 +5,13 @@
 import type { ServerResponse } from "node:http";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import { servedUpstreams } from "../../src/config/served-upstreams.ts";
+import { resolvePolicy } from "../../src/config/upstream-policy.ts";
+import { HeldMemory } from "../../src/core/held-memory.ts";
 import { OPENAI_ROUTES } from "../../src/dialect/registry.ts";
-import { relay } from "../../src/relay/relay.ts";
-import type { RelayOptions } from "../../src/relay/relay-options.ts";
+import { type RelayContext, relay } from "../../src/relay/relay.ts";
+import type { RelaySettings } from "../../src/relay/relay-settings.ts";
+import { RunRegistry } from "../../src/run/registry.ts";
 import { createExchange } from "../../src/server/exchange-factory.ts";
 import { readRequestPath } from "../../src/server/request-path.ts";
 import type { ResponseSink } from "../../src/upstream/upstream.ts";
@@ -37,31 +41,35 @@ export async function openStream(url: string, headers: Record<string, string>, b
   const response = new NullResponse();
   let outcome = "";
   let upstream: ResponseSink | undefined;
-  const { timeouts, retry, limits, gate, nonStreaming, interruptEnd, heartbeat } = config;
-  const options: RelayOptions = {
-    upstream: {
-      name: "micro",
-      requireDone: false,
-      send(_request, sink) {
-        upstream = sink;
-        return { pause() {}, resume() {}, abort() {}, release() {} };
+  const [served] = servedUpstreams(config);
+  const settings: RelaySettings = {
+    candidate: {
+      upstream: {
+        name: "micro",
+        send(_request, sink) {
+          upstream = sink;
+          return { pause() {}, resume() {}, abort() {}, release() {} };
+        },
+        async close() {},
       },
-      async close() {},
+      policy: resolvePolicy(config, served),
+      model: undefined,
     },
+    retry: config.retry,
+    limits: config.limits,
+    client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
+  };
+  const context: RelayContext = {
+    runs: new RunRegistry(),
+    held: new HeldMemory(),
     observer: {
       onExchangeEnd(_exchange, end) {
         outcome = end.outcome;
       },
     },
-    timeouts,
-    retry,
-    limits,
-    gate,
-    nonStreaming,
-    emptyFallback: "last",
-    response: { interruptEnd, heartbeat },
+    propagator: { headersFor: () => ({}) },
   };
-  const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, options);
+  const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));
   const sink = upstream;
   sink.onHead(200, { "content-type": "text/event-stream" });
