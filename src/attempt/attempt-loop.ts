@@ -4,7 +4,7 @@ import pRetry from "p-retry";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
-import type { Observer } from "../core/observer.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
 export interface AttemptLoopOptions {
@@ -12,6 +12,7 @@ export interface AttemptLoopOptions {
   readonly upstreamName: string;
   readonly policy: RetryPolicy;
   readonly observer: Observer;
+  readonly propagator: Propagator;
   /** Unix time in milliseconds after which no attempt may begin. */
   readonly deadlineAt: number;
   /** No attempt can follow once the client has seen content. */
@@ -29,7 +30,7 @@ export interface AttemptContext {
 
 /** @throws Failure the last attempt's, or the reason for which the exchange was aborted. */
 export async function runAttempts<T>(options: AttemptLoopOptions, run: (context: AttemptContext) => Promise<T>): Promise<T> {
-  const { exchange, policy, observer } = options;
+  const { exchange, policy, observer, propagator } = options;
   let onlyEmptySoFar = true;
 
   return pRetry(
@@ -44,7 +45,8 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (context:
       };
       exchange.signal.throwIfAborted();
       exchange.attempts.push(attempt);
-      attempt.headers = observer.onAttemptStart?.(exchange, attempt);
+      observer.onAttemptStart?.(exchange, attempt);
+      attempt.headers = propagator.headersFor(exchange, attempt);
       try {
         const isLast = number >= policy.maxAttempts;
         return await run({

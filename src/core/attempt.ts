@@ -12,6 +12,6 @@ export interface Attempt {
   failure: FailureCode | undefined;
   /** The upstream's HTTP status, once known. */
   status: number | undefined;
-  /** What an observer adds to the headers of the upstream request, such as `traceparent`. */
+  /** What a propagator adds to the headers of the upstream request, such as `traceparent`. */
   headers?: Readonly<Record<string, string>> | undefined;
 }

@@ -2,7 +2,7 @@
 import type { RetryOptions } from "../attempt/retry-policy.ts";
 import type { UpstreamPolicy } from "../balance/candidate.ts";
 import type { Exchange } from "../core/exchange.ts";
-import type { Observer } from "../core/observer.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
 import type { ClientResponseOptions } from "../downstream/client-response.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
@@ -13,6 +13,7 @@ export interface RelayOptions extends UpstreamPolicy {
   readonly response: ClientResponseOptions;
   readonly limits: { readonly maxBodyBytes: number; readonly maxEventBytes: number; readonly maxGateBytes: number };
   readonly observer: Observer;
+  readonly propagator: Propagator;
 }
 
 /** The client's own policy can only be stricter than the configured one. */

@@ -16,7 +16,7 @@ import { narrowOptions, type RelayOptions } from "./relay-options.ts";
 /** Never throws: whatever happens is told to the client, and to the observer. */
 export async function relay(exchange: Exchange, raw: ServerResponse, configured: RelayOptions): Promise<void> {
   const options = narrowOptions(configured, exchange);
-  const { observer, timeouts } = options;
+  const { observer, propagator, timeouts } = options;
   const response = new ClientResponse(raw, exchange, options.response);
   const deadline = setTimeout(() => {
     exchange.abort(new Failure("deadline_exceeded", `the answer was not complete within ${timeouts.total / 1_000} s`));
@@ -30,6 +30,7 @@ export async function relay(exchange: Exchange, raw: ServerResponse, configured:
       {
         exchange,
         observer,
+        propagator,
         upstreamName: options.upstream.name,
         policy: createRetryPolicy({
           ...options.retry,

@@ -31,22 +31,9 @@ export interface WarmUpOptions {
   onFailure(failure: Failure, delayMs: number): void;
 }
 
-const QUESTION = "你好，你是谁？";
 const HEADERS = { "content-type": "application/json", accept: "application/json" };
-/** Its API refuses a request that does not name one; clients send it themselves. */
-const ANTHROPIC = { "anthropic-version": "2023-06-01" };
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
-
-/** The question in the words of a path: few tokens, where that can be said without cutting an agent's thoughts. */
-function questionAt(path: string): Record<string, unknown> {
-  if (/\/(chat\/completions|chat\/fastchat|messages)$/.test(path)) {
-    return { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 };
-  }
-  if (path.endsWith("/responses")) return { input: QUESTION, max_output_tokens: 32 };
-  if (path.endsWith("/completions")) return { prompt: QUESTION, max_tokens: 32 };
-  return { query: QUESTION };
-}
 
 export class WarmUp {
   /** It has answered, and has not been down since. */
@@ -73,7 +60,6 @@ export class WarmUp {
     onAttemptStart: () => {
       this.#running++;
       clearTimeout(this.#timer);
-      return undefined;
     },
     onAttemptEnd: ({ ask }, { failure, durationMs }) => {
       this.#running--;
@@ -142,7 +128,7 @@ export class WarmUp {
 
   async #askOnce(): Promise<void> {
     const { upstream, dialect, path, request, timeoutMs, maxBytes } = this.#options;
-    const fields = { ...questionAt(path), ...request, stream: false };
+    const fields = { ...dialect.question.fields, ...request, stream: false };
     const asked = dialect.parseRequest(fields);
     const attempt: Attempt = {
       number: 1,
@@ -160,7 +146,7 @@ export class WarmUp {
         request: {
           method: "POST",
           path,
-          headers: { ...HEADERS, ...(path.endsWith("/messages") ? ANTHROPIC : {}) },
+          headers: { ...HEADERS, ...dialect.question.headers },
           set: { "accept-encoding": "identity" },
           body: Buffer.from(JSON.stringify(fields)),
           repeatable: true,

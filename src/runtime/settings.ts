@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
-import { combineObservers } from "../telemetry/combine-observers.ts";
+import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
 import { type Backend, candidatesOf } from "./backend.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
@@ -24,7 +24,8 @@ export async function createSettings(config: Config, backend: Backend, telemetry
     relay: {
       ...policy,
       upstream,
-      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers]),
+      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
+      propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
       retry,
       limits,
       response: { interruptEnd, heartbeat },

@@ -1,17 +1,21 @@
 /** Who listens to exchanges: the log always, metrics where they are enabled, traces where the environment says where to. */
 import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
-import type { Observer } from "../core/observer.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
+import type { OnDefect } from "../telemetry/combine-observers.ts";
+import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Traces } from "../telemetry/traces.ts";
 
 export interface Telemetry {
-  readonly logger: Logger;
   /** Told in this order. */
   readonly observers: readonly Observer[];
+  readonly propagators: readonly Propagator[];
+  /** Called with what one of them threw. */
+  readonly onDefect: OnDefect;
   /** Loaded when it is first asked for, and counting on from there. */
   metrics(): Promise<Metrics>;
   close(): Promise<void>;
@@ -21,8 +25,9 @@ export async function openTelemetry(logger: Logger, open: OpenExchanges): Promis
   const traces = await startTraces(logger);
   let metrics: Promise<Metrics> | undefined;
   return {
-    logger,
     observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
+    propagators: traces === undefined ? [] : [traces.propagator],
+    onDefect: createDefectLog(logger),
     metrics() {
       metrics ??= startMetrics(open);
       return metrics;

@@ -5,12 +5,14 @@ import { defaultResource, detectResources, envDetector, resourceFromAttributes }
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import type { Observer } from "../core/observer.ts";
-import type { Outcome } from "../core/outcome.ts";
+import type { FailureCode } from "../core/failure.ts";
+import type { Observer, Propagator } from "../core/observer.ts";
+import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
 import { readTraceParent, writeTraceParent } from "./trace-parent.ts";
 
 export interface Traces {
   readonly observer: Observer;
+  readonly propagator: Propagator;
   /** Sends what has not been sent yet. */
   close(): Promise<void>;
 }
@@ -67,7 +69,6 @@ export function createTraces(onExportFailure: () => void): Traces {
         trace.setSpan(ROOT_CONTEXT, spanOf(exchange)),
       );
       spans.set(attempt, span);
-      return writeTraceParent(span.spanContext());
     },
 
     onAttemptEnd(_exchange, attempt) {
@@ -82,50 +83,76 @@ export function createTraces(onExportFailure: () => void): Traces {
     },
 
     onExchangeEnd(exchange, { outcome, failure, status, durationMs }) {
-      // Refused at the door: anybody could fill the collector with those.
+      // Any client could fill the collector with refusals.
       if (outcome === "rejected") return;
       const { attempts, stats, id } = exchange;
       const span = spanOf(exchange);
       span.setAttributes({
-        "perennial.id": id,
-        "perennial.outcome": outcome,
-        "perennial.attempts": attempts.length,
-        ...(status === undefined ? {} : { "http.response.status_code": status }),
-        ...(failure === undefined ? {} : { "error.type": failure }),
+        ...describeEnd(id, outcome, attempts.length, status, failure),
         ...(stats.firstTokenMs === undefined ? {} : { "gen_ai.response.time_to_first_chunk": stats.firstTokenMs / 1_000 }),
       });
       if (IS_ERROR.has(outcome)) span.setStatus({ code: SpanStatusCode.ERROR });
       span.end(exchange.startedAt + durationMs);
     },
+
+    onRejected({ id, method, failure, status, durationMs }) {
+      const outcome = outcomeOfRefusal(failure);
+      // Any client could fill the collector with refusals; a defect is worth a span.
+      if (outcome === "rejected") return;
+      const endedAt = Date.now();
+      const attributes = { "http.request.method": method, ...describeEnd(id, outcome, 0, status, failure) };
+      const span = tracer.startSpan(method, { kind: SpanKind.SERVER, startTime: endedAt - durationMs, attributes }, ROOT_CONTEXT);
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      span.end(endedAt);
+    },
+  };
+
+  const propagator: Propagator = {
+    headersFor(_exchange, attempt) {
+      const span = spans.get(attempt);
+      return span === undefined ? {} : writeTraceParent(span.spanContext());
+    },
   };
 
   return {
     observer,
+    propagator,
     // What could not be sent has been reported already.
     close: () => provider.shutdown().catch(() => {}),
   };
 }
 
+function describeEnd(
+  id: string,
+  outcome: Outcome,
+  attempts: number,
+  status: number | undefined,
+  failure: FailureCode | undefined,
+): Attributes {
+  return {
+    "perennial.id": id,
+    "perennial.outcome": outcome,
+    "perennial.attempts": attempts,
+    ...(status === undefined ? {} : { "http.response.status_code": status }),
+    ...(failure === undefined ? {} : { "error.type": failure }),
+  };
+}
+
 function nameOf({ ask, request }: Exchange): string {
-  return ask === undefined ? request.method : [operationOf(request.path), modelOf(ask)].filter(Boolean).join(" ");
+  return ask === undefined ? request.method : [ask.dialect.operation, modelOf(ask)].filter(Boolean).join(" ");
 }
 
 function describeRequest({ ask, request }: Exchange): Attributes {
   const model = ask && modelOf(ask);
   return {
     "http.request.method": request.method,
-    ...(ask === undefined ? {} : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(ask) }),
+    ...(ask === undefined ? {} : { "gen_ai.operation.name": ask.dialect.operation, "gen_ai.provider.name": providerOf(ask) }),
     ...(model === undefined ? {} : { "gen_ai.request.model": model }),
   };
 }
 
 function modelOf({ asked }: NonNullable<Exchange["ask"]>): string | undefined {
   return asked.model?.slice(0, MAX_MODEL_LENGTH);
-}
-
-function operationOf(path: string): string {
-  if (/\/embeddings(\?|$)/.test(path)) return "embeddings";
-  return /^\/completions(\?|$)/.test(path) ? "text_completion" : "chat";
 }
 
 /** Whose API is spoken, which dialects' names begin with; the models behind it may be anybody's. */
