@@ -35,7 +35,7 @@ async function serve({ config, file, warnings }: LoadedConfig, read: () => Loade
       logger.info({ signal, drainMs: config.drain.timeout }, "draining: no new requests, running ones may finish");
       await (await starting).close();
       logger.info("closed");
-      // Left to the exit, they would be tried again for ever where nobody reads them: pino must see the pipe break before.
+      // Left to the exit, pino would write them again and again to a pipe without a reader: it must see the pipe break before.
       await sleep(LAST_LINES_MS);
     },
   );
@@ -75,7 +75,7 @@ function watchFile(file: string, onChange: () => void, logger: Logger): void {
   }
 }
 
-/** A terminal that closes sends SIGHUP too: then there is nobody left to stop the program, or to read what it says. */
+/** A terminal that closes sends SIGHUP too: then its user can no longer stop the program, or read what it says. */
 function isTerminalGone(): boolean {
   if (!process.stdout.isTTY) return false;
   try {

@@ -111,7 +111,7 @@ function scalarValue(node: Scalar, path: Path, env: Env): unknown {
   const expanded = expandVariables(value, env);
   // Quotes count only where any value may stand: inside [ ] and { }, YAML needs them around every variable.
   if (node.type !== "PLAIN" && schemasAt(path).length === 0) return expanded;
-  // Not set; but what is a list or a mapping must not vanish with a variable, and a door with it.
+  // Not set; but a list or a mapping, such as auth.keys, must not vanish with a variable.
   if (expanded === "") return schemasAt(path).every(({ type }) => type !== "object" && type !== "array") ? undefined : "";
   return isText(path) ? expanded : retype(expanded);
 }

@@ -6,7 +6,7 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
-import { combineObservers } from "../telemetry/combine-observers.ts";
+import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
 import { type Backend, candidatesOf } from "./backend.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
@@ -35,8 +35,8 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
     context: {
       runs,
       held,
-      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers]),
-      propagator: telemetry.propagator,
+      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
+      propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
     },
   };
 }

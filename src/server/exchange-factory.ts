@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import { createExchangeStats, type Exchange, type ExchangeRequest, type PolicyOverrides } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
+import { DURATION_UNITS, readQuantity } from "../core/quantity.ts";
 
 export interface ExchangeInput {
   readonly id: string;
@@ -93,14 +94,14 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+/** Longer units would name times that no request may take. */
+const SHORT_DURATION = /^\d{1,9}(ms|s|m)$/;
 
 function readDuration(headers: ExchangeRequest["headers"], name: string): number | undefined {
   const text = headers[name];
   if (text === undefined) return undefined;
-  const [, amount, unit] = /^(\d{1,9})(ms|s|m)$/.exec(String(text)) ?? [];
-  const ms = Number(amount) * (UNITS[unit ?? ""] ?? Number.NaN);
-  if (!(ms > 0)) throw new Failure("invalid_request", `The header ${name} must be a duration such as 500ms, 30s or 10m.`);
+  const ms = SHORT_DURATION.test(String(text)) ? readQuantity(String(text), DURATION_UNITS) : undefined;
+  if (!ms) throw new Failure("invalid_request", `The header ${name} must be a duration such as 500ms, 30s or 10m.`);
   return ms;
 }
 
