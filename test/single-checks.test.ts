@@ -1,89 +1,16 @@
 /** Checks that no other test would miss: each of these turns red when one check in a dialect, the gate, the decoder or the relay is gone. */
+
 import type { Socket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
-import { chat, readStream, type Seen, type Sent, send } from "./support/client.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { describe, expect } from "vitest";
+import { ask, askSlowly, chat, codeOf, hears, readStream, type Seen, send } from "./support/client.ts";
 import { FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import {
-  chatAnswer,
-  chatEvents,
-  jsonReply,
-  type RawUpstream,
-  SSE_HEAD,
-  sendFramed,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
+import { call, choice, DONE, line, STARTED, typed, WHOLE } from "./support/events.ts";
+import type { TestPerennial } from "./support/perennial.ts";
+import { chatAnswer, chatEvents, jsonReply, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
+import { atOnce, open } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
-
-/** Events that arrive in one read, bytes as they are, or whatever a test does with its socket. */
-type Reply = readonly (string | Buffer)[] | string | ((socket: Socket) => unknown);
-
-/** Answers the requests in order, the last reply again and again. */
-async function serve(replies: readonly Reply[], settings: Record<string, unknown> = {}): Promise<void> {
-  upstream = await startRawUpstream((socket, { number }) => {
-    const reply = replies[Math.min(number, replies.length) - 1] as Reply;
-    if (typeof reply === "function") reply(socket);
-    else if (typeof reply === "string") socket.write(reply);
-    else sendFramed(socket, "content-length", reply);
-  });
-  const { profile } = (settings.upstream ?? {}) as { profile?: string };
-  perennial = await startPerennial(profile === "chatchat" ? upstream.baseUrl.replace("/v1", "") : upstream.baseUrl, settings);
-}
-
-/** Sends events and then nothing more, on a connection that stays open. */
-const open =
-  (...events: string[]): Reply =>
-  (socket) =>
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${events.join("")}`);
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-const posted = {
-  method: "POST",
-  headers: { "content-type": "application/json" },
-  body: JSON.stringify({ model: "m", stream: true, messages: [] }),
-};
-
-function ask(path: string, fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
-  return send(perennial.url + path, {
-    method: "POST",
-    ...sent,
-    headers: { "content-type": "application/json", ...sent.headers },
-    body: JSON.stringify({ model: "m", stream: true, messages: [], ...fields }),
-  });
-}
-
-/** Asks, and leaves as soon as `text` has come. @returns whether it came soon, while the upstream was still sending. */
-async function hears(path: string, text: string): Promise<boolean> {
-  let seen = "";
-  try {
-    const response = await fetch(perennial.url + path, { ...posted, signal: AbortSignal.timeout(3_000) });
-    for await (const read of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      seen += read;
-      if (seen.includes(text)) return true;
-    }
-  } catch {}
-  return false;
-}
-
-const codeOf = ({ body }: Seen): string => JSON.parse(body).error.code;
-const line = (json: object): string => `data: ${JSON.stringify(json)}\n\n`;
-const typed = (type: string, fields: object = {}): string => `event: ${type}\n${line({ type, ...fields })}`;
-const choice = (delta: object, finish_reason: string | null = null, index = 0): string =>
-  line({ id: "c", choices: [{ index, delta, finish_reason }] });
-const call = (index = 0): object => ({ tool_calls: [{ index, id: "t", function: { name: "weather", arguments: '{"city":' } }] });
-
-const WORDS = ["Hello", ", ", "world"];
-const WHOLE = chatEvents(WORDS);
-const STARTED = chatEvents(WORDS, { finish: null, done: false });
-const DONE = "data: [DONE]\n\n";
 const CHATCHAT = { upstream: { profile: "chatchat" } };
 
 describe("an error inside a stream, before any text", () => {
@@ -105,8 +32,8 @@ describe("an error inside a stream, before any text", () => {
     ["its fields in an event named error", `event: error\n${line({ message: "boom", code: 400 })}`, 400, 1],
   ];
 
-  test.each(rows)("that has %s is an HTTP error with that status", async (_what, event, status, requests) => {
-    await serve([[event]]);
+  test.for(rows)("that has %s is an HTTP error with that status", async ([_what, event, status, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce([event])]);
     const seen = await chat(perennial.baseUrl);
     expect([seen.status, codeOf(seen), upstream.requests.length]).toEqual([status, "upstream_error_event", requests]);
     if (!event.includes("true")) expect(JSON.parse(seen.body).error.message).toContain("boom");
@@ -126,8 +53,8 @@ describe("a whole answer stays whole", () => {
     ["it uses message for delta", WHOLE.map((event) => event.replace('"delta"', '"message"'))],
   ];
 
-  test.each(rows)("when %s", async (_what, events) => {
-    await serve([events]);
+  test.for(rows)("when %s", async ([_what, events], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)]);
     const { body } = await chat(perennial.baseUrl);
     expect(body).toContain("world");
     expect(body).not.toContain("more");
@@ -135,24 +62,26 @@ describe("a whole answer stays whole", () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test("when fewer choices came than were asked for, and then [DONE]", async () => {
-    await serve([WHOLE]);
+  test("when fewer choices came than were asked for, and then [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce(WHOLE)]);
     expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({ done: true, errorCode: undefined });
   });
 
-  test("when something is written behind [DONE], which is what requireDone asks for", async () => {
-    await serve([[...WHOLE.slice(0, -1), "data: [DONE]\\n\\n\n\n"]], { upstream: { requireDone: true } });
+  test("when something is written behind [DONE], which is what requireDone asks for", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([...WHOLE.slice(0, -1), "data: [DONE]\\n\\n\n\n"])], {
+      upstream: { requireDone: true },
+    });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, errorCode: undefined });
   });
 
-  test("when it is a completion of one prompt in tokens, without [DONE]", async () => {
-    await serve([[line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })]]);
-    expect((await ask("/v1/completions", { prompt: [1, 2, 3] })).body).toContain(DONE);
+  test("when it is a completion of one prompt in tokens, without [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })])]);
+    expect((await ask(perennial, "/v1/completions", { prompt: [1, 2, 3] })).body).toContain(DONE);
   });
 
-  test("but a completion of two prompts is cut when one of them came, without [DONE]", async () => {
-    await serve([[line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })]]);
-    expect((await ask("/v1/completions", { prompt: ["a", "b"] })).body).toContain("stream_truncated");
+  test("but a completion of two prompts is cut when one of them came, without [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })])]);
+    expect((await ask(perennial, "/v1/completions", { prompt: ["a", "b"] })).body).toContain("stream_truncated");
   });
 });
 
@@ -167,35 +96,38 @@ describe("text, and in the same read", () => {
     ["[DONE] without a finish and a line with an error", [DONE, "error: boom\n\n"], "stream_truncated"],
   ];
 
-  test.each(rows)("%s: the text is handed on, the first failure told, and nothing follows", async (_what, tail, code) => {
-    await serve([[...STARTED, ...tail]], { limits: { maxEventBytes: "1KiB" } });
-    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
-      text: "Hello, world",
-      errorCode: code,
-      done: false,
-    });
-    expect(upstream.requests).toHaveLength(1);
-  });
+  test.for(rows)(
+    "%s: the text is handed on, the first failure told, and nothing follows",
+    async ([_what, tail, code], { serve }) => {
+      const { perennial, upstream } = await serve([atOnce([...STARTED, ...tail])], { limits: { maxEventBytes: "1KiB" } });
+      expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
+        text: "Hello, world",
+        errorCode: code,
+        done: false,
+      });
+      expect(upstream.requests).toHaveLength(1);
+    },
+  );
 });
 
-test("a line that never ends is refused at limits.maxEventBytes, not kept until the memory is full", async () => {
-  await serve([open(...STARTED, `data: ${"x".repeat(5_000)}`)], {
+test("a line that never ends is refused at limits.maxEventBytes, not kept until the memory is full", async ({ serve }) => {
+  const { perennial } = await serve([open(...STARTED, `data: ${"x".repeat(5_000)}`)], {
     limits: { maxEventBytes: "1KiB" },
     timeouts: { idle: "500ms" },
   });
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_corrupted" });
 });
 
-test("a chunk size that is no number is corruption, not a cut", async () => {
+test("a chunk size that is no number is corruption, not a cut", async ({ serve }) => {
   const chunk = STARTED.join("");
-  await serve([
+  const { perennial } = await serve([
     (socket) => socket.end(`${SSE_HEAD}transfer-encoding: chunked\r\n\r\n${chunk.length.toString(16)}\r\n${chunk}\r\nzz\r\n`),
   ]);
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_corrupted" });
 });
 
-test("pings that are named so are not for the client", async () => {
-  await serve([["event: ping\ndata: {}\n\n", ...WHOLE]]);
+test("pings that are named so are not for the client", async ({ serve }) => {
+  const { perennial } = await serve([atOnce(["event: ping\ndata: {}\n\n", ...WHOLE])]);
   expect(readStream((await chat(perennial.baseUrl)).body).data).toHaveLength(WHOLE.length);
 });
 
@@ -243,23 +175,23 @@ describe("an answer that is not streamed", () => {
     ["messages", "refuses without a word", message({ content: [], stop_reason: "refusal" }), 200, 1],
   ];
 
-  test.each(rows)("of /v1/%s that %s is judged by what it says", async (path, _what, body, result, requests) => {
-    await serve([jsonReply(body)]);
-    const seen = await ask(`/v1/${path}`, { stream: false });
+  test.for(rows)("of /v1/%s that %s is judged by what it says", async ([path, _what, body, result, requests], { serve }) => {
+    const { perennial, upstream } = await serve([jsonReply(body)]);
+    const seen = await ask(perennial, `/v1/${path}`, { stream: false });
     expect([seen.status === 200 ? 200 : codeOf(seen), upstream.requests.length]).toEqual([result, requests]);
     if (body.includes("boom")) expect(seen.body).toContain("boom");
   });
 
-  test("is not an answer when it is no UTF-8", async () => {
+  test("is not an answer when it is no UTF-8", async ({ serve }) => {
     const body = Buffer.from(chatAnswer("caf\u00e9"), "latin1");
-    await serve([
+    const { perennial } = await serve([
       (socket) => socket.write(Buffer.concat([Buffer.from(jsonReply("").replace("length: 0", `length: ${body.length}`)), body])),
     ]);
     expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("stream_corrupted");
   });
 
-  test("is refused over limits.maxBodyBytes, at once and via a stream", async () => {
-    await serve(
+  test("is refused over limits.maxBodyBytes, at once and via a stream", async ({ serve, startPerennial }) => {
+    const { perennial, upstream } = await serve(
       [jsonReply(chatAnswer("x".repeat(2_000))), open(...chatEvents(["x".repeat(900), "x".repeat(900)], { done: false }))],
       {
         limits: { maxBodyBytes: "1KiB" },
@@ -267,33 +199,32 @@ describe("an answer that is not streamed", () => {
       },
     );
     expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("stream_corrupted");
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, {
+    const second = await startPerennial(upstream.baseUrl, {
       limits: { maxBodyBytes: "1KiB" },
       retry: { maxAttempts: 1 },
       nonStreaming: "viaStream",
       timeouts: { idle: "1s" },
     });
-    expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("stream_corrupted");
+    expect(codeOf(await chat(second.baseUrl, { stream: false }))).toBe("stream_corrupted");
   });
 
-  test("may take longer than timeouts.firstToken to come", async () => {
-    await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
+  test("may take longer than timeouts.firstToken to come", async ({ serve }) => {
+    const { perennial } = await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
       timeouts: { firstToken: "50ms" },
     });
     expect((await chat(perennial.baseUrl, { stream: false })).status).toBe(200);
   });
 
-  test("is stalled when only its head comes", async () => {
-    await serve([(socket) => socket.write(jsonReply(chatAnswer("Hi")).split("{")[0] as string)], {
+  test("is stalled when only its head comes", async ({ serve }) => {
+    const { perennial } = await serve([(socket) => socket.write(jsonReply(chatAnswer("Hi")).split("{")[0] as string)], {
       timeouts: { idle: "60ms", total: "3s" },
       retry: { maxAttempts: 1 },
     });
     expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("stream_stalled");
   });
 
-  test("is never mixed with comments, however long it takes", async () => {
-    await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
+  test("is never mixed with comments, however long it takes", async ({ serve }) => {
+    const { perennial } = await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
       heartbeat: { after: "20ms", every: "20ms" },
     });
     expect(await chat(perennial.baseUrl, { stream: false })).toMatchObject({
@@ -302,28 +233,27 @@ describe("an answer that is not streamed", () => {
     });
   });
 
-  test("needs no content-type", async () => {
-    await serve([jsonReply(chatAnswer("Hi")).replace("content-type: application/json\r\n", "")]);
+  test("needs no content-type", async ({ serve }) => {
+    const { perennial } = await serve([jsonReply(chatAnswer("Hi")).replace("content-type: application/json\r\n", "")]);
     expect((await chat(perennial.baseUrl, { stream: false })).body).toBe(chatAnswer("Hi"));
   });
 
-  test.each([1, "true", "True", "on", "1"])(
+  test.for([1, "true", "True", "on", "1"])(
     "becomes a stream for stream: %j, which many servers take for true",
-    async (stream) => {
-      await serve([jsonReply(chatAnswer("Hi"))]);
+    async (stream, { serve }) => {
+      const { perennial } = await serve([jsonReply(chatAnswer("Hi"))]);
       expect(readStream((await chat(perennial.baseUrl, { stream })).body)).toMatchObject({ text: "Hi", done: true });
     },
   );
 
-  test("via a stream has its own first-token clock, requireDone and outcome", async () => {
+  test("via a stream has its own first-token clock, requireDone and outcome", async ({ serve, startPerennial }) => {
     const settings = { nonStreaming: "viaStream", retry: { maxAttempts: 1 }, timeouts: { firstToken: "60ms", total: "3s" } };
-    await serve([() => {}, WHOLE.slice(0, -1), WHOLE.slice(0, -1)], settings);
+    const { perennial, upstream } = await serve([() => {}, atOnce(WHOLE.slice(0, -1)), atOnce(WHOLE.slice(0, -1))], settings);
     expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("first_token_timeout");
     expect((await chat(perennial.baseUrl, { stream: false })).status).toBe(200);
     expect(await perennial.exchangeLog(2)).toMatchObject({ outcome: "repaired" });
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, { ...settings, upstream: { requireDone: true } });
-    expect(codeOf(await chat(perennial.baseUrl, { stream: false }))).toBe("stream_truncated");
+    const second = await startPerennial(upstream.baseUrl, { ...settings, upstream: { requireDone: true } });
+    expect(codeOf(await chat(second.baseUrl, { stream: false }))).toBe("stream_truncated");
   });
 });
 
@@ -331,33 +261,33 @@ describe("the type of an answer", () => {
   const framed = (head: string, body = WHOLE.join("")): string =>
     `HTTP/1.1 200 OK\r\n${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
-  test.each(["content-type: Text/Event-Stream", "content-type: text/event-stream ; charset=utf-8"])(
+  test.for(["content-type: Text/Event-Stream", "content-type: text/event-stream ; charset=utf-8"])(
     "%s is a stream",
-    async (head) => {
-      await serve([framed(head)]);
+    async (head, { serve }) => {
+      const { perennial } = await serve([framed(head)]);
       expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", done: true });
     },
   );
 
-  test("may be encoded as identity, which is no encoding", async () => {
-    await serve([framed("content-type: text/event-stream\r\ncontent-encoding: identity")]);
+  test("may be encoded as identity, which is no encoding", async ({ serve }) => {
+    const { perennial } = await serve([framed("content-type: text/event-stream\r\ncontent-encoding: identity")]);
     const seen = await chat(perennial.baseUrl);
     expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true });
     expect(seen.headers["content-encoding"]).toBeUndefined();
   });
 
-  test.each([
+  test.for([
     ["text/plain", true, WHOLE.join("")],
     ["text/event-stream", false, WHOLE.join("")],
     ["text/html", false, chatAnswer("Hi")],
-  ])("%s is refused for what it says it is (stream: %s)", async (type, stream, body) => {
-    await serve([framed(`content-type: ${type}`, body)]);
+  ])("%s is refused for what it says it is (stream: %s)", async ([type, stream, body], { serve }) => {
+    const { perennial } = await serve([framed(`content-type: ${type}`, body)]);
     const seen = await chat(perennial.baseUrl, { stream });
     expect([seen.status, seen.body]).toEqual([502, expect.stringContaining(`content-type \\"${type}\\"`)]);
   });
 
-  test("tells the proxies in front neither to buffer nor to compress a stream", async () => {
-    await serve([WHOLE]);
+  test("tells the proxies in front neither to buffer nor to compress a stream", async ({ serve }) => {
+    const { perennial } = await serve([atOnce(WHOLE)]);
     expect((await chat(perennial.baseUrl)).headers).toMatchObject({
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache, no-transform",
@@ -367,10 +297,13 @@ describe("the type of an answer", () => {
 });
 
 describe.each(FIXTURES)("$name", (fixture) => {
-  test("that falls silent in mid-stream is told as stalled", async () => {
+  test("that falls silent in mid-stream is told as stalled", async ({ serve }) => {
     const cut = fixture.events.findIndex((event) => event.includes("水")) + 1;
-    await serve([open(...fixture.events.slice(0, cut))], { upstream: fixture.upstream, timeouts: { idle: "80ms" } });
-    const seen = await ask(fixture.path, fixture.request);
+    const { perennial } = await serve([open(...fixture.events.slice(0, cut))], {
+      upstream: fixture.upstream,
+      timeouts: { idle: "80ms" },
+    });
+    const seen = await ask(perennial, fixture.path, fixture.request);
     expect(readDialectStream(fixture, seen.body)).toMatchObject({ errorCode: "stream_stalled", whole: false });
   });
 });
@@ -404,37 +337,40 @@ describe("responses", () => {
     ["a cut after its text", [text("Hi")], "stream_truncated", 1],
   ];
 
-  test.each(rows)("with %s are judged by what came", async (_what, events, code, requests) => {
-    await serve([events], { upstream: { emptyFallback: "off" } });
-    const { body } = await ask("/v1/responses");
+  test.for(rows)("with %s are judged by what came", async ([_what, events, code, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], { upstream: { emptyFallback: "off" } });
+    const { body } = await ask(perennial, "/v1/responses");
     expect([/"code":"(\w+)"/.exec(body)?.[1], upstream.requests.length]).toEqual([code, requests]);
     if (code === undefined) expect(body).toBe(events.filter((event) => event.startsWith("event:")).join(""));
   });
 
-  test("pass on no pings, and end with their last event though the upstream leaves its socket open", async () => {
-    await serve([open(line({ type: "ping" }), text("Hi"), completed([{}]))]);
-    expect((await ask("/v1/responses")).body).toBe(text("Hi") + completed([{}]));
+  test("pass on no pings, and end with their last event though the upstream leaves its socket open", async ({ serve }) => {
+    const { perennial } = await serve([open(line({ type: "ping" }), text("Hi"), completed([{}]))]);
+    expect((await ask(perennial, "/v1/responses")).body).toBe(text("Hi") + completed([{}]));
   });
 
-  test.each([
+  test.for([
     [
       "the text of a message item",
       [typed("response.output_item.added", { output_index: 0, item: { type: "message" } }), text("Hi")],
       '"Hi"',
     ],
     ["a tool call that is done", [tool, toolDone], "weather"],
-  ])("hand on %s at once", async (_what, events, heard) => {
-    await serve([open(created, ...events)]);
-    expect(await hears("/v1/responses", heard)).toBe(true);
+  ])("hand on %s at once", async ([_what, events, heard], { serve }) => {
+    const { perennial } = await serve([open(created, ...events)]);
+    expect(await hears(perennial, "/v1/responses", heard)).toBe(true);
   });
 });
 
-test("the arguments of a tool call are no text of the answer", async () => {
+test("the arguments of a tool call are no text of the answer", async ({ serve }) => {
   const tool = typed("response.output_item.added", { output_index: 0, item: { type: "function_call", name: "weather" } });
-  await serve([[tool, typed("response.function_call_arguments.delta", { output_index: 0, delta: '{"city":' })]], {
-    gate: { toolCalls: "stream" },
-  });
-  expect((await ask("/v1/responses")).body).toContain("No text had arrived");
+  const { perennial } = await serve(
+    [atOnce([tool, typed("response.function_call_arguments.delta", { output_index: 0, delta: '{"city":' })])],
+    {
+      gate: { toolCalls: "stream" },
+    },
+  );
+  expect((await ask(perennial, "/v1/responses")).body).toContain("No text had arrived");
 });
 
 describe("messages", () => {
@@ -494,43 +430,43 @@ describe("messages", () => {
     ],
   ];
 
-  test.each(rows)("with %s are judged by what came", async (_what, events, code, requests) => {
-    await serve([events], { upstream: { emptyFallback: "off" } });
-    const { body } = await ask("/v1/messages");
+  test.for(rows)("with %s are judged by what came", async ([_what, events, code, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], { upstream: { emptyFallback: "off" } });
+    const { body } = await ask(perennial, "/v1/messages");
     expect([/"code":"(\w+)"/.exec(body)?.[1], upstream.requests.length]).toEqual([code, requests]);
     if (code === undefined) expect(body).toContain("message_stop");
     if (body.includes("upstream_error_event")) expect(body).toContain("boom");
   });
 
-  test.each([
+  test.for([
     ["invalid_request_error", 400],
     ["overloaded_error", 529],
-  ])("with an error of type %s are an HTTP %i", async (type, status) => {
-    await serve([[typed("error", { error: { type } })]]);
-    expect((await ask("/v1/messages")).status).toBe(status);
+  ])("with an error of type %s are an HTTP %i", async ([type, status], { serve }) => {
+    const { perennial } = await serve([atOnce([typed("error", { error: { type } })])]);
+    expect((await ask(perennial, "/v1/messages")).status).toBe(status);
   });
 
-  test("without message_stop are cut under requireDone", async () => {
-    await serve([[...text, blockStop, reason("end_turn")]], { upstream: { requireDone: true } });
-    expect((await ask("/v1/messages")).body).toContain("stream_truncated");
+  test("without message_stop are cut under requireDone", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([...text, blockStop, reason("end_turn")])], { upstream: { requireDone: true } });
+    expect((await ask(perennial, "/v1/messages")).body).toContain("stream_truncated");
   });
 
-  test.each([
+  test.for([
     ["thinking", [block({ type: "thinking" }), delta({ type: "thinking_delta", thinking: "Hm" })], "Hm"],
     ["a citation", [block({ type: "text", text: "" }), delta({ type: "citations_delta", citation: { title: "Hm" } })], "Hm"],
     ["a block that begins with text", [block({ type: "text", text: "Hm" })], "Hm"],
     ["a block that begins with thinking", [block({ type: "thinking", thinking: "Hm" })], "Hm"],
     ["a tool's result", [block({ type: "web_search_tool_result", content: [{ title: "Hm" }] })], "Hm"],
     ["a tool call that is complete", [block({ type: "tool_use", name: "weather" }), blockStop], "weather"],
-  ])("hand on %s at once", async (_what, events, heard) => {
-    await serve([open(begin, ...events)]);
-    expect(await hears("/v1/messages", heard)).toBe(true);
+  ])("hand on %s at once", async ([_what, events, heard], { serve }) => {
+    const { perennial } = await serve([open(begin, ...events)]);
+    expect(await hears(perennial, "/v1/messages", heard)).toBe(true);
   });
 
-  test("are not stalled while the parts of a tool call come", async () => {
+  test("are not stalled while the parts of a tool call come", async ({ serve }) => {
     const tool = [begin, block({ type: "tool_use", name: "weather", input: {} })];
     const end = [blockStop, reason("tool_use"), stop];
-    await serve(
+    const { perennial } = await serve(
       [
         async (socket) => {
           socket.write(`${SSE_HEAD}connection: close\r\n\r\n${tool.join("")}`);
@@ -543,14 +479,14 @@ describe("messages", () => {
       ],
       { timeouts: { idle: "600ms" }, retry: { maxAttempts: 1 } },
     );
-    expect((await ask("/v1/messages")).body.endsWith(end.join(""))).toBe(true);
+    expect((await ask(perennial, "/v1/messages")).body.endsWith(end.join(""))).toBe(true);
   });
 
-  test("hold back the server's own tool calls as well, and count them as content", async () => {
+  test("hold back the server's own tool calls as well, and count them as content", async ({ serve }) => {
     const used = [begin, block({ type: "server_tool_use", name: "weather" }), delta({ partial_json: "{}" }), blockStop];
     used.push(reason("end_turn"), stop);
-    await serve([used.slice(0, 3), used]);
-    expect((await ask("/v1/messages")).body).toBe(used.join(""));
+    const { perennial } = await serve([atOnce(used.slice(0, 3)), atOnce(used)]);
+    expect((await ask(perennial, "/v1/messages")).body).toBe(used.join(""));
   });
 });
 
@@ -592,80 +528,91 @@ describe("Chatchat", () => {
     [finishing, "a finish and no text at every attempt", [part({ role: "assistant" }, "stop")], undefined, 3],
   ];
 
-  test.each(rows)("at %s with %s is judged by what came", async (path, _what, events, code, requests) => {
-    await serve([events], CHATCHAT);
-    const { body } = await ask(path);
+  test.for(rows)("at %s with %s is judged by what came", async ([path, _what, events, code, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], CHATCHAT);
+    const { body } = await ask(perennial, path);
     expect([/"code":"(\w+)"/.exec(body)?.[1], upstream.requests.length]).toEqual([code, requests]);
     if (code === undefined) expect(body).toBe(events.filter((event) => event.includes("{")).join(""));
   });
 
-  test.each([
+  test.for([
     [404, 404],
     [7, 502],
-  ])("that refuses with code %i is an HTTP %i", async (code, status) => {
-    await serve([[line({ code, msg: "boom" })]], CHATCHAT);
-    const seen = await ask(native);
+  ])("that refuses with code %i is an HTTP %i", async ([code, status], { serve }) => {
+    const { perennial } = await serve([atOnce([line({ code, msg: "boom" })])], CHATCHAT);
+    const seen = await ask(perennial, native);
     expect([seen.status, seen.body]).toEqual([status, expect.stringContaining("boom")]);
   });
 
-  test("loses nothing of a last event without its blank line, and is cut when its connection is", async () => {
-    await serve([[text, text.trimEnd()], (socket) => socket.end(`${SSE_HEAD}content-length: 999\r\n\r\n${text}`)], CHATCHAT);
-    expect((await ask(native)).body).toBe(text + text);
-    expect((await ask(native)).body).toContain("stream_truncated");
+  test("loses nothing of a last event without its blank line, and is cut when its connection is", async ({ serve }) => {
+    const { perennial } = await serve(
+      [atOnce([text, text.trimEnd()]), (socket) => socket.end(`${SSE_HEAD}content-length: 999\r\n\r\n${text}`)],
+      CHATCHAT,
+    );
+    expect((await ask(perennial, native)).body).toBe(text + text);
+    expect((await ask(perennial, native)).body).toContain("stream_truncated");
   });
 
-  test("is not believed when it says nothing, even at the last attempt", async () => {
-    await serve([[]], { ...CHATCHAT, retry: { maxAttempts: 1 } });
-    expect(codeOf(await ask(native))).toBe("empty_stream");
+  test("is not believed when it says nothing, even at the last attempt", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([])], { ...CHATCHAT, retry: { maxAttempts: 1 } });
+    expect(codeOf(await ask(perennial, native))).toBe("empty_stream");
   });
 
-  test("sends its web UI one event at a time, whatever `stream` says, and never a comment", async () => {
-    await serve([async (socket) => pause(120).then(() => sendFramed(socket, "content-length", [text, text, text]))], {
-      ...CHATCHAT,
-      heartbeat: { after: "20ms", every: "20ms" },
-    });
+  test("sends its web UI one event at a time, whatever `stream` says, and never a comment", async ({ serve }) => {
+    const { perennial } = await serve(
+      [async (socket) => pause(120).then(() => sendFramed(socket, "content-length", [text, text, text]))],
+      {
+        ...CHATCHAT,
+        heartbeat: { after: "20ms", every: "20ms" },
+      },
+    );
     let reads = 0;
-    const seen = await ask(native, { stream: false, model: undefined, model_name: "glm" }, { onRead: () => reads++ });
+    const seen = await ask(perennial, native, { stream: false, model: undefined, model_name: "glm" }, { onRead: () => reads++ });
     expect([seen.body, reads]).toEqual([text + text + text, 3]);
     expect(await perennial.exchangeLog()).toMatchObject({ model: "glm" });
   });
 
-  test.each([
+  test.for([
     ["null", "null", "empty_stream"],
     ["a refusal", '{"code":404,"msg":"boom"}', "upstream_error_event"],
     ["unfinished", '{"choices":[{"message":{"content":"Hi"}}]}', "stream_truncated"],
     ["of another kind", '{"code":200,"msg":"ok","data":[1]}', undefined],
-  ])("that is not asked to stream and answers %s is judged as well, and not asked via a stream", async (_what, body, code) => {
-    await serve([jsonReply(body)], { ...CHATCHAT, nonStreaming: "viaStream" });
-    const seen = await ask(finishing, { stream: false });
-    expect(seen.status === 200 ? undefined : codeOf(seen)).toBe(code);
-    expect(upstream.requests[0]?.json.stream).toBe(false);
-  });
+  ])(
+    "that is not asked to stream and answers %s is judged as well, and not asked via a stream",
+    async ([_what, body, code], { serve }) => {
+      const { perennial, upstream } = await serve([jsonReply(body)], { ...CHATCHAT, nonStreaming: "viaStream" });
+      const seen = await ask(perennial, finishing, { stream: false });
+      expect(seen.status === 200 ? undefined : codeOf(seen)).toBe(code);
+      expect(upstream.requests[0]?.json.stream).toBe(false);
+    },
+  );
 
-  test("is asked again as it was, even where others are asked whole", async () => {
-    await serve([[], [text]], { upstream: { profile: "chatchat", emptyFallback: "next" } });
-    expect((await ask(native)).body).toBe(text);
+  test("is asked again as it was, even where others are asked whole", async ({ serve }) => {
+    const { perennial, upstream } = await serve([atOnce([]), atOnce([text])], {
+      upstream: { profile: "chatchat", emptyFallback: "next" },
+    });
+    expect((await ask(perennial, native)).body).toBe(text);
     expect(upstream.requests[1]?.body).toBe(upstream.requests[0]?.body);
   });
 });
 
 describe("tool calls of a chat", () => {
-  test("are handed on at once when their choice has finished", async () => {
-    await serve([open(choice(call()), choice(call()), choice({}, "tool_calls"))]);
-    expect(await hears("/v1/chat/completions", "weather")).toBe(true);
+  test("are handed on at once when their choice has finished", async ({ serve }) => {
+    const { perennial } = await serve([open(choice(call()), choice(call()), choice({}, "tool_calls"))]);
+    expect(await hears(perennial, "/v1/chat/completions", "weather")).toBe(true);
   });
 
-  test("are held though another choice has text in the same event", async () => {
-    await serve(
+  test("are held though another choice has text in the same event", async ({ serve }) => {
+    const { perennial } = await serve(
       [
-        [
+        atOnce([
           line({
             choices: [
               { index: 0, delta: call() },
               { index: 1, delta: { content: "Hi" } },
             ],
           }),
-        ],
+        ]),
       ],
       {
         retry: { maxAttempts: 1 },
@@ -674,25 +621,24 @@ describe("tool calls of a chat", () => {
     expect(codeOf(await chat(perennial.baseUrl, { n: 2 }))).toBe("stream_truncated");
   });
 
-  test("that are cut leave no text behind them, and the error says so", async () => {
-    await serve([[choice(call()), choice({ content: "Hi" })]], { retry: { maxAttempts: 1 } });
+  test("that are cut leave no text behind them, and the error says so", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([choice(call()), choice({ content: "Hi" })])], { retry: { maxAttempts: 1 } });
     expect((await chat(perennial.baseUrl)).body).toContain("No text had arrived");
   });
 });
 
 describe("asking for the whole answer", () => {
-  test("is not done at the first attempt, nor after failures of another kind", async () => {
-    await serve([[], jsonReply("{}", "503 Busy")], { retry: { maxAttempts: 1 } });
+  test("is not done at the first attempt, nor after failures of another kind", async ({ serve, startPerennial }) => {
+    const { perennial, upstream } = await serve([atOnce([]), jsonReply("{}", "503 Busy")], { retry: { maxAttempts: 1 } });
     await chat(perennial.baseUrl);
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl);
-    await chat(perennial.baseUrl);
+    const second = await startPerennial(upstream.baseUrl);
+    await chat(second.baseUrl);
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, true, true]);
   });
 
-  test("with emptyFallback: next follows on text that is not SSE, and has no first token to wait for", async () => {
-    await serve(
-      [["Internal Server Error\n"], async (socket) => pause(1_500).then(() => socket.write(jsonReply(chatAnswer("Hi"))))],
+  test("with emptyFallback: next follows on text that is not SSE, and has no first token to wait for", async ({ serve }) => {
+    const { perennial, upstream } = await serve(
+      [atOnce(["Internal Server Error\n"]), async (socket) => pause(1_500).then(() => socket.write(jsonReply(chatAnswer("Hi"))))],
       {
         upstream: { emptyFallback: "next" },
         timeouts: { firstToken: "1s" },
@@ -704,22 +650,22 @@ describe("asking for the whole answer", () => {
 });
 
 describe("the gate", () => {
-  test("opens by itself over limits.maxGateBytes, so that nothing is lost", async () => {
+  test("opens by itself over limits.maxGateBytes, so that nothing is lost", async ({ serve }) => {
     const usage = line({ choices: [], usage: { note: "x".repeat(600) } });
-    await serve([open(usage, usage, usage)], { limits: { maxGateBytes: "1KiB" } });
-    expect(await hears("/v1/chat/completions", "note")).toBe(true);
+    const { perennial } = await serve([open(usage, usage, usage)], { limits: { maxGateBytes: "1KiB" } });
+    expect(await hears(perennial, "/v1/chat/completions", "note")).toBe(true);
   });
 
-  test("that opened without a first token still waits for one in time", async () => {
-    await serve([open(line({ choices: [], usage: { note: "x".repeat(300_000) } }))], {
+  test("that opened without a first token still waits for one in time", async ({ serve }) => {
+    const { perennial } = await serve([open(line({ choices: [], usage: { note: "x".repeat(300_000) } }))], {
       limits: { maxGateBytes: "1KiB" },
       timeouts: { firstToken: "200ms", total: "4s" },
     });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "first_token_timeout" });
   });
 
-  test("opens once: the first token is the first, not the last", async () => {
-    await serve([
+  test("opens once: the first token is the first, not the last", async ({ serve }) => {
+    const { perennial } = await serve([
       async (socket) => {
         socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
         await pause(1_500);
@@ -734,8 +680,8 @@ describe("the gate", () => {
 describe("heartbeats", () => {
   const count = ({ body }: Seen): number => body.split(": keep-alive").length - 1;
 
-  test("are not sent while text flows, and are when it pauses", async () => {
-    await serve(
+  test("are not sent while text flows, and are when it pauses", async ({ serve }) => {
+    const { perennial } = await serve(
       [
         async (socket) => {
           socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
@@ -755,8 +701,10 @@ describe("heartbeats", () => {
     expect([flowing.includes("keep-alive"), pausing.includes("keep-alive")]).toEqual([false, true]);
   });
 
-  test("are not sent when they are off", async () => {
-    await serve([async (socket) => pause(150).then(() => sendFramed(socket, "content-length", WHOLE))], { heartbeat: "off" });
+  test("are not sent when they are off", async ({ serve }) => {
+    const { perennial } = await serve([async (socket) => pause(150).then(() => sendFramed(socket, "content-length", WHOLE))], {
+      heartbeat: "off",
+    });
     expect(count(await chat(perennial.baseUrl))).toBe(0);
   });
 });
@@ -777,43 +725,43 @@ describe("a client that reads slowly", () => {
     return () => taken;
   }
 
-  const slowly = (path: string): Promise<Response> => fetch(perennial.url + path, posted);
-
-  test.each([
+  test.for([
     ["/v1/chat/completions", SSE_HEAD, big],
     ["/v1/files", "HTTP/1.1 200 OK\r\n", big],
-  ])("makes the upstream wait, so that no memory is filled (%s)", async (path, head, piece) => {
+  ])("makes the upstream wait, so that no memory is filled (%s)", async ([path, head, piece], { serve }) => {
     let taken = (): number => 0;
-    await serve([
+    const { perennial } = await serve([
       (socket) => {
         taken = pour(socket, piece, head);
       },
     ]);
-    const response = await slowly(path);
+    const response = await askSlowly(perennial, path);
     await pause(700);
     expect(taken()).toBeGreaterThan(100_000);
     expect(taken()).toBeLessThan(40_000_000);
     await response.body?.cancel();
   });
 
-  test("gets no comments into a connection that is full already", async () => {
-    await serve([(socket) => pour(socket, big, SSE_HEAD)], {
+  test("gets no comments into a connection that is full already", async ({ serve }) => {
+    const { perennial } = await serve([(socket) => pour(socket, big, SSE_HEAD)], {
       heartbeat: { after: "20ms", every: "20ms" },
       timeouts: { total: "1s" },
     });
-    const response = await slowly("/v1/chat/completions");
+    const response = await askSlowly(perennial, "/v1/chat/completions");
     await pause(900);
     expect((await response.text()).split(": keep-alive").length).toBeLessThan(12);
   });
 
-  test("does not hide that the upstream has fallen silent since", async () => {
-    await serve([open(choice({ content: "x".repeat(300_000) }))], { timeouts: { idle: "150ms", total: "4s" } });
+  test("does not hide that the upstream has fallen silent since", async ({ serve }) => {
+    const { perennial } = await serve([open(choice({ content: "x".repeat(300_000) }))], {
+      timeouts: { idle: "150ms", total: "4s" },
+    });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_stalled" });
   });
 
-  test("costs no connection when its answer is whole", async () => {
+  test("costs no connection when its answer is whole", async ({ serve }) => {
     const whole = chatEvents(["x".repeat(300_000)]);
-    await serve([whole]);
+    const { perennial, upstream } = await serve([atOnce(whole)]);
     await chat(perennial.baseUrl);
     await chat(perennial.baseUrl);
     expect(upstream.connections).toBe(1);
@@ -821,8 +769,8 @@ describe("a client that reads slowly", () => {
 });
 
 describe("time", () => {
-  test("comments after the text do not put off the stall", async () => {
-    await serve(
+  test("comments after the text do not put off the stall", async ({ serve }) => {
+    const { perennial } = await serve(
       [
         (socket) => {
           socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
@@ -835,28 +783,28 @@ describe("time", () => {
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_stalled" });
   });
 
-  test("a client may shorten the idle and the total time, not lengthen them", async () => {
-    await serve([open(...STARTED)], { timeouts: { idle: "1s", total: "2s" } });
-    const told = async (headers: Record<string, string>): Promise<string | undefined> =>
-      readStream((await chat(perennial.baseUrl, {}, { headers })).body).errorCode;
-    expect(await told({ "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" })).toBe("stream_stalled");
-    expect(await told({ "x-perennial-total-timeout": "100ms" })).toBe("deadline_exceeded");
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, { timeouts: { idle: "100ms", total: "2s" } });
-    expect(await told({ "x-perennial-idle-timeout": "10m" })).toBe("stream_stalled");
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, { timeouts: { idle: "2s", total: "100ms" } });
-    expect(await told({ "x-perennial-total-timeout": "10m" })).toBe("deadline_exceeded");
+  test("a client may shorten the idle and the total time, not lengthen them", async ({ serve, startPerennial }) => {
+    const { perennial, upstream } = await serve([open(...STARTED)], { timeouts: { idle: "1s", total: "2s" } });
+    const told = async ({ baseUrl }: TestPerennial, headers: Record<string, string>): Promise<string | undefined> =>
+      readStream((await chat(baseUrl, {}, { headers })).body).errorCode;
+    expect(await told(perennial, { "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" })).toBe(
+      "stream_stalled",
+    );
+    expect(await told(perennial, { "x-perennial-total-timeout": "100ms" })).toBe("deadline_exceeded");
+    const impatient = await startPerennial(upstream.baseUrl, { timeouts: { idle: "100ms", total: "2s" } });
+    expect(await told(impatient, { "x-perennial-idle-timeout": "10m" })).toBe("stream_stalled");
+    const short = await startPerennial(upstream.baseUrl, { timeouts: { idle: "2s", total: "100ms" } });
+    expect(await told(short, { "x-perennial-total-timeout": "10m" })).toBe("deadline_exceeded");
   });
 
-  test("that is up before any answer is an HTTP 504, and SDKs are told not to start over", async () => {
-    await serve([() => {}], { timeouts: { total: "80ms" } });
+  test("that is up before any answer is an HTTP 504, and SDKs are told not to start over", async ({ serve }) => {
+    const { perennial } = await serve([() => {}], { timeouts: { total: "80ms" } });
     const seen = await chat(perennial.baseUrl);
     expect([seen.status, codeOf(seen), seen.headers["x-should-retry"]]).toEqual([504, "deadline_exceeded", "false"]);
   });
 
-  test("a refusal may take longer than timeouts.firstToken to arrive, as long as it goes on", async () => {
-    await serve(
+  test("a refusal may take longer than timeouts.firstToken to arrive, as long as it goes on", async ({ serve }) => {
+    const { perennial } = await serve(
       [
         async (socket) => {
           const reply = jsonReply('{"error":"a long story"}', "400 Bad");
@@ -875,28 +823,33 @@ describe("time", () => {
 });
 
 describe("connections to the upstream", () => {
-  test("are closed when a stream fails, and when it stalls after its finish", async () => {
-    await serve([open(...STARTED, line({ error: "boom" })), open(...WHOLE.slice(0, -1))], { timeouts: { idle: "80ms" } });
+  test("are closed when a stream fails, and when it stalls after its finish", async ({ serve }) => {
+    const { perennial, upstream } = await serve([open(...STARTED, line({ error: "boom" })), open(...WHOLE.slice(0, -1))], {
+      timeouts: { idle: "80ms" },
+    });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "upstream_error_event" });
     await expect.poll(() => upstream.sockets.size).toBe(0);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true });
     await expect.poll(() => upstream.sockets.size).toBe(0);
   });
 
-  test("that were kept and all die are tried twice, not one after the other for one attempt", async () => {
+  test("that were kept and all die are tried twice, not one after the other for one attempt", async ({ serve }) => {
     let stale = false;
-    await serve([(socket) => (stale ? socket.end() : pause(80).then(() => sendFramed(socket, "content-length", WHOLE)))], {
-      retry: { maxAttempts: 1 },
-    });
+    const { perennial, upstream } = await serve(
+      [(socket) => (stale ? socket.end() : pause(80).then(() => sendFramed(socket, "content-length", WHOLE)))],
+      {
+        retry: { maxAttempts: 1 },
+      },
+    );
     await Promise.all([1, 2, 3, 4].map(() => chat(perennial.baseUrl)));
     stale = true;
     expect((await chat(perennial.baseUrl)).status).toBe(502);
     expect(upstream.requests).toHaveLength(6);
   });
 
-  test("that were kept and break in mid-stream do not make the text begin again", async () => {
+  test("that were kept and break in mid-stream do not make the text begin again", async ({ serve }) => {
     const broken = `${SSE_HEAD}content-length: 9999\r\n\r\n${STARTED.join("")}`;
-    await serve([WHOLE, (socket) => socket.end(broken), WHOLE]);
+    const { perennial, upstream } = await serve([atOnce(WHOLE), (socket) => socket.end(broken), atOnce(WHOLE)]);
     await chat(perennial.baseUrl);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
       text: "Hello, world",
@@ -905,18 +858,23 @@ describe("connections to the upstream", () => {
     expect(upstream.requests).toHaveLength(2);
   });
 
-  test("that were kept and answer with what is not HTTP have answered: that is an attempt, and is told", async () => {
-    await serve([WHOLE, (socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"), WHOLE], { retry: { maxAttempts: 1 } });
+  test("that were kept and answer with what is not HTTP have answered: that is an attempt, and is told", async ({ serve }) => {
+    const { perennial } = await serve([atOnce(WHOLE), (socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"), atOnce(WHOLE)], {
+      retry: { maxAttempts: 1 },
+    });
     await chat(perennial.baseUrl);
     const seen = await chat(perennial.baseUrl);
     expect([seen.status, seen.body]).toEqual([502, expect.stringContaining("not HTTP")]);
   });
 
-  test("are not asked for when the client has left the queue", async () => {
+  test("are not asked for when the client has left the queue", async ({ serve }) => {
     let release = (): void => {};
-    await serve([(socket) => (release = () => sendFramed(socket, "content-length", WHOLE)), WHOLE], {
-      upstream: { maxConnections: 1 },
-    });
+    const { perennial, upstream } = await serve(
+      [(socket) => (release = () => sendFramed(socket, "content-length", WHOLE)), atOnce(WHOLE)],
+      {
+        upstream: { maxConnections: 1 },
+      },
+    );
     const first = chat(perennial.baseUrl);
     await expect.poll(() => upstream.requests.length).toBe(1);
     const second = new AbortController();
@@ -938,17 +896,17 @@ describe("connections to the upstream", () => {
 });
 
 describe("what is passed through", () => {
-  const get = (path: string): Promise<Seen> => send(perennial.baseUrl + path);
+  const get = (perennial: TestPerennial, path: string): Promise<Seen> => send(perennial.baseUrl + path);
 
-  test("begins with its head, before there is a body", async () => {
-    await serve(["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]);
+  test("begins with its head, before there is a body", async ({ serve }) => {
+    const { perennial, upstream } = await serve(["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]);
     const response = await fetch(`${perennial.baseUrl}/models`);
     for (const socket of upstream.sockets) socket.write("{}");
     expect(await response.text()).toBe("{}");
   });
 
-  test("is stalled when it falls silent after its head, and is not while bytes come", async () => {
-    await serve(
+  test("is stalled when it falls silent after its head, and is not while bytes come", async ({ serve }) => {
+    const { perennial } = await serve(
       [
         (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
         async (socket) => {
@@ -961,20 +919,20 @@ describe("what is passed through", () => {
       ],
       { timeouts: { idle: "600ms", total: "4s" } },
     );
-    expect(await get("/a").catch(() => "broken")).toMatchObject({ end: "cut" });
+    expect(await get(perennial, "/a").catch(() => "broken")).toMatchObject({ end: "cut" });
     expect(await perennial.exchangeLog()).toMatchObject({ failure: "stream_stalled" });
-    expect(await get("/b")).toMatchObject({ body: "123456789", end: "clean" });
+    expect(await get(perennial, "/b")).toMatchObject({ body: "123456789", end: "clean" });
   });
 
-  test("is not sent a second time when it was a POST on a kept connection that died", async () => {
-    await serve([jsonReply("{}"), (socket) => socket.end(), jsonReply("{}")]);
-    await get("/models");
+  test("is not sent a second time when it was a POST on a kept connection that died", async ({ serve }) => {
+    const { perennial, upstream } = await serve([jsonReply("{}"), (socket) => socket.end(), jsonReply("{}")]);
+    await get(perennial, "/models");
     const seen = await send(`${perennial.baseUrl}/embeddings`, { method: "POST", body: "{}" });
     expect([seen.status, upstream.requests.length, upstream.connections]).toEqual([502, 2, 1]);
   });
 
-  test("keeps the length of what was sent", async () => {
-    await serve([jsonReply("{}")]);
+  test("keeps the length of what was sent", async ({ serve }) => {
+    const { perennial, upstream } = await serve([jsonReply("{}")]);
     // More than fits into one read: what has arrived as a whole has its length anyway.
     await send(`${perennial.baseUrl}/files`, { method: "POST", body: Buffer.alloc(500_000, "x") });
     expect(upstream.requests[0]?.head).toContain("content-length: 500000");
@@ -982,8 +940,8 @@ describe("what is passed through", () => {
   });
 });
 
-test("a wait that makes no sense is not taken for none", async () => {
-  await serve([jsonReply("{}", "503 Busy", "retry-after: soon GMT\r\n"), WHOLE], {
+test("a wait that makes no sense is not taken for none", async ({ serve }) => {
+  const { perennial } = await serve([jsonReply("{}", "503 Busy", "retry-after: soon GMT\r\n"), atOnce(WHOLE)], {
     retry: { backoff: { initial: "150ms", jitter: false } },
   });
   const began = Date.now();
@@ -991,14 +949,14 @@ test("a wait that makes no sense is not taken for none", async () => {
   expect(Date.now() - began).toBeGreaterThanOrEqual(145);
 });
 
-test.each(["501 Never", "505 Never"])("%s will not change, and is passed on at once", async (status) => {
-  await serve([jsonReply("{}", status)]);
+test.for(["501 Never", "505 Never"])("%s will not change, and is passed on at once", async (status, { serve }) => {
+  const { perennial, upstream } = await serve([jsonReply("{}", status)]);
   expect((await chat(perennial.baseUrl)).status).toBe(Number.parseInt(status, 10));
   expect(upstream.requests).toHaveLength(1);
 });
 
-test("an exchange that ends with the shutdown before it was answered is told to come back", async () => {
-  await serve([() => {}], { drain: { timeout: "50ms" } });
+test("an exchange that ends with the shutdown before it was answered is told to come back", async ({ serve }) => {
+  const { perennial, upstream } = await serve([() => {}], { drain: { timeout: "50ms" } });
   const seen = chat(perennial.baseUrl);
   await expect.poll(() => upstream.requests.length).toBe(1);
   await perennial.close();

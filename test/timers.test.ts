@@ -1,25 +1,13 @@
 /** Time: first token, silence, the total, heartbeats, slow clients. Real sockets, short times. */
+
 import type { Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, readStream } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatEvents, jsonReply, type RawRequest, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { WORDS } from "./support/events.ts";
+import { chatEvents, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
+import { begin } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
-
-async function serve(answer: (socket: Socket, request: RawRequest) => unknown, settings: Record<string, unknown>): Promise<void> {
-  upstream = await startRawUpstream(answer);
-  perennial = await startPerennial(upstream.baseUrl, settings);
-}
-
-const WORDS = ["Hello", ", ", "world"];
-const begin = (socket: Socket): boolean => socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
 const started = chatEvents(WORDS, { finish: null, done: false }).join("");
 
 /** Comments without end, as DeepSeek and sse-starlette send them. */
@@ -28,8 +16,8 @@ function ping(socket: Socket): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-test("an upstream that never answers is given up after timeouts.firstToken, at every attempt", async () => {
-  await serve(() => {}, { timeouts: { firstToken: "60ms" } });
+test("an upstream that never answers is given up after timeouts.firstToken, at every attempt", async ({ serve }) => {
+  const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "60ms" } });
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(504);
   expect(JSON.parse(seen.body).error.code).toBe("first_token_timeout");
@@ -38,8 +26,8 @@ test("an upstream that never answers is given up after timeouts.firstToken, at e
   await expect.poll(() => upstream.sockets.size).toBe(0);
 });
 
-test("comments and roles do not count as a first token", async () => {
-  await serve(
+test("comments and roles do not count as a first token", async ({ serve }) => {
+  const { perennial } = await serve(
     (socket) => {
       begin(socket);
       socket.write(chatEvents([])[0] as string);
@@ -50,8 +38,8 @@ test("comments and roles do not count as a first token", async () => {
   expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("first_token_timeout");
 });
 
-test("comments do not keep a stalled stream alive", async () => {
-  await serve(
+test("comments do not keep a stalled stream alive", async ({ serve }) => {
+  const { perennial } = await serve(
     (socket) => {
       begin(socket);
       socket.write(started);
@@ -66,8 +54,8 @@ test("comments do not keep a stalled stream alive", async () => {
   });
 });
 
-test("a stream that stalls after its finish is whole", async () => {
-  await serve(
+test("a stream that stalls after its finish is whole", async ({ serve }) => {
+  const { perennial } = await serve(
     (socket) => {
       begin(socket);
       socket.write(chatEvents(WORDS, { done: false }).join(""));
@@ -78,8 +66,8 @@ test("a stream that stalls after its finish is whole", async () => {
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
 });
 
-test("a slow but steady stream is not stalled", async () => {
-  await serve(
+test("a slow but steady stream is not stalled", async ({ serve }) => {
+  const { perennial } = await serve(
     async (socket) => {
       begin(socket);
       for (const event of chatEvents(WORDS)) {
@@ -97,8 +85,8 @@ test("a slow but steady stream is not stalled", async () => {
   });
 });
 
-test("timeouts.total ends a stream that would go on for ever", async () => {
-  await serve(
+test("timeouts.total ends a stream that would go on for ever", async ({ serve }) => {
+  const { perennial } = await serve(
     (socket) => {
       begin(socket);
       const timer = setInterval(() => socket.write(chatEvents(["x"], { finish: null, done: false })[1] as string), 10);
@@ -111,8 +99,8 @@ test("timeouts.total ends a stream that would go on for ever", async () => {
   expect(stream.text.length).toBeGreaterThan(3);
 });
 
-test("timeouts.total covers the waits between attempts: none begins that could not end", async () => {
-  await serve((socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n"), {
+test("timeouts.total covers the waits between attempts: none begins that could not end", async ({ serve }) => {
+  const { perennial } = await serve((socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n"), {
     timeouts: { total: "3s" },
   });
   const began = Date.now();
@@ -120,8 +108,8 @@ test("timeouts.total covers the waits between attempts: none begins that could n
   expect(Date.now() - began).toBeLessThan(2_500);
 });
 
-test("heartbeats keep a silent client waiting, and attempts go on behind them", async () => {
-  await serve(
+test("heartbeats keep a silent client waiting, and attempts go on behind them", async ({ serve }) => {
+  const { perennial } = await serve(
     (socket, { number }) => {
       begin(socket);
       setTimeout(() => socket.end(number < 3 ? "" : chatEvents(WORDS).join("")), 60);
@@ -135,21 +123,24 @@ test("heartbeats keep a silent client waiting, and attempts go on behind them", 
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
 });
 
-test("after a heartbeat the final failure is an error event", async () => {
-  await serve((socket) => setTimeout(() => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), 40), {
-    heartbeat: { after: "20ms", every: "20ms" },
-  });
+test("after a heartbeat the final failure is an error event", async ({ serve }) => {
+  const { perennial } = await serve(
+    (socket) => setTimeout(() => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), 40),
+    {
+      heartbeat: { after: "20ms", every: "20ms" },
+    },
+  );
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(200);
   expect(readStream(seen.body)).toMatchObject({ text: "", errorCode: "upstream_status", done: false });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "upstream_status" });
 });
 
-test.each([
+test.for([
   ["OpenAI's", '{"error":{"message":"too many tokens","type":"invalid_request_error"}}'],
   ["FastAPI's", '{"detail":"too many tokens"}'],
-])("after a heartbeat the upstream's own words are in the error event (%s)", async (_whose, reply) => {
-  await serve((socket) => setTimeout(() => socket.write(jsonReply(reply, "400 Bad")), 60), {
+])("after a heartbeat the upstream's own words are in the error event (%s)", async ([_whose, reply], { serve }) => {
+  const { perennial } = await serve((socket) => setTimeout(() => socket.write(jsonReply(reply, "400 Bad")), 60), {
     heartbeat: { after: "20ms", every: "20ms" },
   });
   const { body } = await chat(perennial.baseUrl);
@@ -157,8 +148,8 @@ test.each([
   expect(body).toContain("too many tokens");
 });
 
-test("a client may ask for shorter times and fewer attempts, not for longer or more", async () => {
-  await serve(() => {}, { timeouts: { firstToken: "1s" }, retry: { maxAttempts: 2 } });
+test("a client may ask for shorter times and fewer attempts, not for longer or more", async ({ serve }) => {
+  const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "1s" }, retry: { maxAttempts: 2 } });
   const began = Date.now();
   await chat(perennial.baseUrl, {}, { headers: { "x-perennial-max-attempts": "1", "x-perennial-first-token-timeout": "30ms" } });
   expect(upstream.requests).toHaveLength(1);
@@ -171,10 +162,10 @@ test("a client may ask for shorter times and fewer attempts, not for longer or m
   expect(seen.body).toContain("x-perennial-idle-timeout");
 });
 
-test("an upstream that waits for a slow client is not stalled", async () => {
+test("an upstream that waits for a slow client is not stalled", async ({ serve }) => {
   const big = "x".repeat(16_000);
   const words = Array.from({ length: 400 }, () => big);
-  await serve(
+  const { perennial } = await serve(
     (socket) => {
       begin(socket);
       socket.end(chatEvents(words).join(""));
@@ -191,33 +182,39 @@ test("an upstream that waits for a slow client is not stalled", async () => {
   expect(readStream(await response.text())).toMatchObject({ done: true, errorCode: undefined, text: words.join("") });
 });
 
-test.each(["clean", "cut"])("an answer that is whole when the time is up is whole (interruptEnd: %s)", async (interruptEnd) => {
-  await serve(
-    (socket) => {
-      begin(socket);
-      socket.write(chatEvents(WORDS, { done: false }).join(""));
-    },
-    { timeouts: { total: "120ms" }, interruptEnd },
-  );
-  const seen = await chat(perennial.baseUrl);
-  expect(seen.end).toBe("clean");
-  expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
-  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
-});
+test.for(["clean", "cut"])(
+  "an answer that is whole when the time is up is whole (interruptEnd: %s)",
+  async (interruptEnd, { serve }) => {
+    const { perennial } = await serve(
+      (socket) => {
+        begin(socket);
+        socket.write(chatEvents(WORDS, { done: false }).join(""));
+      },
+      { timeouts: { total: "120ms" }, interruptEnd },
+    );
+    const seen = await chat(perennial.baseUrl);
+    expect(seen.end).toBe("clean");
+    expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
+  },
+);
 
-test.each([true, false])("an error reply that stalls after its head is a stall, and tried again (stream: %s)", async (stream) => {
-  await serve((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\n"), {
-    timeouts: { idle: "80ms", total: "3s" },
-  });
-  const seen = await chat(perennial.baseUrl, { stream });
-  expect(JSON.parse(seen.body).error.code).toBe("stream_stalled");
-  expect(upstream.requests).toHaveLength(3);
-});
+test.for([true, false])(
+  "an error reply that stalls after its head is a stall, and tried again (stream: %s)",
+  async (stream, { serve }) => {
+    const { perennial, upstream } = await serve((socket) => socket.write("HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\n"), {
+      timeouts: { idle: "80ms", total: "3s" },
+    });
+    const seen = await chat(perennial.baseUrl, { stream });
+    expect(JSON.parse(seen.body).error.code).toBe("stream_stalled");
+    expect(upstream.requests).toHaveLength(3);
+  },
+);
 
-test.each(["application/json", "text/event-stream"])(
+test.for(["application/json", "text/event-stream"])(
   "a whole answer that was asked for and stalls after its head is a stall (%s)",
-  async (type) => {
-    await serve(
+  async (type, { serve }) => {
+    const { perennial } = await serve(
       (socket, { json }) => {
         if (json.stream) socket.end(`${SSE_HEAD}connection: close\r\n\r\n`);
         else socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 99\r\n\r\n`);
