@@ -1,18 +1,17 @@
 /** Langchain-Chatchat as the upstream: several choices, tool calls, an agent's last word. */
+
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
-import { codeIn, type Seen, send } from "./support/client.ts";
-import { line } from "./support/events.ts";
+import { ask as askAny, codeIn, codeOf, type Seen } from "./support/client.ts";
+import { DONE, line } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { jsonReply } from "./support/raw-upstream.ts";
+import { jsonReply, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
+import { atOnce } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
-function ask(perennial: TestPerennial, path: string, fields: object = {}): Promise<Seen> {
-  return send(perennial.url + path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: "m", stream: true, messages: [], query: "q", ...fields }),
-  });
-}
+/** As Chatchat's clients ask: the native routes want a query, the others messages. */
+const ask = (perennial: TestPerennial, path: string, fields: object = {}, sent?: Parameters<typeof askAny>[3]): Promise<Seen> =>
+  askAny(perennial, path, { query: "q", ...fields }, sent);
 
 const part = (delta: object, index = 0, finish_reason: string | null = null): string =>
   line({ id: "c", status: null, choices: [{ index, delta, finish_reason }] });
@@ -99,4 +98,110 @@ describe("an agent of 0.2", () => {
 test.for(["{}", '{"detail":"x"}'])("%s is no answer of an OpenAI-like route", async (body, { serve }) => {
   const { perennial } = await serve([jsonReply(body)], CHATCHAT);
   expect((await ask(perennial, "/v1/chat/completions", { stream: false })).status).toBe(502);
+});
+
+describe("Chatchat", () => {
+  const native = "/chat/chat";
+  const finishing = "/chat/chat/completions";
+  const text = line({ text: "Hi" });
+  const part = (delta: object, finish_reason?: string): string => line({ choices: [{ delta, finish_reason }] });
+  const rows: [path: string, what: string, events: string[], code: string | undefined, requests: number][] = [
+    [native, "an answer", [line({ answer: "Hi" })], undefined, 1],
+    [native, "a final answer", [line({ final_answer: "Hi" })], undefined, 1],
+    [native, "content", [line({ content: "Hi" })], undefined, 1],
+    [native, "documents and no text", [line({ docs: ["Hi"] })], "empty_stream", 3],
+    [native, "a blank line", [text, "data: \n\n"], undefined, 1],
+    [native, "its model server's [DONE]", [text, DONE], undefined, 1],
+    [native, "an event that is not JSON", [text, "data: boom\n\n"], "stream_corrupted", 1],
+    [native, "an event named error", [text, "event: error\ndata: boom\n\n"], "upstream_error_event", 1],
+    [native, "[ERROR]", [text, "data: [ERROR] boom\n\n"], "upstream_error_event", 1],
+    [native, "a line with an error", [text, "error: boom\n\n"], "upstream_error_event", 1],
+    [native, "an agent that failed", [text, line({ status: -1, text: "boom" })], "upstream_error_event", 1],
+    [native, "a refusal", [line({ code: 404, msg: "boom" })], "upstream_error_event", 1],
+    [native, "a refusal with a number of its own", [line({ code: 7, msg: "boom" })], "upstream_error_event", 3],
+    [native, "a code that says that all is well", [line({ code: 200, msg: "ok" }), text], undefined, 1],
+    [native, "a code without a message", [line({ code: 500, text: "Hi" })], undefined, 1],
+    [finishing, "an agent that has finished", [part({ content: "Hi" }), line({ status: 5 })], undefined, 1],
+    [finishing, "a tool's own result", [line({ content: "Hi", tool_output: "Hi", is_ref: false })], undefined, 1],
+    [
+      finishing,
+      "is_ref, which every chunk has, and no finish",
+      [part({ content: "Hi" }), line({ is_ref: false })],
+      "stream_truncated",
+      1,
+    ],
+    [finishing, "message for delta", [line({ choices: [{ message: { content: "Hi" }, finish_reason: "stop" }] })], undefined, 1],
+    [finishing, "a role and no finish", [part({ role: "assistant" })], "empty_stream", 3],
+    [finishing, "a bad finish", [part({ content: "Hi" }), part({}, "error")], "upstream_error_event", 1],
+    [finishing, "an empty finish", [part({ content: "Hi" }, "")], "stream_truncated", 1],
+    [finishing, "no finish", [part({ content: "Hi" })], "stream_truncated", 1],
+    [finishing, "a finish and no text at every attempt", [part({ role: "assistant" }, "stop")], undefined, 3],
+  ];
+
+  test.for(rows)("at %s with %s is judged by what came", async ([path, _what, events, code, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], CHATCHAT);
+    const { body } = await ask(perennial, path);
+    expect([/"code":"(\w+)"/.exec(body)?.[1], upstream.requests.length]).toEqual([code, requests]);
+    if (code === undefined) expect(body).toBe(events.filter((event) => event.includes("{")).join(""));
+  });
+
+  test.for([
+    [404, 404],
+    [7, 502],
+  ])("that refuses with code %i is an HTTP %i", async ([code, status], { serve }) => {
+    const { perennial } = await serve([atOnce([line({ code, msg: "boom" })])], CHATCHAT);
+    const seen = await ask(perennial, native);
+    expect([seen.status, seen.body]).toEqual([status, expect.stringContaining("boom")]);
+  });
+
+  test("loses nothing of a last event without its blank line, and is cut when its connection is", async ({ serve }) => {
+    const { perennial } = await serve(
+      [atOnce([text, text.trimEnd()]), (socket) => socket.end(`${SSE_HEAD}content-length: 999\r\n\r\n${text}`)],
+      CHATCHAT,
+    );
+    expect((await ask(perennial, native)).body).toBe(text + text);
+    expect((await ask(perennial, native)).body).toContain("stream_truncated");
+  });
+
+  test("is not believed when it says nothing, even at the last attempt", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([])], { ...CHATCHAT, retry: { maxAttempts: 1 } });
+    expect(codeOf(await ask(perennial, native))).toBe("empty_stream");
+  });
+
+  test("sends its web UI one event at a time, whatever `stream` says, and never a comment", async ({ serve }) => {
+    const { perennial } = await serve(
+      [async (socket) => pause(120).then(() => sendFramed(socket, "content-length", [text, text, text]))],
+      {
+        ...CHATCHAT,
+        heartbeat: { after: "20ms", every: "20ms" },
+      },
+    );
+    let reads = 0;
+    const seen = await ask(perennial, native, { stream: false, model: undefined, model_name: "glm" }, { onRead: () => reads++ });
+    expect([seen.body, reads]).toEqual([text + text + text, 3]);
+    expect(await perennial.exchangeLog()).toMatchObject({ model: "glm" });
+  });
+
+  test.for([
+    ["null", "null", "empty_stream"],
+    ["a refusal", '{"code":404,"msg":"boom"}', "upstream_error_event"],
+    ["unfinished", '{"choices":[{"message":{"content":"Hi"}}]}', "stream_truncated"],
+    ["of another kind", '{"code":200,"msg":"ok","data":[1]}', undefined],
+  ])(
+    "that is not asked to stream and answers %s is judged as well, and not asked via a stream",
+    async ([_what, body, code], { serve }) => {
+      const { perennial, upstream } = await serve([jsonReply(body)], { ...CHATCHAT, nonStreaming: "viaStream" });
+      const seen = await ask(perennial, finishing, { stream: false });
+      expect(seen.status === 200 ? undefined : codeOf(seen)).toBe(code);
+      expect(upstream.requests[0]?.json.stream).toBe(false);
+    },
+  );
+
+  test("is asked again as it was, even where others are asked whole", async ({ serve }) => {
+    const { perennial, upstream } = await serve([atOnce([]), atOnce([text])], {
+      upstream: { profile: "chatchat", emptyFallback: "next" },
+    });
+    expect((await ask(perennial, native)).body).toBe(text);
+    expect(upstream.requests[1]?.body).toBe(upstream.requests[0]?.body);
+  });
 });

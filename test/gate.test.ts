@@ -1,10 +1,11 @@
 /** What is held back, and for how long: the gate, an event that is not over, a heartbeat. */
 
-import { expect } from "vitest";
+import { setTimeout as pause } from "node:timers/promises";
+import { describe, expect } from "vitest";
 import { askSlowly, chat, hears, readStream, send } from "./support/client.ts";
-import { choice, STARTED, WORDS } from "./support/events.ts";
+import { choice, line, STARTED, WHOLE } from "./support/events.ts";
 import { sumOf } from "./support/prometheus.ts";
-import { chatEvents, sendFramed } from "./support/raw-upstream.ts";
+import { SSE_HEAD } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
@@ -35,11 +36,30 @@ test("a gate that is open holds nothing any more", async ({ serve }) => {
   leaving.abort();
 });
 
-test("with heartbeats off a late answer is whole and has no comments in it", async ({ serve }) => {
-  const { perennial } = await serve((socket) => setTimeout(() => sendFramed(socket, "content-length", chatEvents(WORDS)), 150), {
-    heartbeat: "off",
+describe("the gate", () => {
+  test("opens by itself over limits.maxGateBytes, so that nothing is lost", async ({ serve }) => {
+    const usage = line({ choices: [], usage: { note: "x".repeat(600) } });
+    const { perennial } = await serve([open(usage, usage, usage)], { limits: { maxGateBytes: "1KiB" } });
+    expect(await hears(perennial, "/v1/chat/completions", "note")).toBe(true);
   });
-  const { body } = await chat(perennial.baseUrl);
-  expect(body).not.toContain("keep-alive");
-  expect(readStream(body)).toMatchObject({ text: "Hello, world", done: true });
+
+  test("that opened without a first token still waits for one in time", async ({ serve }) => {
+    const { perennial } = await serve([open(line({ choices: [], usage: { note: "x".repeat(300_000) } }))], {
+      limits: { maxGateBytes: "1KiB" },
+      timeouts: { firstToken: "200ms", total: "4s" },
+    });
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "first_token_timeout" });
+  });
+
+  test("opens once: the first token is the first, not the last", async ({ serve }) => {
+    const { perennial } = await serve([
+      async (socket) => {
+        socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
+        await pause(1_500);
+        socket.end(WHOLE.slice(-2).join(""));
+      },
+    ]);
+    await chat(perennial.baseUrl);
+    expect((await perennial.exchangeLog()).firstTokenMs).toBeLessThan(1_400);
+  });
 });

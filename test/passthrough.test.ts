@@ -3,9 +3,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { chat, type Seen, send } from "./support/client.ts";
 import { startHttpServer } from "./support/http-server.ts";
+import type { TestPerennial } from "./support/perennial.ts";
 import { chatAnswer, jsonReply } from "./support/raw-upstream.ts";
 import { type Tools, test } from "./support/test.ts";
 
@@ -296,4 +298,49 @@ test("a body that breaks off is broken for a client of HTTP/1.0 as well", async 
     socket.on("end", () => resolve("a clean end"));
   });
   expect(how).toBe("ECONNRESET");
+});
+
+describe("what is passed through", () => {
+  const get = (perennial: TestPerennial, path: string): Promise<Seen> => send(perennial.baseUrl + path);
+
+  test("begins with its head, before there is a body", async ({ serve }) => {
+    const { perennial, upstream } = await serve(["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]);
+    const response = await fetch(`${perennial.baseUrl}/models`);
+    for (const socket of upstream.sockets) socket.write("{}");
+    expect(await response.text()).toBe("{}");
+  });
+
+  test("is stalled when it falls silent after its head, and is not while bytes come", async ({ serve }) => {
+    const { perennial } = await serve(
+      [
+        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+        async (socket) => {
+          socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
+          for (const character of "123456789") {
+            socket.write(character);
+            await pause(100);
+          }
+        },
+      ],
+      { timeouts: { idle: "600ms", total: "4s" } },
+    );
+    expect(await get(perennial, "/a").catch(() => "broken")).toMatchObject({ end: "cut" });
+    expect(await perennial.exchangeLog()).toMatchObject({ failure: "stream_stalled" });
+    expect(await get(perennial, "/b")).toMatchObject({ body: "123456789", end: "clean" });
+  });
+
+  test("is not sent a second time when it was a POST on a kept connection that died", async ({ serve }) => {
+    const { perennial, upstream } = await serve([jsonReply("{}"), (socket) => socket.end(), jsonReply("{}")]);
+    await get(perennial, "/models");
+    const seen = await send(`${perennial.baseUrl}/embeddings`, { method: "POST", body: "{}" });
+    expect([seen.status, upstream.requests.length, upstream.connections]).toEqual([502, 2, 1]);
+  });
+
+  test("keeps the length of what was sent", async ({ serve }) => {
+    const { perennial, upstream } = await serve([jsonReply("{}")]);
+    // More than fits into one read: what has arrived as a whole has its length anyway.
+    await send(`${perennial.baseUrl}/files`, { method: "POST", body: Buffer.alloc(500_000, "x") });
+    expect(upstream.requests[0]?.head).toContain("content-length: 500000");
+    expect(upstream.requests[0]?.head).not.toContain("chunked");
+  });
 });

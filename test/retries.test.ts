@@ -1,7 +1,9 @@
 /** What is tried again, how soon, and what the client gets when nothing helps. */
 import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
+import { WHOLE } from "./support/events.ts";
 import { chatAnswer, chatEvents, frame, jsonReply, NOBODY, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
+import { atOnce } from "./support/replies.ts";
 import { type Answer, test } from "./support/test.ts";
 
 const close: Answer = (socket) => socket.end();
@@ -125,61 +127,6 @@ test("an upstream that is down is an HTTP error that says so", async ({ startPer
   }
 });
 
-test.for(["end", "resetAndDestroy"] as const)(
-  "a kept connection that dies when it is used again costs no attempt (%s)",
-  async (how, { serve }) => {
-    let stale = false;
-    const { perennial, upstream } = await serve(
-      (socket) => {
-        if (stale) {
-          stale = false;
-          socket[how]();
-        } else sendFramed(socket, "chunked", chatEvents(["Hello"]));
-      },
-      { retry: { maxAttempts: 1 } },
-    );
-    await chat(perennial.baseUrl);
-    stale = true;
-    const seen = await chat(perennial.baseUrl);
-    expect(upstream.requests).toHaveLength(3);
-    expect(upstream.connections).toBe(2);
-    expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
-    expect(seen.headers["x-perennial-attempts"]).toBe("1");
-  },
-);
-
-test("a kept connection that dies within the head of its answer costs an attempt", async ({ serve }) => {
-  const { perennial, upstream } = await serve([whole, "HTTP/1.1 200 OK\r\ncontent-ty", whole]);
-  await chat(perennial.baseUrl);
-  const seen = chat(perennial.baseUrl);
-  await expect.poll(() => upstream.requests.length).toBe(2);
-  for (const socket of upstream.sockets) socket.end();
-  expect((await seen).headers["x-perennial-attempts"]).toBe("2");
-});
-
-test.for(["end", "resetAndDestroy"] as const)(
-  "a new connection that dies within the head of its answer is one attempt, asked once (%s)",
-  async (how, { serve }) => {
-    const { perennial, upstream } = await serve((socket) => {
-      socket.write("HTTP/1.1 200 OK\r\ncontent-ty", () => setTimeout(() => socket[how](), 20));
-    });
-    const seen = await chat(perennial.baseUrl);
-    expect([seen.status, seen.headers["x-perennial-attempts"], upstream.requests.length]).toEqual([502, "3", 3]);
-  },
-);
-
-test("a new connection that dies is an attempt", async ({ serve }) => {
-  const { perennial, upstream } = await serve([close], { retry: { maxAttempts: 1 } });
-  expect((await chat(perennial.baseUrl)).status).toBe(502);
-  expect(upstream.requests).toHaveLength(1);
-});
-
-test("connections are kept and used again", async ({ serve }) => {
-  const { perennial, upstream } = await serve([whole]);
-  for (let i = 0; i < 5; i++) await chat(perennial.baseUrl);
-  expect(upstream.connections).toBe(1);
-});
-
 test("nothing is tried again once text has reached the client", async ({ serve }) => {
   const { perennial, upstream } = await serve((socket) =>
     sendFramed(socket, "close-delimited", chatEvents(["Hello"], { finish: null, done: false })),
@@ -196,15 +143,6 @@ test("with interruptEnd: cut the error event is followed by a broken connection"
   const seen = await chat(perennial.baseUrl);
   expect(seen.end).toBe("cut");
   expect(readStream(seen.body)).toMatchObject({ text: "Hello", errorCode: "stream_truncated" });
-});
-
-test("an answer that is not streamed comes through byte for byte, with the upstream's headers", async ({ serve }) => {
-  const odd = `${JSON.stringify(JSON.parse(chatAnswer("Grüße 细水长流")), null, 3)}\n`;
-  const { perennial } = await serve([jsonReply(odd, "200 OK", "x-request-id: abc\r\nconnection: x-hop\r\nx-hop: 1\r\n")]);
-  const seen = await chat(perennial.baseUrl, { stream: false });
-  expect(seen.body).toBe(odd);
-  expect(seen.headers).toMatchObject({ "x-request-id": "abc", "x-perennial-attempts": "1", "x-perennial-upstream": "main" });
-  expect(seen.headers["x-hop"]).toBeUndefined();
 });
 
 test("the upstream gets the client's own bytes, and is asked for identity", async ({ serve }) => {
@@ -271,4 +209,19 @@ test("a body shorter than its content-length is a cut", async ({ serve }) => {
   const head = `${SSE_HEAD}content-length: 9999\r\n\r\n`;
   const { perennial } = await serve((socket) => socket.end(head + chatEvents(["Hello"], { finish: null, done: false }).join("")));
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello", errorCode: "stream_truncated" });
+});
+
+test("a wait that makes no sense is not taken for none", async ({ serve }) => {
+  const { perennial } = await serve([jsonReply("{}", "503 Busy", "retry-after: soon GMT\r\n"), atOnce(WHOLE)], {
+    retry: { backoff: { initial: "150ms", jitter: false } },
+  });
+  const began = Date.now();
+  expect((await chat(perennial.baseUrl)).status).toBe(200);
+  expect(Date.now() - began).toBeGreaterThanOrEqual(145);
+});
+
+test.for(["501 Never", "505 Never"])("%s will not change, and is passed on at once", async (status, { serve }) => {
+  const { perennial, upstream } = await serve([jsonReply("{}", status)]);
+  expect((await chat(perennial.baseUrl)).status).toBe(Number.parseInt(status, 10));
+  expect(upstream.requests).toHaveLength(1);
 });

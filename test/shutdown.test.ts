@@ -3,6 +3,7 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { expect } from "vitest";
+import { chat } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { chatAnswer, chatEvents, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
 import { test } from "./support/test.ts";
@@ -111,4 +112,12 @@ test("half a request over TLS does not keep Perennial from ending in order", asy
   await new Promise((resolve) => setTimeout(resolve, 200));
   await perennial.close();
   socket.destroy();
+});
+
+test("an exchange that ends with the shutdown before it was answered is told to come back", async ({ serve }) => {
+  const { perennial, upstream } = await serve([() => {}], { drain: { timeout: "50ms" } });
+  const seen = chat(perennial.baseUrl);
+  await expect.poll(() => upstream.requests.length).toBe(1);
+  await perennial.close();
+  expect(await seen).toMatchObject({ status: 503, headers: { "retry-after": "1" } });
 });

@@ -1,100 +1,12 @@
 /** How upstreams end, fail and lie inside a stream: each shape from a real socket, and what the client is told. */
 import { describe, expect } from "vitest";
-import { chat, readStream } from "./support/client.ts";
-import { DONE, line, STARTED, WORDS } from "./support/events.ts";
-import { chatAnswer, chatEvents, jsonReply, sendFramed } from "./support/raw-upstream.ts";
+import { ask, chat, readStream } from "./support/client.ts";
+import { choice, DONE, line, STARTED, WHOLE, WORDS } from "./support/events.ts";
+import { chatEvents, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
+import { atOnce } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const chunk = (fields: object): string => line({ id: "c", choices: [{ index: 0, delta: { content: "" }, ...fields }] });
-
-const ERRORS: [server: string, events: string[], says?: string][] = [
-  ["OpenAI's error object", [line({ error: { message: "boom", type: "server_error", code: null } })], "boom"],
-  [
-    "vLLM's error object and [DONE]",
-    [line({ error: { message: "boom", type: "InternalServerError", param: null, code: 500 } }), DONE],
-    "boom",
-  ],
-  [
-    "older vLLM's flat error and [DONE]",
-    [line({ object: "error", message: "boom", type: "InternalServerError", code: 500 }), DONE],
-    "boom",
-  ],
-  ["an error_code in text", [line({ text: "boom", error_code: "50002" }), DONE], "boom"],
-  ["FastChat's error_code and [DONE]", [line({ text: "boom", error_code: 50_002 }), DONE], "boom"],
-  [
-    "SGLang's error, usage and [DONE]",
-    [line({ error: { message: "boom", code: 500 } }), line({ choices: [], usage: {} }), DONE],
-    "boom",
-  ],
-  ["SGLang's finish_reason abort", [chunk({ finish_reason: "abort" }), DONE]],
-  [
-    "OpenRouter's error beside choices",
-    [line({ error: { message: "boom", code: 502 }, choices: [{ index: 0, delta: { content: "" }, finish_reason: "error" }] })],
-    "boom",
-  ],
-  ["a bare finish_reason error", [chunk({ finish_reason: "error" }), DONE]],
-  ["DeepSeek's insufficient_system_resource", [chunk({ finish_reason: "insufficient_system_resource" }), DONE]],
-  ["llama.cpp's error object without [DONE]", [line({ error: { code: 500, message: "boom", type: "server_error" } })], "boom"],
-  ["llama.cpp's old error field", [`error: ${JSON.stringify({ code: 500, message: "boom" })}\n\n`], "boom"],
-  ["Xinference's error string", [line({ error: "boom" })], "boom"],
-  ["LM Studio's error and message", [line({ error: { message: "boom" }, message: "boom" })], "boom"],
-  ["a named error event", [`event: error\n${line({ error: { message: "boom" } })}`], "boom"],
-  ["a named error event in plain text", ["event: error\ndata: boom\n\n"], "boom"],
-  ["data [ERROR]", ["data: [ERROR] boom\n\n"], "boom"],
-  ["a bare JSON line with an error", [`${JSON.stringify({ error: { message: "boom" } })}\n\n`], "boom"],
-];
-
-describe.each(ERRORS)("%s", (_server, events, says) => {
-  test("in mid-stream becomes one error event after the text so far", async ({ serve }) => {
-    const { perennial, upstream } = await serve([[...STARTED, ...events]]);
-    const seen = await chat(perennial.baseUrl);
-    const stream = readStream(seen.body);
-    expect(seen).toMatchObject({ status: 200, end: "clean" });
-    expect(stream).toMatchObject({ text: "Hello, world", done: false, errorCode: "upstream_error_event", finish: null });
-    const { error, code, msg } = JSON.parse(stream.data.at(-1) ?? "");
-    expect(error).toEqual({ message: msg, type: "upstream_error", param: null, code: "upstream_error_event" });
-    expect(code).toBeGreaterThanOrEqual(500);
-    if (says !== undefined) expect(msg).toContain(says);
-    expect(msg).toContain("12 characters");
-    expect(upstream.requests).toHaveLength(1);
-    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "upstream_error_event" });
-  });
-
-  test("before any text is retried, and the client never knows", async ({ serve }) => {
-    const { perennial } = await serve((socket, { number }) =>
-      sendFramed(socket, "chunked", number === 1 ? [STARTED[0] as string, ...events] : chatEvents(WORDS)),
-    );
-    const seen = await chat(perennial.baseUrl);
-    expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
-    expect(seen.headers).toMatchObject({ "x-perennial-attempts": "2", "x-perennial-upstream": "main" });
-    expect(await perennial.exchangeLog()).toMatchObject({
-      outcome: "recovered",
-      attempts: [{ failure: "upstream_error_event" }, {}],
-    });
-  });
-
-  test("at every attempt becomes an HTTP error", async ({ serve }) => {
-    const { perennial, upstream } = await serve([events]);
-    const seen = await chat(perennial.baseUrl);
-    expect(seen.status).toBeGreaterThanOrEqual(500);
-    expect(seen.headers["x-should-retry"]).toBe("false");
-    expect(JSON.parse(seen.body).error).toMatchObject({ type: "upstream_error", code: "upstream_error_event" });
-    expect(upstream.requests).toHaveLength(3);
-    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "failed", failure: "upstream_error_event" });
-  });
-});
-
-test("an error that names a status gives the client that status, and is not retried when it could not help", async ({
-  serve,
-}) => {
-  const { perennial, upstream } = await serve([
-    [line({ error: { message: "context too long", type: "BadRequestError", code: 400 } }), DONE],
-  ]);
-  const seen = await chat(perennial.baseUrl);
-  expect(seen.status).toBe(400);
-  expect(seen.headers["x-should-retry"]).toBeUndefined();
-  expect(upstream.requests).toHaveLength(1);
-});
 
 const TRUNCATED: [how: string, events: readonly string[], code: string][] = [
   ["a clean end without a finish", STARTED, "stream_truncated"],
@@ -288,15 +200,6 @@ test("a usage chunk after the finish, and ChatGLM3's second finish, are passed o
   expect(stream.data.at(-2)).toBe(usage.slice(6, -2));
 });
 
-test("an error after every choice has finished does not undo the answer", async ({ serve }) => {
-  const { perennial } = await serve([[...chatEvents(WORDS, { done: false }), line({ error: { message: "usage failed" } })]]);
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
-    text: "Hello, world",
-    done: true,
-    errorCode: undefined,
-  });
-});
-
 test("a stream that ends with [DONE] ends for the client, though the upstream leaves its socket open", async ({ serve }) => {
   let closed = false;
   const { perennial, upstream } = await serve((socket) => {
@@ -310,16 +213,6 @@ test("a stream that ends with [DONE] ends for the client, though the upstream le
   expect(closed).toBe(false);
   // The connection is not kept: nobody knows when its response would have ended.
   await expect.poll(() => upstream.sockets.size, { timeout: 4_000 }).toBe(0);
-});
-
-test("a JSON answer to a stream request becomes a stream", async ({ serve }) => {
-  const { perennial } = await serve((socket) => socket.write(jsonReply(chatAnswer("Hello, world"))));
-  const seen = await chat(perennial.baseUrl, { stream_options: { include_usage: true } });
-  expect(seen.headers["content-type"]).toContain("text/event-stream");
-  const stream = readStream(seen.body);
-  expect(stream).toMatchObject({ text: "Hello, world", done: true, finish: "stop" });
-  expect(JSON.parse(stream.data.at(-2) ?? "").usage.total_tokens).toBe(3);
-  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
 });
 
 test("an event over the limit is refused", async ({ serve }) => {
@@ -336,14 +229,55 @@ test("bytes that are no UTF-8 are refused", async ({ serve }) => {
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", errorCode: "stream_corrupted" });
 });
 
-test.for([
-  ["compressed, though identity was asked for", "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n"],
-  ["a web page", "content-type: text/html\r\n"],
-])("a 200 that is %s is an error, not an answer", async ([_what, head], { serve }) => {
-  const { perennial } = await serve((socket) => sendFramed(socket, "chunked", ["<html></html>"], `HTTP/1.1 200 OK\r\n${head}`));
-  for (const stream of [true, false]) {
-    const seen = await chat(perennial.baseUrl, { stream });
-    expect(seen.status).toBe(502);
-    expect(JSON.parse(seen.body).error.code).toBe("stream_corrupted");
-  }
+describe("a whole answer stays whole", () => {
+  const rows: [what: string, events: string[]][] = [
+    ["its events say error_code 0", WHOLE.map((event) => event.replace('"id"', '"error_code":0,"id"'))],
+    ["a blank data line is between its events", [...STARTED, "data: \n\n", ...WHOLE.slice(-2)]],
+    ["an event has no choices", [...STARTED, line({ usage: {} }), ...WHOLE.slice(-2)]],
+    ["a choice is null", [...STARTED, line({ choices: [null] }), ...WHOLE.slice(-2)]],
+    ["some of its choices have no index", [...STARTED.map((event) => event.replace('"index":0,', "")), ...WHOLE.slice(-2)]],
+    ["an empty finish_reason is in every event", [...STARTED.map((event) => event.replace("null", '""')), ...WHOLE.slice(-2)]],
+    ["its last event lacks the blank line", [...WHOLE.slice(0, -2), (WHOLE.at(-2) as string).trimEnd()]],
+    ["more text follows [DONE]", [...WHOLE, choice({ content: "more" })]],
+    ["it uses message for delta", WHOLE.map((event) => event.replace('"delta"', '"message"'))],
+  ];
+
+  test.for(rows)("when %s", async ([_what, events], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)]);
+    const { body } = await chat(perennial.baseUrl);
+    expect(body).toContain("world");
+    expect(body).not.toContain("more");
+    expect(readStream(body)).toMatchObject({ done: true, errorCode: undefined });
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test("when fewer choices came than were asked for, and then [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce(WHOLE)]);
+    expect(readStream((await chat(perennial.baseUrl, { n: 2 })).body)).toMatchObject({ done: true, errorCode: undefined });
+  });
+
+  test("when something is written behind [DONE], which is what requireDone asks for", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([...WHOLE.slice(0, -1), "data: [DONE]\\n\\n\n\n"])], {
+      upstream: { requireDone: true },
+    });
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, errorCode: undefined });
+  });
+
+  test("when it is a completion of one prompt in tokens, without [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })])]);
+    expect((await ask(perennial, "/v1/completions", { prompt: [1, 2, 3] })).body).toContain(DONE);
+  });
+
+  test("but a completion of two prompts is cut when one of them came, without [DONE]", async ({ serve }) => {
+    const { perennial } = await serve([atOnce([line({ choices: [{ index: 0, text: "Hello", finish_reason: "stop" }] })])]);
+    expect((await ask(perennial, "/v1/completions", { prompt: ["a", "b"] })).body).toContain("stream_truncated");
+  });
+});
+
+test("a chunk size that is no number is corruption, not a cut", async ({ serve }) => {
+  const chunk = STARTED.join("");
+  const { perennial } = await serve([
+    (socket) => socket.end(`${SSE_HEAD}transfer-encoding: chunked\r\n\r\n${chunk.length.toString(16)}\r\n${chunk}\r\nzz\r\n`),
+  ]);
+  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_corrupted" });
 });

@@ -1,11 +1,13 @@
 /** Time: first token, silence, the total, heartbeats, slow clients. Real sockets, short times. */
 
 import type { Socket } from "node:net";
-import { expect } from "vitest";
-import { chat, readStream } from "./support/client.ts";
-import { WORDS } from "./support/events.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { describe, expect } from "vitest";
+import { chat, codeOf, readStream } from "./support/client.ts";
+import { STARTED, WORDS } from "./support/events.ts";
+import type { TestPerennial } from "./support/perennial.ts";
 import { chatEvents, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
-import { begin } from "./support/replies.ts";
+import { begin, open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const started = chatEvents(WORDS, { finish: null, done: false }).join("");
@@ -108,46 +110,6 @@ test("timeouts.total covers the waits between attempts: none begins that could n
   expect(Date.now() - began).toBeLessThan(2_500);
 });
 
-test("heartbeats keep a silent client waiting, and attempts go on behind them", async ({ serve }) => {
-  const { perennial } = await serve(
-    (socket, { number }) => {
-      begin(socket);
-      setTimeout(() => socket.end(number < 3 ? "" : chatEvents(WORDS).join("")), 60);
-    },
-    { heartbeat: { after: "20ms", every: "20ms" } },
-  );
-  const seen = await chat(perennial.baseUrl);
-  expect(seen.status).toBe(200);
-  expect(seen.body.startsWith(": keep-alive\n\n")).toBe(true);
-  expect(readStream(seen.body)).toMatchObject({ text: "Hello, world", done: true });
-  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
-});
-
-test("after a heartbeat the final failure is an error event", async ({ serve }) => {
-  const { perennial } = await serve(
-    (socket) => setTimeout(() => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), 40),
-    {
-      heartbeat: { after: "20ms", every: "20ms" },
-    },
-  );
-  const seen = await chat(perennial.baseUrl);
-  expect(seen.status).toBe(200);
-  expect(readStream(seen.body)).toMatchObject({ text: "", errorCode: "upstream_status", done: false });
-  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "interrupted", failure: "upstream_status" });
-});
-
-test.for([
-  ["OpenAI's", '{"error":{"message":"too many tokens","type":"invalid_request_error"}}'],
-  ["FastAPI's", '{"detail":"too many tokens"}'],
-])("after a heartbeat the upstream's own words are in the error event (%s)", async ([_whose, reply], { serve }) => {
-  const { perennial } = await serve((socket) => setTimeout(() => socket.write(jsonReply(reply, "400 Bad")), 60), {
-    heartbeat: { after: "20ms", every: "20ms" },
-  });
-  const { body } = await chat(perennial.baseUrl);
-  expect(readStream(body)).toMatchObject({ errorCode: "upstream_status", done: false });
-  expect(body).toContain("too many tokens");
-});
-
 test("a client may ask for shorter times and fewer attempts, not for longer or more", async ({ serve }) => {
   const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "1s" }, retry: { maxAttempts: 2 } });
   const began = Date.now();
@@ -160,26 +122,6 @@ test("a client may ask for shorter times and fewer attempts, not for longer or m
   const seen = await chat(perennial.baseUrl, {}, { headers: { "x-perennial-idle-timeout": "soon" } });
   expect(seen.status).toBe(400);
   expect(seen.body).toContain("x-perennial-idle-timeout");
-});
-
-test("an upstream that waits for a slow client is not stalled", async ({ serve }) => {
-  const big = "x".repeat(16_000);
-  const words = Array.from({ length: 400 }, () => big);
-  const { perennial } = await serve(
-    (socket) => {
-      begin(socket);
-      socket.end(chatEvents(words).join(""));
-    },
-    { timeouts: { idle: "150ms" } },
-  );
-  const response = await fetch(`${perennial.baseUrl}/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: "m", stream: true, messages: [] }),
-  });
-  // Long enough for every buffer on the way to be full, and for the idle time to pass several times.
-  await new Promise((resolve) => setTimeout(resolve, 700));
-  expect(readStream(await response.text())).toMatchObject({ done: true, errorCode: undefined, text: words.join("") });
 });
 
 test.for(["clean", "cut"])(
@@ -224,3 +166,57 @@ test.for(["application/json", "text/event-stream"])(
     expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("stream_stalled");
   },
 );
+
+describe("time", () => {
+  test("comments after the text do not put off the stall", async ({ serve }) => {
+    const { perennial } = await serve(
+      [
+        (socket) => {
+          socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
+          const timer = setInterval(() => socket.write(": ping\n\n"), 10);
+          socket.on("close", () => clearInterval(timer));
+        },
+      ],
+      { timeouts: { idle: "400ms", total: "4s" } },
+    );
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_stalled" });
+  });
+
+  test("a client may shorten the idle and the total time, not lengthen them", async ({ serve, startPerennial }) => {
+    const { perennial, upstream } = await serve([open(...STARTED)], { timeouts: { idle: "1s", total: "2s" } });
+    const told = async ({ baseUrl }: TestPerennial, headers: Record<string, string>): Promise<string | undefined> =>
+      readStream((await chat(baseUrl, {}, { headers })).body).errorCode;
+    expect(await told(perennial, { "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" })).toBe(
+      "stream_stalled",
+    );
+    expect(await told(perennial, { "x-perennial-total-timeout": "100ms" })).toBe("deadline_exceeded");
+    const impatient = await startPerennial(upstream.baseUrl, { timeouts: { idle: "100ms", total: "2s" } });
+    expect(await told(impatient, { "x-perennial-idle-timeout": "10m" })).toBe("stream_stalled");
+    const short = await startPerennial(upstream.baseUrl, { timeouts: { idle: "2s", total: "100ms" } });
+    expect(await told(short, { "x-perennial-total-timeout": "10m" })).toBe("deadline_exceeded");
+  });
+
+  test("that is up before any answer is an HTTP 504, and SDKs are told not to start over", async ({ serve }) => {
+    const { perennial } = await serve([() => {}], { timeouts: { total: "80ms" } });
+    const seen = await chat(perennial.baseUrl);
+    expect([seen.status, codeOf(seen), seen.headers["x-should-retry"]]).toEqual([504, "deadline_exceeded", "false"]);
+  });
+
+  test("a refusal may take longer than timeouts.firstToken to arrive, as long as it goes on", async ({ serve }) => {
+    const { perennial } = await serve(
+      [
+        async (socket) => {
+          const reply = jsonReply('{"error":"a long story"}', "400 Bad");
+          const at = reply.indexOf("{");
+          socket.write(reply.slice(0, at));
+          for (const character of reply.slice(at)) {
+            socket.write(character);
+            await pause(30);
+          }
+        },
+      ],
+      { timeouts: { firstToken: "400ms" }, retry: { maxAttempts: 1 } },
+    );
+    expect(await chat(perennial.baseUrl)).toMatchObject({ status: 400, body: '{"error":"a long story"}' });
+  });
+});

@@ -3,7 +3,9 @@
 import type { Socket } from "node:net";
 import { expect } from "vitest";
 import { chat, readStream } from "./support/client.ts";
+import { WHOLE } from "./support/events.ts";
 import { chatEvents, frame } from "./support/raw-upstream.ts";
+import { atOnce } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const EVENTS = chatEvents(["Grüße, ", "细水长流 ", "🌊🏔️ ", "spaces  and \\u00e9 kept"]);
@@ -45,4 +47,9 @@ test("data of several lines stays so", async ({ serve }) => {
   const event = `data: ${pretty.replaceAll("\n", "\ndata: ")}\n\n`;
   const { perennial } = await serve((socket) => socket.write(frame("chunked", [EVENTS[0] as string, event, ...EVENTS.slice(2)])));
   expect(readStream((await chat(perennial.baseUrl)).body).data[1]).toBe(pretty);
+});
+
+test("pings that are named so are not for the client", async ({ serve }) => {
+  const { perennial } = await serve([atOnce(["event: ping\ndata: {}\n\n", ...WHOLE])]);
+  expect(readStream((await chat(perennial.baseUrl)).body).data).toHaveLength(WHOLE.length);
 });

@@ -22,3 +22,15 @@ export const WORDS: readonly string[] = ["Hello", ", ", "world"];
 export const WHOLE: readonly string[] = chatEvents(WORDS);
 /** All of the words, and neither a finish nor a [DONE]. */
 export const STARTED: readonly string[] = chatEvents(WORDS, { finish: null, done: false });
+
+/** One chunk of a chat as OpenAI's own server says it. */
+export const chatChunk = (delta: object, finish_reason: string | null = null): string =>
+  line({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] });
+
+/** A piece of a tool call; the first piece has its name. */
+export function toolCall(index: number, args: string, name?: string): string {
+  const named = name === undefined ? {} : { id: `call_${index}`, type: "function" };
+  return chatChunk({
+    tool_calls: [{ index, ...named, function: { ...(name === undefined ? {} : { name }), arguments: args } }],
+  });
+}
