@@ -67,8 +67,7 @@ describe.each(FIXTURES)("$name", (fixture) => {
     expect(seen.status).toBe(502);
     const body = JSON.parse(seen.body);
     expect(body.error).toMatchObject({ code: "upstream_unreachable" });
-    if (fixture.name === "anthropic-messages") expect(body).toMatchObject({ type: "error", error: { type: "api_error" } });
-    else expect(body).toMatchObject({ code: 502, msg: body.error.message });
+    expect(body).toMatchObject(fixture.failureOf(body.error.message));
   });
 });
 
@@ -126,7 +125,7 @@ describe.each(withAnswer)("$name, not streamed", (fixture) => {
       whole: true,
     });
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, false]);
-    if (fixture.name.startsWith("openai")) expect(upstream.requests[2]?.json.stream_options).toBeUndefined();
+    expect(upstream.requests[2]?.json.stream_options).toEqual(fixture.wholeStreamOptions);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
   });
 

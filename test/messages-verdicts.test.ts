@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
-import { ask, hears } from "./support/client.ts";
+import { ask, codeIn, hears } from "./support/client.ts";
 import { line, typed } from "./support/events.ts";
 import { SSE_HEAD } from "./support/raw-upstream.ts";
 import { atOnce, open } from "./support/replies.ts";
@@ -16,61 +16,63 @@ describe("messages", () => {
   const text = [begin, block({ type: "text", text: "" }), delta({ type: "text_delta", text: "Hi" })];
   const reason = (stop_reason: string | null): string => typed("message_delta", { delta: { stop_reason } });
   const stop = typed("message_stop");
-  const rows: [what: string, events: string[], code: string | undefined, requests: number][] = [
-    ["a blank line among its events", [...text, "data: \n\n", blockStop, reason("end_turn"), stop], undefined, 1],
-    ["an error in plain text", [...text, "event: error\ndata: boom\n\n"], "upstream_error_event", 1],
-    ["an error without an object for it", [...text, typed("error", { message: "boom" })], "upstream_error_event", 1],
-    ["an error without a type", [...text, line({ error: { message: "boom" } })], "upstream_error_event", 1],
-    ["an error without an event line", [...text, line({ type: "error", error: { message: "boom" } })], "upstream_error_event", 1],
-    ["an event that is not JSON", [...text, "data: boom\n\n"], "stream_corrupted", 1],
+  const whole: [what: string, events: string[], requests: number][] = [
+    ["a blank line among its events", [...text, "data: \n\n", blockStop, reason("end_turn"), stop], 1],
     [
       "its types only in the event lines",
       [...text, blockStop, reason("end_turn"), stop].map((event) => event.replace(/"type":"\w+",?/, "")),
-      undefined,
       1,
     ],
     [
       "its types only in the data",
       [...text, blockStop, reason("end_turn"), stop].map((event) => event.replace(/^event: .*\n/, "")),
-      undefined,
       1,
     ],
-    ["a stop_reason that is null", [...text, blockStop, reason(null)], "stream_truncated", 1],
-    ["a block that is never closed", [...text, reason("end_turn")], "stream_truncated", 1],
-    ["a message_stop, and no word of a stop_reason", [...text, blockStop, stop], undefined, 1],
+    ["a message_stop, and no word of a stop_reason", [...text, blockStop, stop], 1],
     [
       "a message_stop after a usage alone",
       [...text, blockStop, typed("message_delta", { delta: {}, usage: { output_tokens: 1 } }), stop],
-      undefined,
       1,
     ],
+    ["nothing to say at every attempt", [begin, reason("end_turn"), stop], 3],
+    ["a refusal without a word", [begin, reason("refusal"), stop], 1],
+  ];
+  const told: [what: string, events: string[], requests: number][] = [
+    ["an error in plain text", [...text, "event: error\ndata: boom\n\n"], 1],
+    ["an error without an object for it", [...text, typed("error", { message: "boom" })], 1],
+    ["an error without a type", [...text, line({ error: { message: "boom" } })], 1],
+    ["an error without an event line", [...text, line({ type: "error", error: { message: "boom" } })], 1],
+    ["a request that is wrong", [typed("error", { error: { type: "invalid_request_error", message: "boom" } })], 1],
+    ["a server that is overloaded", [typed("error", { error: { type: "overloaded_error", message: "boom" } })], 3],
+  ];
+  const failed: [what: string, events: string[], code: string, requests: number][] = [
+    ["an event that is not JSON", [...text, "data: boom\n\n"], "stream_corrupted", 1],
+    ["a stop_reason that is null", [...text, blockStop, reason(null)], "stream_truncated", 1],
+    ["a block that is never closed", [...text, reason("end_turn")], "stream_truncated", 1],
     ["a message_stop after a stop_reason of null", [...text, blockStop, reason(null), stop], "stream_truncated", 1],
     ["neither stop_reason nor message_stop", [...text, blockStop], "stream_truncated", 1],
-    ["nothing to say at every attempt", [begin, reason("end_turn"), stop], undefined, 3],
-    ["a refusal without a word", [begin, reason("refusal"), stop], undefined, 1],
     ["no content and no stop_reason", [begin, stop], "empty_stream", 3],
     ["a block that is empty", [begin, block({ type: "text", text: "" })], "empty_stream", 3],
     ["a delta that is empty", [...text.slice(0, 2), delta({ type: "text_delta", text: "" })], "empty_stream", 3],
-    [
-      "a request that is wrong",
-      [typed("error", { error: { type: "invalid_request_error", message: "boom" } })],
-      "upstream_error_event",
-      1,
-    ],
-    [
-      "a server that is overloaded",
-      [typed("error", { error: { type: "overloaded_error", message: "boom" } })],
-      "upstream_error_event",
-      3,
-    ],
   ];
 
-  test.for(rows)("with %s are judged by what came", async ([_what, events, code, requests], { serve }) => {
+  test.for(whole)("with %s are judged by what came", async ([_what, events, requests], { serve }) => {
     const { perennial, upstream } = await serve([atOnce(events)], { upstream: { emptyFallback: "off" } });
-    const { body } = await ask(perennial, "/v1/messages");
-    expect([/"code":"(\w+)"/.exec(body)?.[1], upstream.requests.length]).toEqual([code, requests]);
-    if (code === undefined) expect(body).toContain("message_stop");
-    if (body.includes("upstream_error_event")) expect(body).toContain("boom");
+    const seen = await ask(perennial, "/v1/messages");
+    expect([codeIn(seen), upstream.requests.length]).toEqual([undefined, requests]);
+    expect(seen.body).toContain("message_stop");
+  });
+
+  test.for(told)("with %s are judged by what came", async ([_what, events, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], { upstream: { emptyFallback: "off" } });
+    const seen = await ask(perennial, "/v1/messages");
+    expect([codeIn(seen), upstream.requests.length]).toEqual(["upstream_error_event", requests]);
+    expect(seen.body).toContain("boom");
+  });
+
+  test.for(failed)("with %s are judged by what came", async ([_what, events, code, requests], { serve }) => {
+    const { perennial, upstream } = await serve([atOnce(events)], { upstream: { emptyFallback: "off" } });
+    expect([codeIn(await ask(perennial, "/v1/messages")), upstream.requests.length]).toEqual([code, requests]);
   });
 
   test.for([

@@ -32,16 +32,20 @@ const FAILURES: [how: string, step: string | Answer][] = [
   ["200 and no choices", jsonReply('{"choices":[]}')],
 ];
 
-for (const stream of [true, false]) {
+const asWhole = expect.objectContaining({ text: "Hello", done: true });
+const ASKED: [stream: boolean, good: string | Buffer, read: (body: string) => unknown, said: unknown][] = [
+  [true, whole, readStream, asWhole],
+  [false, answer, (body) => body, chatAnswer("Hello")],
+];
+
+for (const [stream, good, read, said] of ASKED) {
   test.for(FAILURES)(`an upstream that %s is asked again, unseen (stream: ${stream})`, async ([_how, step], { serve }) => {
     const failing: Answer = typeof step === "string" ? (socket) => socket.end(step) : step;
-    const { perennial } = await serve([failing, stream ? whole : answer]);
+    const { perennial } = await serve([failing, good]);
     const seen = await chat(perennial.baseUrl, { stream });
     expect(seen.status).toBe(200);
     expect(seen.headers["x-perennial-attempts"]).toBe("2");
-    expect(stream ? readStream(seen.body) : seen.body).toEqual(
-      stream ? expect.objectContaining({ text: "Hello", done: true }) : chatAnswer("Hello"),
-    );
+    expect(read(seen.body)).toEqual(said);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered", attempts: [{ n: 1 }, { n: 2 }] });
   });
 }

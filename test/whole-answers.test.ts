@@ -15,26 +15,26 @@ describe("an answer that is not streamed", () => {
   const response = (fields: object): string => JSON.stringify({ id: "r", output: [{ type: "message" }], ...fields });
   const message = (fields: object): string =>
     JSON.stringify({ type: "message", content: [{ type: "text", text: "Hi" }], stop_reason: "end_turn", ...fields });
-  const rows: [path: string, what: string, body: string, result: number | string, requests: number][] = [
+  const rows: [path: string, what: string, body: string, result: number | string, requests: number, says?: string][] = [
     ["chat/completions", "is a string", '"Hi"', "stream_corrupted", 3],
-    ["chat/completions", "is an error", '{"error":{"message":"boom"}}', "upstream_error_event", 3],
+    ["chat/completions", "is an error", '{"error":{"message":"boom"}}', "upstream_error_event", 3, "boom"],
     ["chat/completions", "has no choice at every attempt", '{"choices":[]}', "empty_stream", 3],
     ["chat/completions", "has a choice that is null", '{"choices":[null]}', "stream_corrupted", 3],
     ["chat/completions", "has an empty finish_reason", chatWith({ finish_reason: "" }), "stream_truncated", 3],
     ["chat/completions", "finished badly", chatWith({ finish_reason: "error" }), "upstream_error_event", 3],
-    ["chat/completions", "only calls a tool", chatWith({ message: { content: null, ...call() } }), 200, 1],
-    ["chat/completions", "was filtered", chatWith({ ...silent, finish_reason: "content_filter" }), 200, 1],
-    ["chat/completions", "says nothing at every attempt", chatWith(silent), 200, 3],
+    ["chat/completions", "only calls a tool", chatWith({ message: { content: null, ...call() } }), 200, 1, "weather"],
+    ["chat/completions", "was filtered", chatWith({ ...silent, finish_reason: "content_filter" }), 200, 1, "content_filter"],
+    ["chat/completions", "says nothing at every attempt", chatWith(silent), 200, 3, '"content":""'],
     ["chat/completions", "is empty", "", "empty_stream", 3],
-    ["chat/completions", "begins with a byte order mark", `\uFEFF${chatWith({})}`, 200, 1],
+    ["chat/completions", "begins with a byte order mark", `\uFEFF${chatWith({})}`, 200, 1, '"Hi"'],
     ["responses", "is a list", "[]", "stream_corrupted", 3],
-    ["responses", "is an error", '{"error":{"message":"boom","code":"invalid_api_key"}}', "upstream_error_event", 1],
+    ["responses", "is an error", '{"error":{"message":"boom","code":"invalid_api_key"}}', "upstream_error_event", 1, "boom"],
     ["responses", "has failed", response({ status: "failed", error: null }), "upstream_error_event", 3],
     ["responses", "was cancelled", response({ status: "cancelled" }), "upstream_error_event", 3],
-    ["responses", "is queued", response({ status: "queued", output: [] }), 200, 1],
-    ["responses", "is in progress", response({ status: "in_progress", output: [] }), 200, 1],
-    ["responses", "is incomplete without output", response({ status: "incomplete", output: [] }), 200, 1],
-    ["responses", "has no output at every attempt", response({ status: "completed", output: [] }), 200, 3],
+    ["responses", "is queued", response({ status: "queued", output: [] }), 200, 1, "queued"],
+    ["responses", "is in progress", response({ status: "in_progress", output: [] }), 200, 1, "in_progress"],
+    ["responses", "is incomplete without output", response({ status: "incomplete", output: [] }), 200, 1, "incomplete"],
+    ["responses", "has no output at every attempt", response({ status: "completed", output: [] }), 200, 3, "completed"],
     ["responses", "has no status", response({}), "stream_truncated", 3],
     ["messages", "is a list", "[]", "stream_corrupted", 3],
     [
@@ -43,21 +43,25 @@ describe("an answer that is not streamed", () => {
       '{"type":"error","error":{"type":"invalid_request_error","message":"boom"}}',
       "upstream_error_event",
       1,
+      "boom",
     ],
-    ["messages", "is an error by its type alone", '{"type":"error","message":"boom"}', "upstream_error_event", 3],
-    ["messages", "is an error by its field alone", '{"error":{"message":"boom"}}', "upstream_error_event", 3],
+    ["messages", "is an error by its type alone", '{"type":"error","message":"boom"}', "upstream_error_event", 3, "boom"],
+    ["messages", "is an error by its field alone", '{"error":{"message":"boom"}}', "upstream_error_event", 3, "boom"],
     ["messages", "has no content", message({ content: undefined }), "empty_stream", 3],
     ["messages", "has no stop_reason", message({ stop_reason: null }), "stream_truncated", 3],
-    ["messages", "says nothing at every attempt", message({ content: [] }), 200, 3],
-    ["messages", "refuses without a word", message({ content: [], stop_reason: "refusal" }), 200, 1],
+    ["messages", "says nothing at every attempt", message({ content: [] }), 200, 3, "end_turn"],
+    ["messages", "refuses without a word", message({ content: [], stop_reason: "refusal" }), 200, 1, "refusal"],
   ];
 
-  test.for(rows)("of /v1/%s that %s is judged by what it says", async ([path, _what, body, result, requests], { serve }) => {
-    const { perennial, upstream } = await serve([jsonReply(body)]);
-    const seen = await ask(perennial, `/v1/${path}`, { stream: false });
-    expect([seen.status === 200 ? 200 : codeOf(seen), upstream.requests.length]).toEqual([result, requests]);
-    if (body.includes("boom")) expect(seen.body).toContain("boom");
-  });
+  test.for(rows)(
+    "of /v1/%s that %s is judged by what it says",
+    async ([path, _what, body, result, requests, says = ""], { serve }) => {
+      const { perennial, upstream } = await serve([jsonReply(body)]);
+      const seen = await ask(perennial, `/v1/${path}`, { stream: false });
+      expect([seen.status === 200 ? 200 : codeOf(seen), upstream.requests.length]).toEqual([result, requests]);
+      expect(seen.body).toContain(says);
+    },
+  );
 
   test("is not an answer when it is no UTF-8", async ({ serve }) => {
     const body = Buffer.from(chatAnswer("caf\u00e9"), "latin1");
