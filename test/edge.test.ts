@@ -189,9 +189,9 @@ test("a client that leaves before it has taken the whole answer is told apart fr
 test("closing does not wait for a client that takes nothing", async ({ serve }) => {
   const { perennial } = await serve((socket) => socket.write(jsonReply(BIG_ANSWER)), { drain: { timeout: "100ms" } });
   const socket = await takeOnlyTheHead(perennial);
-  const began = Date.now();
+  // The client holds on until this has returned: waiting for it would be waiting for ever.
   await perennial.close();
-  expect(Date.now() - began).toBeLessThan(6_000);
+  expect(socket.destroyed).toBe(false);
   socket.destroy();
 });
 

@@ -156,6 +156,7 @@ test("a collector that is not there is warned of once, and keeps nobody waiting"
   }
   const began = Date.now();
   await perennial.close();
-  expect(Date.now() - began).toBeLessThan(4_000);
+  // Only a clock tells a wait from none here; the bound is far from both.
+  expect(Date.now() - began).toBeLessThan(10_000);
   expect(warnings()).toHaveLength(1);
 });
