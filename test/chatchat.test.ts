@@ -1,12 +1,11 @@
 /** Langchain-Chatchat as the upstream: several choices, tool calls, an agent's last word. */
 
-import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { ask as askAny, codeIn, codeOf, type Seen } from "./support/client.ts";
 import { DONE, line } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { jsonReply, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
-import { atOnce } from "./support/replies.ts";
+import { jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
+import { atOnce, late } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 /** As Chatchat's clients ask: the native routes want a query, the others messages. */
@@ -176,13 +175,10 @@ describe("Chatchat", () => {
   });
 
   test("sends its web UI one event at a time, whatever `stream` says, and never a comment", async ({ serve }) => {
-    const { perennial } = await serve(
-      [async (socket) => pause(120).then(() => sendFramed(socket, "content-length", [text, text, text]))],
-      {
-        ...CHATCHAT,
-        heartbeat: { after: "20ms", every: "20ms" },
-      },
-    );
+    const { perennial } = await serve([late(120, atOnce([text, text, text]))], {
+      ...CHATCHAT,
+      heartbeat: { after: "20ms", every: "20ms" },
+    });
     let reads = 0;
     const seen = await ask(perennial, native, { stream: false, model: undefined, model_name: "glm" }, { onRead: () => reads++ });
     expect([seen.body, reads]).toEqual([text + text + text, 3]);

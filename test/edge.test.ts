@@ -5,8 +5,8 @@ import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { sendRaw } from "./support/raw-client.ts";
-import { chatAnswer, chatEvents, frame, jsonReply, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
-import { open } from "./support/replies.ts";
+import { chatAnswer, chatEvents, frame, jsonReply, sendFramed } from "./support/raw-upstream.ts";
+import { open, slowly } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
@@ -206,14 +206,7 @@ test("when the client leaves between two attempts, the wait ends", async ({ serv
 });
 
 test("closing lets a running stream finish, and refuses new ones", async ({ serve }) => {
-  const { perennial } = await serve(async (socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-    for (const event of chatEvents(["a", "b", "c", "d"])) {
-      socket.write(event);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    socket.end();
-  });
+  const { perennial } = await serve(slowly(chatEvents(["a", "b", "c", "d"]), 50));
   let closed: Promise<void> | undefined;
   const seen = await chat(
     perennial.baseUrl,

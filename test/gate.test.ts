@@ -1,5 +1,4 @@
 /** What is held back, and for how long: the gate, an event that is not over, a heartbeat. */
-
 import { describe, expect } from "vitest";
 import { askSlowly, chat, hears, readStream, send } from "./support/client.ts";
 import { choice, line, STARTED, WHOLE } from "./support/events.ts";

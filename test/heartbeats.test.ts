@@ -4,8 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { chat, readStream } from "./support/client.ts";
 import { choice, WHOLE, WORDS } from "./support/events.ts";
-import { chatEvents, jsonReply, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
-import { begin } from "./support/replies.ts";
+import { chatEvents, jsonReply } from "./support/raw-upstream.ts";
+import { atOnce, begin, late } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 test("heartbeats keep a silent client waiting, and attempts go on behind them", async ({ serve }) => {
@@ -40,7 +40,7 @@ test.for([
   ["OpenAI's", '{"error":{"message":"too many tokens","type":"invalid_request_error"}}'],
   ["FastAPI's", '{"detail":"too many tokens"}'],
 ])("after a heartbeat the upstream's own words are in the error event (%s)", async ([_whose, reply], { serve }) => {
-  const { perennial } = await serve((socket) => setTimeout(() => socket.write(jsonReply(reply, "400 Bad")), 60), {
+  const { perennial } = await serve(late(60, jsonReply(reply, "400 Bad")), {
     heartbeat: { after: "20ms", every: "20ms" },
   });
   const { body } = await chat(perennial.baseUrl);
@@ -49,7 +49,7 @@ test.for([
 });
 
 test("with heartbeats off a late answer is whole and has no comments in it", async ({ serve }) => {
-  const { perennial } = await serve((socket) => setTimeout(() => sendFramed(socket, "content-length", chatEvents(WORDS)), 150), {
+  const { perennial } = await serve(late(150, atOnce(WHOLE)), {
     heartbeat: "off",
   });
   const { body } = await chat(perennial.baseUrl);
@@ -62,7 +62,7 @@ describe("heartbeats", () => {
     const { perennial } = await serve(
       [
         async (socket) => {
-          socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+          begin(socket);
           for (let i = 0; i < 50; i++) {
             socket.write(choice({ content: "x" }));
             await pause(20);

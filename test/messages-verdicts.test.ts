@@ -4,8 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { ask, codeIn, hears } from "./support/client.ts";
 import { line, typed } from "./support/events.ts";
-import { SSE_HEAD } from "./support/raw-upstream.ts";
-import { atOnce, open } from "./support/replies.ts";
+import { atOnce, open, STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 describe("messages", () => {
@@ -106,7 +105,7 @@ describe("messages", () => {
     const { perennial } = await serve(
       [
         async (socket) => {
-          socket.write(`${SSE_HEAD}connection: close\r\n\r\n${tool.join("")}`);
+          socket.write(`${STREAM_HEAD}${tool.join("")}`);
           for (let i = 0; i < 16; i++) {
             await pause(60);
             socket.write(delta({ type: "input_json_delta", partial_json: "x" }));

@@ -3,12 +3,12 @@ import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { readSamples, sumOf } from "./support/prometheus.ts";
-import { chatAnswer, chatEvents, frame, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
+import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
+import { BUSY, STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
 const EMPTY = frame("chunked", []);
-const BUSY = jsonReply("{}", "503 Busy");
 
 const metrics = async (perennial: TestPerennial, headers = {}): Promise<string> =>
   (await send(`${perennial.url}/metrics`, { headers })).body;
@@ -47,7 +47,7 @@ test("counts exchanges by outcome, attempts by result, and what was saved by wha
 test("measures the longest silence between two contents, and the bytes that the client got", async ({ serve }) => {
   const [role = "", ...events] = chatEvents(["a", "b", "c"]);
   const { perennial } = await serve(async (socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${role}`);
+    socket.write(`${STREAM_HEAD}${role}`);
     for (const [index, event] of events.entries()) {
       await new Promise((resolve) => setTimeout(resolve, index === 2 ? 150 : 5));
       socket.write(event);
@@ -76,7 +76,7 @@ test("shows open exchanges and held bytes while they last", async ({ serve }) =>
   const [role = "", ...rest] = chatEvents(["你好"]);
   let go = (): void => {};
   const { perennial } = await serve((socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${role}`);
+    socket.write(`${STREAM_HEAD}${role}`);
     go = () => socket.end(rest.join(""));
   });
   const seen = chat(perennial.baseUrl);
@@ -90,7 +90,7 @@ test("shows open exchanges and held bytes while they last", async ({ serve }) =>
 
 test("what a failed attempt held back is no longer counted while the next one waits", async ({ serve }) => {
   const [role = ""] = chatEvents([]);
-  const { perennial } = await serve((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${role}`), {
+  const { perennial } = await serve((socket) => socket.end(`${STREAM_HEAD}${role}`), {
     retry: { backoff: { initial: "1s", jitter: false } },
   });
   const seen = chat(perennial.baseUrl, {}, { headers: { "x-perennial-total-timeout": "1200ms" } });

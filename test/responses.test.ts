@@ -6,7 +6,8 @@ import { describe, expect } from "vitest";
 import { codeIn, type Seen, type Sent, send } from "./support/client.ts";
 import { typed } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
+import { jsonReply } from "./support/raw-upstream.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 function ask(perennial: TestPerennial, fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
@@ -353,13 +354,10 @@ describe("a tool", () => {
     ["mcp_call", "response.mcp_call.in_progress"],
     ["mcp_list_tools", "response.mcp_list_tools.in_progress"],
   ])("that the server runs (%s) is seen while it runs", async ([type, step], { serve }) => {
-    const { perennial } = await serve(
-      [`${SSE_HEAD}connection: close\r\n\r\n${created}${added(0, item(type))}${progress(step)}`],
-      {
-        timeouts: { firstToken: "2s", idle: "2s" },
-        retry: { maxAttempts: 1 },
-      },
-    );
+    const { perennial } = await serve([`${STREAM_HEAD}${created}${added(0, item(type))}${progress(step)}`], {
+      timeouts: { firstToken: "2s", idle: "2s" },
+      retry: { maxAttempts: 1 },
+    });
     let heard = false;
     const onRead: Sent["onRead"] = (body, abort) => {
       heard = body.includes(step);
@@ -386,7 +384,7 @@ describe("a tool", () => {
   test("that searches for long, and says so, is not stalled", async ({ serve }) => {
     const { perennial } = await serve(
       async (socket) => {
-        socket.write(`${SSE_HEAD}connection: close\r\n\r\n${created}`);
+        socket.write(`${STREAM_HEAD}${created}`);
         // Longer than either clock allows for silence.
         for (let step = 0; step < 10; step++) {
           await new Promise((resolve) => setTimeout(resolve, 100));

@@ -6,7 +6,7 @@ import { chat, codeOf, readStream, type Seen, send } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { sendRaw } from "./support/raw-client.ts";
 import { chatEvents, frame, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
-import { open } from "./support/replies.ts";
+import { begin, open, slowly } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
@@ -425,14 +425,7 @@ describe("a client that is slow on purpose", () => {
   });
 
   test("is not one whose stream is long", async ({ serve }) => {
-    const { perennial } = await serve(async (socket) => {
-      socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-      for (const event of chatEvents(Array(15).fill("a"))) {
-        socket.write(event);
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      socket.end();
-    }, slow);
+    const { perennial } = await serve(slowly(chatEvents(Array(15).fill("a")), 100), slow);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "a".repeat(15), done: true });
   });
 
@@ -440,7 +433,7 @@ describe("a client that is slow on purpose", () => {
     const event = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "a".repeat(60_000) } }] })}\n\n`;
     const { perennial, upstream } = await serve(
       (socket) => {
-        socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+        begin(socket);
         const fill = (): void => {
           while (socket.writable && socket.write(event));
         };

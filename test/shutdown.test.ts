@@ -5,7 +5,8 @@ import { connect as connectTls } from "node:tls";
 import { expect } from "vitest";
 import { chat } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { chatAnswer, chatEvents, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
+import { chatAnswer, chatEvents, jsonReply } from "./support/raw-upstream.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const fixture = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
@@ -92,7 +93,7 @@ test.for([false, TLS])(
   "with interruptEnd: cut a client of HTTP/1.0 gets the error event, and sees a break (tls: %j)",
   async (tls, { serve }) => {
     const started = chatEvents(["Hello"], { finish: null, done: false }).join("");
-    const { perennial } = await serve((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${started}`), {
+    const { perennial } = await serve((socket) => socket.end(`${STREAM_HEAD}${started}`), {
       interruptEnd: "cut",
       tls,
     });

@@ -6,8 +6,8 @@ import { describe, expect } from "vitest";
 import { chat, codeOf, readStream } from "./support/client.ts";
 import { STARTED, WORDS } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { chatEvents, jsonReply, SSE_HEAD } from "./support/raw-upstream.ts";
-import { begin, open } from "./support/replies.ts";
+import { chatEvents, jsonReply } from "./support/raw-upstream.ts";
+import { begin, open, STREAM_HEAD, slowly } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const started = chatEvents(WORDS, { finish: null, done: false }).join("");
@@ -69,17 +69,7 @@ test("a stream that stalls after its finish is whole", async ({ serve }) => {
 });
 
 test("a slow but steady stream is not stalled", async ({ serve }) => {
-  const { perennial } = await serve(
-    async (socket) => {
-      begin(socket);
-      for (const event of chatEvents(WORDS)) {
-        socket.write(event);
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
-      socket.end();
-    },
-    { timeouts: { firstToken: "1s", idle: "1s" } },
-  );
+  const { perennial } = await serve(slowly(chatEvents(WORDS), 250), { timeouts: { firstToken: "1s", idle: "1s" } });
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
     text: "Hello, world",
     done: true,
@@ -159,7 +149,7 @@ test.for(["application/json", "text/event-stream"])(
   async (type, { serve }) => {
     const { perennial } = await serve(
       (socket, { json }) => {
-        if (json.stream) socket.end(`${SSE_HEAD}connection: close\r\n\r\n`);
+        if (json.stream) socket.end(STREAM_HEAD);
         else socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 99\r\n\r\n`);
       },
       { timeouts: { idle: "80ms", total: "3s" } },
@@ -173,7 +163,7 @@ describe("time", () => {
     const { perennial } = await serve(
       [
         (socket) => {
-          socket.write(`${SSE_HEAD}connection: close\r\n\r\n${STARTED.join("")}`);
+          socket.write(`${STREAM_HEAD}${STARTED.join("")}`);
           const timer = setInterval(() => socket.write(": ping\n\n"), 10);
           socket.on("close", () => clearInterval(timer));
         },

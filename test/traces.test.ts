@@ -3,7 +3,8 @@ import { afterEach, expect } from "vitest";
 import { chat, send } from "./support/client.ts";
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "./support/otlp-receiver.ts";
 import type { TestPerennial } from "./support/perennial.ts";
-import { chatEvents, frame, jsonReply, type RawUpstream, SSE_HEAD } from "./support/raw-upstream.ts";
+import { chatEvents, frame, jsonReply, type RawUpstream } from "./support/raw-upstream.ts";
+import { BUSY, STREAM_HEAD } from "./support/replies.ts";
 import { type Serve, type Served, test } from "./support/test.ts";
 
 let receiver: OtlpReceiver;
@@ -17,7 +18,6 @@ afterEach(() => {
 });
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
-const BUSY = jsonReply("{}", "503 Busy");
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT_SPAN = "00f067aa0ba902b7";
 const FROM_CLIENT = { traceparent: `00-${TRACE}-${CLIENT_SPAN}-01`, tracestate: "vendor=1" };
@@ -92,7 +92,7 @@ test("continues the client's trace: the exchange under the client's span, attemp
 test("an interrupted stream is an error of its failure code", async ({ serve }) => {
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.endpoint;
   const { perennial } = await serve((socket) => {
-    socket.end(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
+    socket.end(`${STREAM_HEAD}${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
   });
   await chat(perennial.baseUrl);
   const spans = await finish(perennial);
@@ -103,7 +103,7 @@ test("an interrupted stream is an error of its failure code", async ({ serve }) 
 test("a client that leaves is no error", async ({ serve }) => {
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.endpoint;
   const { perennial } = await serve((socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
+    socket.write(`${STREAM_HEAD}${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
   });
   await chat(perennial.baseUrl, {}, { onRead: (_body, abort) => abort() }).catch(() => {});
   const spans = await finish(perennial);

@@ -1,11 +1,8 @@
-/** An answer that is not streamed, or is asked for whole: judged by what it says, and never mixed with anything else. */
-
-import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { ask, chat, codeOf, readStream } from "./support/client.ts";
 import { call, WHOLE } from "./support/events.ts";
 import { chatAnswer, chatEvents, jsonReply } from "./support/raw-upstream.ts";
-import { atOnce, open } from "./support/replies.ts";
+import { atOnce, late, open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 describe("an answer that is not streamed", () => {
@@ -90,7 +87,7 @@ describe("an answer that is not streamed", () => {
   });
 
   test("may take longer than timeouts.firstToken to come", async ({ serve }) => {
-    const { perennial } = await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
+    const { perennial } = await serve([late(150, jsonReply(chatAnswer("Hi")))], {
       timeouts: { firstToken: "50ms" },
     });
     expect((await chat(perennial.baseUrl, { stream: false })).status).toBe(200);
@@ -105,7 +102,7 @@ describe("an answer that is not streamed", () => {
   });
 
   test("is never mixed with comments, however long it takes", async ({ serve }) => {
-    const { perennial } = await serve([async (socket) => pause(150).then(() => socket.write(jsonReply(chatAnswer("Hi"))))], {
+    const { perennial } = await serve([late(150, jsonReply(chatAnswer("Hi")))], {
       heartbeat: { after: "20ms", every: "20ms" },
     });
     expect(await chat(perennial.baseUrl, { stream: false })).toMatchObject({
@@ -148,13 +145,10 @@ describe("asking for the whole answer", () => {
   });
 
   test("with emptyFallback: next follows on text that is not SSE, and has no first token to wait for", async ({ serve }) => {
-    const { perennial, upstream } = await serve(
-      [atOnce(["Internal Server Error\n"]), async (socket) => pause(1_500).then(() => socket.write(jsonReply(chatAnswer("Hi"))))],
-      {
-        upstream: { emptyFallback: "next" },
-        timeouts: { firstToken: "1s" },
-      },
-    );
+    const { perennial, upstream } = await serve([atOnce(["Internal Server Error\n"]), late(1_500, jsonReply(chatAnswer("Hi")))], {
+      upstream: { emptyFallback: "next" },
+      timeouts: { firstToken: "1s" },
+    });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hi", done: true });
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, false]);
   });

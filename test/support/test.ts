@@ -1,9 +1,10 @@
 /** `test` with what nearly every test needs: an upstream that answers as told, and Perennial before it, both closed at the end. */
 import type { Socket } from "node:net";
-import { test as bare, type TestContext } from "vitest";
+import { test as bare, type TestAPI, type TestContext } from "vitest";
 import { type Closable, createOpened } from "./opened.ts";
 import { startPerennial, type TestPerennial } from "./perennial.ts";
 import { type RawRequest, type RawUpstream, sendFramed, startRawUpstream } from "./raw-upstream.ts";
+import { type SpawnedPerennial, spawnPerennial } from "./spawn-perennial.ts";
 
 export type Answer = (socket: Socket, request: RawRequest) => unknown;
 
@@ -27,6 +28,8 @@ export interface Tools {
   /** @param settings as in the YAML file. */
   readonly startPerennial: (baseUrl: string | undefined, settings?: Settings) => Promise<TestPerennial>;
   readonly serve: Serve;
+  /** A process of its own: `perennial ARGS`. */
+  readonly spawnPerennial: (args: readonly string[], env?: Record<string, string>) => Promise<SpawnedPerennial>;
 }
 
 /** As vitest has it, but rows keep their types: vitest takes a row of a text and a number for a list of either. */
@@ -62,9 +65,20 @@ const extended = bare
         const baseUrl = profile === "chatchat" ? upstream.baseUrl.replace("/v1", "") : upstream.baseUrl;
         return { upstream, perennial: await startPerennial(baseUrl, settings) };
       },
+  )
+  .extend(
+    "spawnPerennial",
+    ({ closing }): Tools["spawnPerennial"] =>
+      async (args, env) =>
+        closing(await spawnPerennial(args, env)),
   );
 
 export const test = extended as { readonly for: TestFor<Tools> } & typeof extended;
+
+/** For a file that extends `test` with tools of its own. */
+export function withRows<Extra>(own: TestAPI<Extra>): { readonly for: TestFor<Extra> } & TestAPI<Extra> {
+  return own as { readonly for: TestFor<Extra> } & TestAPI<Extra>;
+}
 
 function inOrder(replies: readonly Reply[]): Answer {
   return (socket, request) => {
