@@ -220,7 +220,7 @@ test.for(["destroy", "resetAndDestroy"] as const)(
   },
 );
 
-describe("an upstream that answers with a head at once, and with the rest after the upload", () => {
+describe.concurrent("an upstream that answers with a head at once, and with the rest after the upload", () => {
   const upload = async (
     { closing, startPerennial }: Pick<Tools, "closing" | "startPerennial">,
     ending: "whole" | "stops",

@@ -19,7 +19,7 @@ function ping(socket: Socket): void {
 }
 
 test("an upstream that never answers is given up after timeouts.firstToken, at every attempt", async ({ serve }) => {
-  const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "60ms" } });
+  const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "300ms" } });
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(504);
   expect(JSON.parse(seen.body).error.code).toBe("first_token_timeout");
@@ -102,11 +102,11 @@ test("timeouts.total covers the waits between attempts: none begins that could n
 });
 
 test("a client may ask for shorter times and fewer attempts, not for longer or more", async ({ serve, startPerennial }) => {
-  // What is Perennial's own is longer than a test may take.
+  // What is Perennial's own is longer than a test may take; what the client asks for, long enough to ask the upstream.
   const { perennial: patient, upstream } = await serve(() => {}, { timeouts: { firstToken: "1m" }, retry: { maxAttempts: 2 } });
-  await chat(patient.baseUrl, {}, { headers: { "x-perennial-max-attempts": "1", "x-perennial-first-token-timeout": "30ms" } });
+  await chat(patient.baseUrl, {}, { headers: { "x-perennial-max-attempts": "1", "x-perennial-first-token-timeout": "300ms" } });
   expect(upstream.requests).toHaveLength(1);
-  const perennial = await startPerennial(upstream.baseUrl, { timeouts: { firstToken: "60ms" }, retry: { maxAttempts: 2 } });
+  const perennial = await startPerennial(upstream.baseUrl, { timeouts: { firstToken: "300ms" }, retry: { maxAttempts: 2 } });
   await chat(perennial.baseUrl, {}, { headers: { "x-perennial-max-attempts": "50", "x-perennial-first-token-timeout": "10m" } });
   expect(upstream.requests).toHaveLength(3);
   expect(upstream.requests[0]?.head).not.toContain("x-perennial-");
