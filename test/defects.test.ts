@@ -19,7 +19,10 @@ interface Line {
 }
 
 /** What the log says of a chat whose dialect has a defect, and whether its client got a whole HTTP response. */
-async function chatWith(defect: Partial<Dialect>, reply: string | Buffer): Promise<{ line: Line | undefined; answered: boolean }> {
+async function chatWith(
+  defect: Partial<Dialect>,
+  reply: string | Buffer,
+): Promise<{ line: Line | undefined; answered: boolean }> {
   const lines: Line[] = [];
   const upstream = await startRawUpstream((socket) => void socket.end(reply));
   const config = configSchema.parse({ upstreams: [{ baseUrl: upstream.baseUrl }], retry: { maxAttempts: 1 } });
