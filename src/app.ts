@@ -80,9 +80,11 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
     const [configured] = config.upstreams;
     return {
       mount: configured?.mount ?? "/v1",
+      basePath: new URL(configured?.baseUrl ?? "http://sandbox/v1").pathname,
       routes: new Map(routesOf(configured).map(({ path, dialect }) => [path, dialect])),
       keyOf: createKeyCheck(config.auth.keys),
       localOnly: config.auth.keys.length === 0 && !config.open,
+      corsOrigins: config.cors.origins,
       isWarm: () => warmUp?.isWarm ?? true,
       metrics: measured && { read: measured.read, public: config.metrics.public },
       relay: {

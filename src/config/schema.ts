@@ -3,7 +3,7 @@ import { z } from "zod";
 import { askedPathsOf } from "./asked-paths.ts";
 import { isLoopback } from "./loopback.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
-import { baseUrl, duration, file, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
+import { baseUrl, duration, file, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
@@ -197,6 +197,18 @@ const auth = z
   .prefault({})
   .describe("Who may use this proxy.");
 
+const cors = z
+  .strictObject({
+    origins: z
+      .array(origin)
+      .default([])
+      .describe(
+        "Web pages from elsewhere, each as its origin (https://chat.example), that may use this proxy without a key. Pages of this machine always may; with auth.keys or open: true, all may. Default: none.",
+      ),
+  })
+  .prefault({})
+  .describe("Which web pages may use this proxy from a browser.");
+
 const tls = z
   .union(
     [
@@ -252,6 +264,7 @@ export const configSchema = z
     limits,
     auth,
     open: z.boolean().default(false).describe(OPEN),
+    cors,
     tls,
     drain: z
       .strictObject({

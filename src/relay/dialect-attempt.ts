@@ -18,7 +18,10 @@ export interface DialectAttempt extends AttemptContext {
 /** A call with the client's own bytes, or with `body` in their place. */
 export function callFor(context: DialectAttempt, watchdog: WatchdogOptions, body = context.exchange.request.body): CallOptions {
   const { exchange, attempt, options } = context;
-  const { path, method, headers } = exchange.request;
+  const { path, method } = exchange.request;
+  // A body that was rewritten is sent plain, whatever the client's was.
+  const { "content-encoding": encoding, ...others } = exchange.request.headers;
+  const headers = encoding === undefined || body === exchange.request.body ? exchange.request.headers : others;
   return {
     upstream: options.upstream,
     attempt,
@@ -33,8 +36,9 @@ export function callFor(context: DialectAttempt, watchdog: WatchdogOptions, body
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
 export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
-  const { body } = exchange.request;
-  const parsed = parseExactly(Buffer.isBuffer(body) ? body.toString("utf8") : "{}");
+  const { body, plain } = exchange.request;
+  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
+  const parsed = parseExactly(bytes.toString("utf8"));
   const asked = dialect.askStreamed(parsed, stream);
   return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
 }

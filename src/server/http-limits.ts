@@ -1,5 +1,5 @@
 /** What a connection may ask of the HTTP server itself: how much, how many, and how slowly. */
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
 import type { FastifyServerOptions } from "fastify";
 import { Failure } from "../core/failure.ts";
 
@@ -42,6 +42,10 @@ export function setHttpLimits(server: Server, { requestMs, maxConnections }: Htt
   server.maxHeadersCount = 0;
 }
 
+export function wantsWebSocket({ upgrade = "" }: IncomingHttpHeaders): boolean {
+  return /\bwebsocket\b/i.test(upgrade);
+}
+
 /** A head that is valid HTTP, but is refused before anything else is looked at. */
 export function findOddHead({ rawHeaders, headers, httpVersion }: IncomingMessage): Failure | undefined {
   if (rawHeaders.length > 2 * MAX_HEADERS) {
@@ -56,8 +60,11 @@ export function findOddHead({ rawHeaders, headers, httpVersion }: IncomingMessag
   if (/,\s*chunked\s*$/i.test(headers["transfer-encoding"] ?? "")) {
     return new Failure("invalid_request", "The only transfer-encoding that is served here is chunked.", { status: 501 });
   }
-  if (/\bwebsocket\b/i.test(headers.upgrade ?? "")) {
-    return new Failure("invalid_request", "WebSockets are not served here. Use the HTTP API, with `stream: true`.");
+  if (wantsWebSocket(headers)) {
+    // Codex goes on over HTTP when it hears this status, and gives up at any other.
+    return new Failure("invalid_request", "WebSockets are not served here. Use the HTTP API, with `stream: true`.", {
+      status: 426,
+    });
   }
   return undefined;
 }
