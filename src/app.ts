@@ -12,6 +12,7 @@ import type { Config } from "./config/schema.ts";
 import { openAiChat } from "./dialect/openai-chat.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "./dialect/registry.ts";
 import { WarmUp } from "./relay/warm-up.ts";
+import { watchClientConnections } from "./server/client-connections.ts";
 import { createKeyCheck } from "./server/client-keys.ts";
 import { createServer, type ServerSettings } from "./server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "./server/http-limits.ts";
@@ -49,6 +50,7 @@ export interface Reloaded {
 
 /** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
 const FLUSH_MS = 2_000;
+const TOO_MANY_CONNECTIONS = "connections from clients were closed: there are as many as limits.maxClientConnections allows";
 /** How often connections are looked for that have become idle in that time, in milliseconds. */
 const SWEEP_MS = 50;
 
@@ -72,6 +74,7 @@ export async function startApp(started: Config, logger: Logger): Promise<App> {
   const server = createServer({ open, tls: pem.tls, current: () => settings });
   const answers = watchUnfinishedAnswers(server.server);
   setHttpLimits(server.server, httpLimitsOf(started));
+  watchClientConnections(server.server, (closed) => logger.warn(closed, TOO_MANY_CONNECTIONS));
 
   async function createSettings(config: Config, { upstream, warmUp }: Backend): Promise<ServerSettings> {
     const { timeouts, retry, limits, interruptEnd, heartbeat, gate, nonStreaming } = config;

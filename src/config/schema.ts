@@ -139,7 +139,9 @@ const limits = z
       .describe("Most exchanges at one time; further ones are refused with 503. Default: 1000."),
     maxClientConnections: wholeNumber(1)
       .default(4000)
-      .describe("Most connections from clients at one time, idle ones included; further ones are closed at once. Default: 4000."),
+      .describe(
+        "Most connections from clients at one time, idle ones included; for further ones those go that have been silent for longest. Default: 4000.",
+      ),
   })
   .prefault({})
   .describe("Bounds that keep one client, or one upstream, from using up the memory.");

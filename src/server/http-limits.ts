@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
 import type { FastifyServerOptions } from "fastify";
 import { Failure } from "../core/failure.ts";
+import { ByteHeadResponse } from "./byte-head-response.ts";
 
 export interface HttpLimits {
   /** Receiving a request, head and body, may take this long, in milliseconds; a slower client is a slow loris. */
@@ -25,6 +26,7 @@ export function createFastifyLimits(tls: { readonly cert: string; readonly key: 
     maxHeaderSize: MAX_HEAD_BYTES,
     connectionsCheckingInterval: CHECK_MS,
     insecureHTTPParser: false,
+    ServerResponse: ByteHeadResponse,
     // Ours to refuse, with a body that says why: see findOddHead.
     requireHostHeader: false,
   };
@@ -37,7 +39,8 @@ export function createFastifyLimits(tls: { readonly cert: string; readonly key: 
 export function setHttpLimits(server: Server, { requestMs, maxConnections }: HttpLimits): void {
   server.requestTimeout = requestMs;
   server.headersTimeout = Math.min(MAX_HEAD_MS, requestMs);
-  server.maxConnections = maxConnections;
+  // One more, for the newcomer in whose favour another one goes: see watchClientConnections.
+  server.maxConnections = maxConnections + 1;
   // Node would drop further headers without a word, and with them whatever they forbid; they are counted in findOddHead.
   server.maxHeadersCount = 0;
 }

@@ -1,6 +1,6 @@
 /** Compressed request bodies, decoded so that they can be read: Codex sends zstd, others gzip. What is sent on is up to the caller. */
 import { promisify } from "node:util";
-import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
+import zlib from "node:zlib";
 import { Failure } from "../core/failure.ts";
 
 type Decode = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -8,15 +8,16 @@ type Decode = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<B
 const decodeDeflate: Decode = async (bytes, options) => {
   // Some mean the bare stream by this name, and not the one with a head and a checksum (RFC 9110 §8.4.1.2).
   const hasHead = bytes.length >= 2 && ((bytes[0] as number) & 15) === 8 && bytes.readUInt16BE(0) % 31 === 0;
-  return hasHead ? promisify(inflate)(bytes, options) : promisify(inflateRaw)(bytes, options);
+  return hasHead ? promisify(zlib.inflate)(bytes, options) : promisify(zlib.inflateRaw)(bytes, options);
 };
 
 const DECODERS = new Map<string, Decode>([
-  ["gzip", promisify(gunzip) as Decode],
-  ["x-gzip", promisify(gunzip) as Decode],
+  ["gzip", promisify(zlib.gunzip) as Decode],
+  ["x-gzip", promisify(zlib.gunzip) as Decode],
   ["deflate", decodeDeflate],
-  ["br", promisify(brotliDecompress) as Decode],
-  ["zstd", promisify(zstdDecompress) as Decode],
+  ["br", promisify(zlib.brotliDecompress) as Decode],
+  // Not in Node 23 before 23.8.
+  ...(zlib.zstdDecompress === undefined ? [] : [["zstd", promisify(zlib.zstdDecompress) as Decode] as const]),
 ]);
 /** One inside the other; nobody has a reason for more, but each multiplies what a few bytes can unfold to. */
 const MAX_CODINGS = 2;
