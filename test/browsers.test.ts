@@ -123,6 +123,14 @@ describe("a page can read", () => {
     expect(seen.text).toContain(`access-control-allow-origin: ${PAGE}\r\n`);
   });
 
+  test("a 408, for an upload that comes too slowly", async () => {
+    await serve({ timeouts: { request: "300ms" } });
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\norigin: ${PAGE}\r\ncontent-length: 9\r\n\r\n{`;
+    const seen = await sendRaw(perennial.url, head, 4_000);
+    expect(seen.status).toBe(408);
+    expect(seen.text).toContain(`access-control-allow-origin: ${PAGE}\r\n`);
+  });
+
   test("the probes", async () => {
     await serve();
     isReadable(await send(`${perennial.url}/healthz`, { headers }));

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { fitToDescriptors, readDescriptorLimit } from "../src/server/file-descriptors.ts";
+import { toTransportFailure } from "../src/upstream/transport-failure.ts";
 import { chat } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { sendRaw } from "./support/raw-client.ts";
@@ -98,6 +99,15 @@ test("what does not fit the limit of open files is lowered, and the reason is sa
     const { maxClientConnections, maxStreams } = fitToDescriptors(limits, descriptors).limits;
     expect(Math.min(maxClientConnections, maxStreams)).toBeGreaterThanOrEqual(1);
     expect(maxClientConnections + maxStreams).toBeLessThanOrEqual(Math.max(2, descriptors));
+  }
+});
+
+test.each(["EMFILE", "ENFILE"])("%s is a limit of ours, and not the upstream's fault", (code) => {
+  const error = Object.assign(new Error(`connect ${code}`), { code });
+  for (const each of [error, new AggregateError([error, error])]) {
+    const failure = toTransportFailure(each, false);
+    expect(failure).toMatchObject({ code: "overloaded", status: 503, source: "internal" });
+    expect(failure.message).toMatch(/ulimit -n/);
   }
 });
 
