@@ -5,8 +5,8 @@ import { Failure } from "../core/failure.ts";
 const MAX_DEPTH = 200;
 /** Objects and arrays: `[{},{},…]` costs half a microsecond and eighty bytes for each. A long conversation has some thousands. */
 const MAX_CONTAINERS = 250_000;
-/** Names of fields: new ones cost as much as objects. */
-const MAX_KEYS = 500_000;
+/** Names of fields: a new one costs more than an object, and stops the event loop for a microsecond. */
+const MAX_KEYS = 300_000;
 /** Elements and fields: a prompt may be given as a million token numbers. */
 const MAX_VALUES = 4_000_000;
 
