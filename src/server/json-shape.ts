@@ -60,6 +60,8 @@ export function checkJsonShape(bytes: Uint8Array): void {
         break;
       case NEXT:
         if (++values > MAX_VALUES) throw refusal(`holds more than ${MAX_VALUES} values`);
+        // Prompts may be given as numbers.
+        while (isDigit(bytes[at + 1])) at++;
         break;
       case KEY:
         if (++keys > MAX_KEYS) throw refusal(`holds more than ${MAX_KEYS} fields`);
@@ -68,6 +70,10 @@ export function checkJsonShape(bytes: Uint8Array): void {
         at = endOfString(bytes, at + 1);
     }
   }
+}
+
+function isDigit(byte = 0): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
 /** @param start behind the opening quote. @returns where the closing one is; behind the last byte where there is none. */
