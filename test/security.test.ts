@@ -81,7 +81,7 @@ describe("what asks for another protocol or method gets a clear answer, and does
     const upgrade =
       "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGVzdA==\r\nsec-websocket-version: 13\r\n\r\n";
     const seen = await sendRaw(perennial.url, `GET /v1/realtime HTTP/1.1\r\nhost: x\r\n${upgrade}`, 2_000);
-    expect(seen).toMatchObject({ status: 400, closed: true });
+    expect(seen).toMatchObject({ status: 426, closed: true });
     expect(seen.text).toContain("WebSocket");
     expect(upstream.requests).toHaveLength(0);
   });
@@ -333,7 +333,7 @@ describe("while Perennial trusts this machine, a page from elsewhere", () => {
     expect((await send(`${perennial.baseUrl}/files/f-1/content`, { headers: local })).status).toBe(200);
   });
 
-  test("is told from programs, from apps and from pages of this machine and its network", async ({ serve }) => {
+  test("is told from programs, from apps and from pages of this machine", async ({ serve }) => {
     const { perennial } = await serve([WHOLE]);
     for (const headers of [
       { host: "localhost:8787" },
@@ -344,7 +344,6 @@ describe("while Perennial trusts this machine, a page from elsewhere", () => {
       // What a front proxy on this machine passes on; a browser would name the origin of a POST.
       { host: "llm.example" },
       { origin: "http://localhost:3000" },
-      { origin: "http://192.168.1.20:3000" },
       { origin: "app://obsidian.md" },
       { origin: "vscode-webview://abc.def" },
     ] as Record<string, string>[])
@@ -467,13 +466,9 @@ describe("a client that is slow on purpose", () => {
 
 test("more connections than limits.maxClientConnections are closed at once, and those that are open go on", async ({ serve }) => {
   const { perennial } = await serve(ENDLESS, { limits: { maxClientConnections: 2 } });
-  const port = Number(new URL(perennial.url).port);
-  const idle = connect(port, "127.0.0.1");
-  await new Promise((resolve) => idle.once("connect", resolve));
-  const stream = await beginStream(perennial);
+  const streams = [await beginStream(perennial), await beginStream(perennial)];
   const seen = await sendRaw(perennial.url, asked(), 1_000);
   expect(seen).toMatchObject({ text: "", closed: true });
-  idle.destroy();
-  stream.end();
+  for (const stream of streams) stream.end();
   await expect.poll(async () => (await sendRaw(perennial.url, asked())).status).toBe(200);
 });

@@ -26,9 +26,11 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
   const [candidate] = candidatesOf(config, backend.upstreams);
   return {
     mount,
+    basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
     routes: dialects,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
+    corsOrigins: config.cors.origins,
     isWarm: backend.isWarm,
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
     relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },

@@ -31,6 +31,15 @@ export function reject(
   });
 }
 
+/** A page that is open in a browser here has no right to what its user may do. */
+export function foreignPage(): Failure {
+  return new Failure(
+    "unauthorized",
+    "This request comes from a web page, or under a name in Host, that is not of this machine. To allow it, name its origin in cors.origins, add a key to auth.keys, or set open: true.",
+    { status: 403 },
+  );
+}
+
 function fromFastify(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
   const { code, statusCode } = thrown as FastifyError;
