@@ -325,11 +325,13 @@ describe("an answer joined of a stream", () => {
   });
 
   test.each([
-    ["a text", { type: "text_delta", text: "Hi" }, { type: "text", text: "HiHi" }],
-    ["a thought", { type: "thinking_delta", thinking: "Hi" }, { type: "thinking", thinking: "HiHi" }],
-    ["a summary", { type: "compaction_delta", content: "Hi" }, { type: "compaction", content: "Hi" }],
-  ])("loses nothing of %s whose beginning never came", async (_what, piece, whole) => {
-    expect((await joined([begin, delta(piece), delta(piece), ...end])).content).toEqual([whole]);
+    ["a text", { type: "text_delta", text: "Hi" }],
+    ["a thought", { type: "thinking_delta", thinking: "Hi" }],
+    ["a summary", { type: "compaction_delta", content: "Hi" }],
+  ])("is an error when %s came whose beginning was lost", async (_what, piece) => {
+    await serve([[begin, delta(piece), ...end]], { nonStreaming: "viaStream" });
+    const seen = await ask({ stream: false });
+    expect([seen.status, errorCode(seen)]).toEqual([502, "stream_corrupted"]);
   });
 
   test("is an error when a tool is called that has no name", async () => {

@@ -211,7 +211,14 @@ describe("an answer that is not streamed", () => {
     ["chat/completions", "is an error", '{"error":{"message":"boom"}}', "upstream_error_event", 3],
     ["chat/completions", "has no choice at every attempt", '{"choices":[]}', "empty_stream", 3],
     ["chat/completions", "has a choice that is null", '{"choices":[null]}', "stream_corrupted", 3],
-    ["chat/completions", "has an empty finish_reason", chatWith({ finish_reason: "" }), "stream_truncated", 3],
+    ["chat/completions", "has an empty finish_reason", chatWith({ finish_reason: "" }), 200, 1],
+    [
+      "chat/completions",
+      "has no finish_reason and says nothing",
+      chatWith({ ...silent, finish_reason: "" }),
+      "stream_truncated",
+      3,
+    ],
     ["chat/completions", "finished badly", chatWith({ finish_reason: "error" }), "upstream_error_event", 3],
     ["chat/completions", "only calls a tool", chatWith({ message: { content: null, ...call() } }), 200, 1],
     ["chat/completions", "was filtered", chatWith({ ...silent, finish_reason: "content_filter" }), 200, 1],
@@ -238,7 +245,8 @@ describe("an answer that is not streamed", () => {
     ["messages", "is an error by its type alone", '{"type":"error","message":"boom"}', "upstream_error_event", 3],
     ["messages", "is an error by its field alone", '{"error":{"message":"boom"}}', "upstream_error_event", 3],
     ["messages", "has no content", message({ content: undefined }), "empty_stream", 3],
-    ["messages", "has no stop_reason", message({ stop_reason: null }), "stream_truncated", 3],
+    ["messages", "has no stop_reason", message({ stop_reason: null }), 200, 1],
+    ["messages", "has no stop_reason and says nothing", message({ content: [], stop_reason: null }), "stream_truncated", 3],
     ["messages", "says nothing at every attempt", message({ content: [] }), 200, 3],
     ["messages", "refuses without a word", message({ content: [], stop_reason: "refusal" }), 200, 1],
   ];
@@ -633,7 +641,8 @@ describe("Chatchat", () => {
   test.each([
     ["null", "null", "empty_stream"],
     ["a refusal", '{"code":404,"msg":"boom"}', "upstream_error_event"],
-    ["unfinished", '{"choices":[{"message":{"content":"Hi"}}]}', "stream_truncated"],
+    ["unfinished", '{"choices":[{"message":{"content":""}}]}', "stream_truncated"],
+    ["without a finish", '{"choices":[{"message":{"content":"Hi"}}]}', undefined],
     ["of another kind", '{"code":200,"msg":"ok","data":[1]}', undefined],
   ])("that is not asked to stream and answers %s is judged as well, and not asked via a stream", async (_what, body, code) => {
     await serve([jsonReply(body)], { ...CHATCHAT, nonStreaming: "viaStream" });

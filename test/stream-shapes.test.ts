@@ -192,10 +192,13 @@ test.each([
   expect(readStream(body)).toMatchObject({ text: "Hello, world", finish: reason, done: true, errorCode: undefined });
 });
 
-test.each(["constructor", "network_error", "weird"])("finish_reason %s, which nobody knows, is a bad end", async (reason) => {
-  await serve([...started, choice({ finish_reason: reason }), done]);
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "upstream_error_event", done: false });
-});
+test.each(["abort", "network_error", "MALFORMED_FUNCTION_CALL"])(
+  "finish_reason %s says failure, and is a bad end",
+  async (reason) => {
+    await serve([...started, choice({ finish_reason: reason }), done]);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "upstream_error_event", done: false });
+  },
+);
 
 describe("a choice that goes on after its finish", () => {
   const said = (content: string, finish_reason: string | null): string => choice({ delta: { content }, finish_reason });
@@ -205,9 +208,13 @@ describe("a choice that goes on after its finish", () => {
   test.each([
     ["finishes again", [said("One ", "stop"), said("two", "stop")], "One two"],
     ["finishes again, later", [said("One ", "tool_calls"), said("two", null), said("", "stop")], "One two"],
-  ])("and %s is whole", async (_how, events, text) => {
-    await serve(events);
+  ])("and %s is whole with [DONE] only: its finishes prove nothing any more", async (_how, events, text) => {
+    await serve([...events, done]);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text, errorCode: undefined, done: true });
+    await perennial.close();
+    await upstream.close();
+    await serve(events);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text, errorCode: "stream_truncated" });
   });
 
   test("and does not finish again is whole with [DONE] only", async () => {

@@ -1,8 +1,8 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
-import { Failure, isRetryableStatus, toFailure, type UpstreamReply } from "../core/failure.ts";
-import { messageInReply } from "../dialect/openai-error.ts";
+import { Failure, toFailure, type UpstreamReply } from "../core/failure.ts";
+import { readReplyBody } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -151,16 +151,16 @@ function readErrorReply<T>(
     maxBytes: options.maxReplyBytes,
     onProgress: control.progress,
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, Date.now());
-      // For a client that has had its headers, and cannot get this reply as it is.
-      const upstreamMessage = messageInReply(body);
+      const retryAfterMs = readRetryAfterMs(headers, Date.now(), { status, body });
+      // Its message is for a client that has had its headers, and cannot get this reply as it is.
+      const said = readReplyBody(status, body, retryAfterMs !== undefined);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
-          status,
-          retryable: readShouldRetry(headers) ?? isRetryableStatus(status),
+          status: said.status,
+          retryable: readShouldRetry(headers) ?? said.retryable,
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
-          reply: { status, headers, body },
+          ...(said.message === undefined ? {} : { upstreamMessage: said.message }),
+          reply: { status: said.status, headers, body },
         }),
       );
     },
