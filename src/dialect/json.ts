@@ -29,6 +29,11 @@ export function isNothing(text: string): boolean {
   return text.length < 64 && NOTHING.test(text);
 }
 
+/** An object with no fields at all, not even those that every object inherits: its fields' names come from outside. */
+export function bareObject(fields: JsonObject = {}): JsonObject {
+  return Object.assign(Object.create(null) as JsonObject, fields);
+}
+
 /** The elements that are objects, of what may be an array. */
 export function objectsOf(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
