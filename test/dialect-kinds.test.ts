@@ -189,7 +189,10 @@ describe.each(SPEAKERS)("$name", (speaker) => {
       errors: [],
       error: null,
     };
-    const events = whole(speaker).map((event) => event.replace("{", `{${JSON.stringify(fine).slice(1, -1)},`));
+    const said = [...speaker.begin, speaker.text("Hello"), ...speaker.finish()].map((event) =>
+      event.replace("{", `{${JSON.stringify(fine).slice(1, -1)},`),
+    );
+    const events = [...said, speaker.terminator];
     const seen = await ask(speaker, events);
     expect([seen.body, upstream.requests.length]).toEqual([events.join(""), 1]);
   });
