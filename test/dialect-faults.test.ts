@@ -46,6 +46,7 @@ const WHOLE = new Set([
   "cr",
   "bom",
   "comments",
+  "null-events",
   "azure",
   "json",
 ]);

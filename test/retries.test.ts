@@ -54,7 +54,7 @@ const FAILURES: [how: string, step: Step][] = [
     "200 and half a JSON",
     `${jsonReply("").replace("content-length: 0", "connection: close").trimEnd()}\r\n\r\n{"choices":[{"ind`,
   ],
-  ["200, JSON, unfinished", jsonReply(chatAnswer("", null))],
+  ["200, JSON, unfinished", jsonReply(chatAnswer("Hel", null))],
   ["200 and no choices", jsonReply('{"choices":[]}')],
 ];
 

@@ -208,8 +208,8 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
   if (stop instanceof Failure) return stop;
   if (!Array.isArray(answer.content)) return new Failure("empty_stream", "the upstream's answer has no content");
   const hasContent = objectsOf(answer.content).some((block) => isToolBlock(block) || holdsContent(block));
-  // JSON is whole by itself; but a stream of it would end without a reason.
-  if (stop === undefined && (request.stream || !hasContent)) {
+  // Without the field JSON is whole by itself; but a stream of it would end without a reason. Null says "not yet".
+  if (stop === undefined && (answer.stop_reason !== undefined || request.stream || !hasContent)) {
     return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
   }
   if (hasContent || acceptEmpty || stop === "filtered") return undefined;

@@ -251,7 +251,8 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
   // An agent's answer says how it finished inside its message.
   const choices = objectsOf(answer.choices).map((choice) => ({
     ...choice,
-    finish_reason: choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined),
+    finish_reason:
+      choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined) ?? choice.finish_reason,
   }));
   return openAiChat.inspectAnswer({ ...answer, choices }, acceptEmpty, request);
 }

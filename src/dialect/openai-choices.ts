@@ -188,8 +188,8 @@ export function inspectChoices(
     if (finish instanceof Failure) return finish;
     const content = readChoice(choice);
     const says = content.hasContent || content.hasToolCall;
-    // Some servers never say how they finished. JSON is whole by itself; but a stream of it would end without a finish.
-    if (finish === undefined && (request.stream || !says)) {
+    // Some servers have no such field, and JSON is whole by itself; but a stream of it would end without a finish. Null says "not yet".
+    if (finish === undefined && (choice.finish_reason !== undefined || request.stream || !says)) {
       return new Failure("stream_truncated", "the upstream's answer has a choice that is not finished");
     }
     if (says || finish === "filtered") hasContent = true;

@@ -221,8 +221,8 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
   // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
   if (!request.stream && !answer.error && (status === "queued" || status === "in_progress")) return undefined;
   const problem = judgeEnd(answer, status);
-  // JSON is whole by itself, and a server may not say so; but a stream of it would end without a status.
-  const isSilent = (status === undefined || status === null || status === "") && !request.stream && hasOutput(answer.output);
+  // Without the field JSON is whole by itself; but a stream of it would end without a status. Null says "not yet".
+  const isSilent = status === undefined && !request.stream && hasOutput(answer.output);
   if (problem !== undefined && !(isSilent && problem.code === "stream_truncated")) return problem;
   if (hasOutput(answer.output) || acceptEmpty || status === "incomplete") return undefined;
   return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
