@@ -197,6 +197,14 @@ describe.each(SPEAKERS)("$name", (speaker) => {
     expect([seen.body, upstream.requests.length]).toEqual([events.join(""), 1]);
   });
 
+  test("an error takes its status from the comment before it, where that names one of an error", async () => {
+    const error = (status: number): string => `:HTTP_STATUS/${status}\nevent: error\ndata: {"message":"boom"}\n\n`;
+    expect((await ask(speaker, [error(403)])).status).toBe(403);
+    const inGoodOnes = whole(speaker).map((event) => `:HTTP_STATUS/200\n${event}`);
+    expect(toldBy(speaker, await ask(speaker, inGoodOnes))).toBe("whole");
+    expect((await ask(speaker, [error(200)], {}, { retry: { maxAttempts: 1 } })).status).toBe(502);
+  });
+
   test("an error over several bare lines is one", async () => {
     const pretty = `${JSON.stringify({ error: { code: 429, message: "boom", status: "RESOURCE_EXHAUSTED" } }, null, 2)}\n`;
     for (const body of [pretty, `[${pretty.trimEnd()}]\n`, pretty.trimEnd()]) {

@@ -31,6 +31,8 @@ test.each([
   [{ "x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "6m0s" }, undefined],
   [{ "x-ratelimit-remaining-requests": "3", "x-ratelimit-reset": "99" }, undefined],
   [{ "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s", "retry-after": "2" }, 2_000],
+  [{ "retry-after": "0.35" }, 350],
+  [{ "retry-after": "1m30s" }, 90_000],
 ])("the budget of %j comes back in %s ms", (headers, ms) => {
   expect(readRetryAfterMs(headers as unknown as Record<string, string>, NOW)).toBe(ms);
 });

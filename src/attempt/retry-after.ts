@@ -1,6 +1,6 @@
 /** What an upstream's reply says about trying again: `x-should-retry`, `retry-after`, a budget's reset, a wait in its body. */
 import { parseObject } from "../dialect/json.ts";
-import { parseReset, waitToldIn } from "../dialect/told-wait.ts";
+import { parseDuration, parseReset, waitToldIn } from "../dialect/told-wait.ts";
 
 /** What else of a reply tells how long to wait. */
 export interface ReplyRead {
@@ -41,6 +41,8 @@ function readRetryAfter(headers: HeaderValues, now: number): number | undefined 
   const seconds = toNumber(after);
   if (seconds !== undefined) return seconds * 1_000;
   if (typeof after !== "string") return undefined;
+  const span = parseDuration(after);
+  if (span !== undefined) return span;
   const date = parseHttpDate(after);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

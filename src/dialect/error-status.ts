@@ -30,7 +30,7 @@ const NAME_PARTS: readonly (readonly [RegExp, number])[] = [
   [/notfound|notexist|nosuchmodel/, 404],
   [/throttl|ratelimit|toomanyrequests|resourceexhausted|requestlimit/, 429],
   [/overload/, 529],
-  [/invalid(?:request|parameter|param|argument|input|prompt|value)|badrequest|datainspection/, 400],
+  [/invalid(?:request|parameter|param|argument|input|prompt|value)|badrequest|datainspection|contentfilter|contentpolicy/, 400],
   [/unavailable/, 503],
   [/timeout|deadlineexceeded/, 504],
 ];

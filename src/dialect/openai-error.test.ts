@@ -9,12 +9,27 @@ test.each<[what: string, json: Record<string, unknown>]>([
   ["a chunk with a code that means success", { code: 0, message: "Success", sid: "s", choices: [{}] }],
   ["Chatchat's success", { code: 200, msg: "ok", data: [] }],
   ["a success in words", { code: 10_000, message: "success" }],
+  ["Chatchat's success in other words", { code: 200, msg: "成功添加" }],
+  ["a gateway's progress", { status: "queued", message: "2 before you" }],
   ["an event of code", { type: "response.code_interpreter_call_code.done", code: "print(1)" }],
   ["documents", { docs: ["a"] }],
   ["an empty list of errors", { errors: [], choices: [] }],
   ["base_resp that is fine", { base_resp: { status_code: 0, status_msg: "success" } }],
 ])("%s is no error", (_what, json) => {
   expect(findOpenAiError(json)).toBeUndefined();
+});
+
+test.each<Record<string, unknown>>([
+  { message: "boom" },
+  { error_msg: "boom" },
+  { msg: "boom", statusCode: 500 },
+  { status: "failed", message: "boom" },
+  { code: "Throttling", message: "boom", request_id: "r" },
+  { object: "error", message: { detail: [{ msg: "boom" }] } },
+  { errors: ["boom"] },
+  { event: "error", message: "boom" },
+])("%j is an error that says so", (json) => {
+  expect(findOpenAiError(json)?.upstreamMessage).toBe("boom");
 });
 
 test("errors nested beyond all measure are still errors", () => {

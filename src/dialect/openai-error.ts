@@ -75,13 +75,15 @@ function errorWithoutAnswer(json: JsonObject): SaidError | undefined {
   }
   // The types of events and of answers.
   if (typeof json.type === "string" && json.type !== "error" && json.object === undefined && code === undefined) return undefined;
-  const says = asText(json.message) ?? asText(json.msg);
+  const says = asText(json.message) ?? asText(json.msg) ?? asText(json.error_msg) ?? asText(json.errorMessage);
   if (isCode(code) && says !== undefined && !saysSuccess(code, says)) return { fields: json, text: says };
   if (typeof json.error_type === "string") return { fields: json, text };
   if (json.event === "error" || json.status === "error") return { fields: json, text };
   if (holdsSomething(detail) && !holdsSomething(json.text))
     return { fields: { code: Array.isArray(detail) ? 422 : undefined, ...json }, text };
-  const isBare = Object.keys(json).every((key) => BARE_ERROR.has(key));
+  // Of a queue, or a step of its work, a gateway tells with a word.
+  const isProgress = typeof json.status === "string" && !/error|fail/i.test(json.status);
+  const isBare = !isProgress && Object.keys(json).every((key) => BARE_ERROR.has(key));
   return says !== undefined && isBare ? { fields: json, text: says } : undefined;
 }
 
@@ -89,6 +91,8 @@ function errorWithoutAnswer(json: JsonObject): SaidError | undefined {
 const BARE_ERROR: ReadonlySet<string> = new Set([
   "message",
   "msg",
+  "error_msg",
+  "errorMessage",
   "status",
   "statusCode",
   "path",
@@ -107,13 +111,13 @@ function isAnswer({ choices, content, output }: JsonObject): boolean {
 const isSuccessWord = (text: string): boolean =>
   /^\s*(?:ok|none|null|success(?:ful(?:ly)?)?|succeed(?:ed)?|成功)?\s*[.!。]?$/i.test(text);
 
-/** 0, 200 and their like, where no message says otherwise; or whatever code, where the message says "Success". */
+/** 0, 200 and their like; or whatever code, where the message says "Success". */
 function saysSuccess(code: unknown, text: string | undefined): boolean {
   if (text !== undefined && text.trim() !== "" && isSuccessWord(text)) return true;
   if (typeof code === "string" && !/^\d+$/.test(code)) return isSuccessWord(code);
   const number = Number(code ?? Number.NaN);
   if (number === 0) return true;
-  return (number === 20_000 || (number >= 200 && number < 300)) && text === undefined;
+  return number === 20_000 || (number >= 200 && number < 300);
 }
 
 /** An error that the upstream announced by other means than a JSON object: `event: error`, `[ERROR]`, a bare `error:` line. */

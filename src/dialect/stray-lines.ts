@@ -45,7 +45,8 @@ export class StrayLines {
   read(line: string): Failure | undefined {
     const [, status] = STATUS_COMMENT.exec(line) ?? [];
     if (status !== undefined) {
-      this.status = Number(status);
+      // It is told of good events as well.
+      this.status = Number(status) >= 400 ? Number(status) : undefined;
       return undefined;
     }
     if (this.#begun !== "") return this.#goOn(line);
