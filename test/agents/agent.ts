@@ -13,6 +13,8 @@ export interface AgentRun {
   /** It said that something failed, or ended with an error. */
   readonly toldError: boolean;
   readonly seconds: number;
+  /** It was still at it when the patience of the test ended. */
+  readonly isEndless: boolean;
   /** The end of what it printed, for a row that is wrong. */
   readonly output: string;
 }
@@ -93,7 +95,11 @@ export async function runAgent(name: AgentName, { program, url, proxy, patienceM
   child.stderr.on("data", (text) => {
     output += text;
   });
-  const patience = setTimeout(() => endGroup(child.pid), patienceMs);
+  let isEndless = false;
+  const patience = setTimeout(() => {
+    isEndless = true;
+    endGroup(child.pid);
+  }, patienceMs);
   const [code] = await once(child, "close");
   clearTimeout(patience);
   endGroup(child.pid);
@@ -101,12 +107,8 @@ export async function runAgent(name: AgentName, { program, url, proxy, patienceM
   const seconds = (performance.now() - began) / 1_000;
   const lines = output.split("\n");
   const gotAnswer = lines.some((line) => FINAL[name].test(line) && line.includes(ANSWER));
-  return {
-    gotAnswer,
-    toldError: code !== 0 || lines.some((line) => FAILED[name].test(line)),
-    seconds,
-    output: output.slice(-1_500),
-  };
+  const toldError = !isEndless && (code !== 0 || lines.some((line) => FAILED[name].test(line)));
+  return { gotAnswer, toldError, seconds, isEndless, output: output.slice(-1_500) };
 }
 
 /** Lines that hold what the user takes for the answer. */

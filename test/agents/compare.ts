@@ -34,8 +34,9 @@ export function complaintsOf({ scenario, direct, through }: Row): string[] {
 }
 
 export function printTable(rows: readonly Row[]): string {
-  const show = ({ gotAnswer, toolRan, toldError, seconds, asked }: Outcome): string => {
-    const got = gotAnswer && toolRan ? "whole" : gotAnswer ? "no tool" : toldError ? "an error" : "**less, without an error**";
+  const show = ({ gotAnswer, toolRan, toldError, isEndless, seconds, asked }: Outcome): string => {
+    const less = isEndless ? "not done" : toldError ? "an error" : "**less, without an error**";
+    const got = gotAnswer && toolRan ? "whole" : gotAnswer ? "no tool" : less;
     return `${got}, ${seconds.toFixed(0)} s, ${asked} asked`;
   };
   const lines = rows.map((row) => {

@@ -27,8 +27,8 @@ const times = {
   toolMs: Number(values.tool) * 1_000,
   outageMs: Number(values.outage) * 1_000,
 };
-/** Longer than agents have patience: five minutes, and once more. */
-const PATIENCE_MS = Math.max(times.thinkMs, times.toolMs, times.outageMs) + 400_000;
+/** An agent that is not done so long after the slowest answer has not got it. */
+const PATIENCE_MS = Math.max(times.thinkMs, times.toolMs, times.outageMs) + 180_000;
 /** They wait more than they work. */
 const AT_ONCE = 6;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -15,11 +15,17 @@ const HEALTHY = [chunk({ role: "assistant", content: "" }), ...WORDS.map((conten
 /** So many bytes at once: enough to fill every buffer soon. */
 const BATCH_BYTES = 64 * 1024;
 
-/** Writes as fast as it is read, for ever. */
-async function floodOf(response: ServerResponse, next: () => string): Promise<void> {
+function batchOf(next: () => string): string {
+  let batch = "";
+  while (batch.length < BATCH_BYTES) batch += next();
+  return batch;
+}
+
+/** Writes as fast as it is read, for ever; a text that stays the same is made once. */
+async function floodOf(response: ServerResponse, what: string | (() => string)): Promise<void> {
+  const same = typeof what === "string" ? Buffer.from(batchOf(() => what)) : undefined;
   while (!response.destroyed) {
-    let batch = "";
-    while (batch.length < BATCH_BYTES) batch += next();
+    const batch = same ?? batchOf(what as () => string);
     if (!response.write(batch)) await drainedOrLeft(response);
     // Its process serves others, too.
     else await new Promise((resolve) => setImmediate(resolve));
@@ -48,34 +54,37 @@ export const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
     }
     response.end("data: [DONE]\n\n");
   },
-  flood: (response) => floodOf(response, () => chunk({ content: "flood ".repeat(100) })),
-  metas: (response) => floodOf(response, () => chunk({ role: "assistant" })),
-  empties: (response) => floodOf(response, () => chunk({ content: "" })),
+  flood: (response) => floodOf(response, chunk({ content: "flood ".repeat(100) })),
+  // As short as they can be: what is kept of each costs more than it does.
+  metas: (response) => floodOf(response, 'data: {"choices":[]}\n\n'),
+  empties: (response) => floodOf(response, 'data: {"choices":[{"delta":{}}]}\n\n'),
   choices(response) {
     let index = 0;
-    return floodOf(response, () => chunk({ content: "a" }, index++));
+    const some = (): string => {
+      const choices = Array.from({ length: 100 }, () => `{"index":${index++},"delta":{"content":"a"}}`);
+      return `data: {"choices":[${choices}]}\n\n`;
+    };
+    return floodOf(response, some);
   },
   blocks(response) {
     let index = 0;
-    const start = (): string => {
-      const event = { type: "content_block_start", index: index++, content_block: { type: "text", text: "" } };
-      return `event: content_block_start\ndata: ${JSON.stringify(event)}\n\n`;
-    };
-    return floodOf(response, start);
+    return floodOf(response, () => `data: {"type":"content_block_start","index":${index++}}\n\n`);
   },
   "tool call"(response) {
     let begun = false;
+    // A few bytes to be called with, in events a hundred times as large.
+    const piece = chunk({ tool_calls: [{ index: 0, function: { arguments: "x" } }] });
     return floodOf(response, () => {
-      const call = begun ? {} : { id: "call_1", type: "function" };
+      if (begun) return piece;
       begun = true;
-      return chunk({ tool_calls: [{ index: 0, ...call, function: { arguments: "x".repeat(100) } }] });
+      return chunk({ tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "f", arguments: "" } }] });
     });
   },
   "unfinished event"(response) {
     response.write('data: {"choices":[{"index":0,"delta":{"content":"');
-    return floodOf(response, () => "a".repeat(1_000));
+    return floodOf(response, "a".repeat(1_000));
   },
-  comments: (response) => floodOf(response, () => ": nothing\n\n"),
+  comments: (response) => floodOf(response, ": nothing\n\n"),
   async "content, then silence"(response) {
     response.write(HEALTHY.slice(0, 5).join(""));
     await untilLeft(response);

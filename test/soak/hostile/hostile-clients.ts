@@ -62,7 +62,8 @@ export async function live(url: string, client: HostileClient, livesMs: number):
 async function uploadMost(socket: Socket, bytes: number): Promise<void> {
   const piece = Buffer.alloc(64 * 1024, 0x20);
   for (let sent = 0; sent < bytes * 0.9 && !socket.destroyed; sent += piece.length) {
-    if (!socket.write(piece)) await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), sleep(1_000)]);
+    socket.write(piece);
+    while (socket.writableNeedDrain && !socket.destroyed) await sleep(5);
   }
 }
 
