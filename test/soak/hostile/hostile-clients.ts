@@ -41,7 +41,7 @@ export const HOSTILE_CLIENTS: readonly HostileClient[] = [
 const LITTLE_EVERY_MS = 100;
 
 /** Plays one client's life. Never throws: whatever happens to such a client is right, as long as the others do not feel it. */
-export async function live(url: string, client: HostileClient, livesMs: number): Promise<void> {
+export async function live(url: string, client: HostileClient, livesMs: number, stop: AbortSignal): Promise<void> {
   const { model, path = "/v1/chat/completions", streamed = true, reads, uploads } = client;
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   socket.on("error", () => {});
@@ -50,20 +50,21 @@ export async function live(url: string, client: HostileClient, livesMs: number):
   const length = uploads ?? Buffer.byteLength(body);
   socket.write(`POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`);
   if (uploads === undefined) socket.write(body);
-  else await uploadMost(socket, uploads);
+  else await uploadMost(socket, uploads, stop);
   if (reads === "not at all") socket.pause();
   else if (reads === "little by little") readLittleByLittle(socket);
   else socket.resume();
-  await Promise.race([gone, sleep(client.livesMs ?? livesMs)]);
+  await Promise.race([gone, sleep(client.livesMs ?? livesMs, undefined, { signal: stop }).catch(() => {})]);
   socket.resetAndDestroy();
 }
 
 /** All but the last tenth, which never comes. */
-async function uploadMost(socket: Socket, bytes: number): Promise<void> {
+async function uploadMost(socket: Socket, bytes: number, stop: AbortSignal): Promise<void> {
   const piece = Buffer.alloc(64 * 1024, 0x20);
-  for (let sent = 0; sent < bytes * 0.9 && !socket.destroyed; sent += piece.length) {
+  for (let sent = 0; sent < bytes * 0.9 && !stop.aborted; sent += piece.length) {
+    if (socket.destroyed) return;
     socket.write(piece);
-    while (socket.writableNeedDrain && !socket.destroyed) await sleep(5);
+    while (socket.writableNeedDrain && !socket.destroyed && !stop.aborted) await sleep(5);
   }
 }
 

@@ -1,10 +1,10 @@
 /**
  * Hostile upstreams and clients against one Perennial with a small heap, and honest clients beside them: does it live, are the honest
  * ones served, does it hold afterwards what it held before? Exits with 1 when not.
- *   node test/soak/main.ts --hostile [--minutes 10 | --seconds N] [--each 3] [--healthy 10] [--life 20] [--only NAME]
+ *   node test/soak/main.ts --hostile [--minutes 10 | --seconds N] [--each 3] [--healthy 10] [--life 40] [--only NAME]
  */
 import { fork } from "node:child_process";
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -27,7 +27,7 @@ const { values } = parseArgs({
     each: { type: "string", default: "3" },
     healthy: { type: "string", default: "10" },
     /** Seconds after which a hostile client leaves. */
-    life: { type: "string", default: "20" },
+    life: { type: "string", default: "40" },
     only: { type: "string" },
   },
 });
@@ -37,9 +37,9 @@ if (!(seconds > 0) || !(livesMs > 0)) throw new Error("--minutes, --seconds and 
 const kinds = HOSTILE_CLIENTS.filter(({ name }) => (values.only ?? name) === name);
 if (kinds.length === 0) throw new Error(`--only is one of: ${HOSTILE_CLIENTS.map(({ name }) => name).join("; ")}`);
 
-/** Bounds of its own for everything, so that what is hostile ends in time; joined answers are asked as streams. */
+/** Patient, as Perennial comes: what is hostile lives until its client leaves. Joined answers are asked as streams. */
 const SETTINGS = {
-  timeouts: { connect: "2s", firstToken: "8s", idle: "8s", total: "60s" },
+  timeouts: { connect: "5s", firstToken: "60s", idle: "60s", total: "10m" },
   nonStreaming: "viaStream",
   limits: { maxClientConnections: 2_000 },
 };
@@ -57,11 +57,13 @@ const perennial: PerennialProcess = await startPerennialProcess((await ask("url"
   nodeArgs: ["--max-old-space-size=512"],
   settings: SETTINGS,
 });
-let over = false;
+const stop = new AbortController();
+// Each hostile client listens.
+setMaxListeners(0, stop.signal);
 let ended: number | string | undefined;
 void perennial.exited.then((code) => {
   ended = code;
-  over = true;
+  stop.abort();
 });
 
 const healthy: HealthyVisit[] = [];
@@ -70,7 +72,7 @@ let peakRss = 0;
 
 async function beHealthy(agent: Agent, keep: HealthyVisit[]): Promise<void> {
   const visit = await visitHealthy(perennial.url, agent);
-  if (!over || visit.end === "whole") keep.push(visit);
+  if (!stop.signal.aborted || visit.end === "whole") keep.push(visit);
   // One that is refused at once does not come back at once.
   if (visit.end !== "whole") await sleep(200);
 }
@@ -87,8 +89,8 @@ async function beHostile(): Promise<void> {
   const clients = kinds.flatMap((kind) => Array.from({ length: Number(values.each) }, () => kind));
   await Promise.all(
     clients.map(async (client) => {
-      while (!over) {
-        await live(perennial.url, client, livesMs);
+      while (!stop.signal.aborted) {
+        await live(perennial.url, client, livesMs, stop.signal);
         hostile.set(client.name, (hostile.get(client.name) ?? 0) + 1);
         await sleep(50);
       }
@@ -114,12 +116,10 @@ const sampler = setInterval(async () => {
   peakRss = Math.max(peakRss, sumOf(text, "process_resident_memory_bytes"));
 }, SAMPLE_MS);
 const began = performance.now();
-const timer = setTimeout(() => {
-  over = true;
-}, seconds * 1_000);
+const timer = setTimeout(() => stop.abort(), seconds * 1_000);
 const agent = new Agent({ keepAlive: true });
 const honest = Array.from({ length: Number(values.healthy) }, async () => {
-  while (!over) await beHealthy(agent, healthy);
+  while (!stop.signal.aborted) await beHealthy(agent, healthy);
 });
 await Promise.all([beHostile(), ...honest]);
 clearTimeout(timer);
