@@ -47,7 +47,11 @@ export function play(url: string, number: number, played: Case): Promise<Told> {
     const outgoing = request(`${url}${PATHS[played.dialect]}?case=${number}`, {
       method: "POST",
       agent,
-      headers: { "content-type": "application/json" },
+      headers: {
+        "content-type": "application/json",
+        // A reset may count as an outage, which is waited for in time: hours, for all these cases.
+        ...(played.end === "reset" ? { "x-perennial-max-attempts": "1" } : {}),
+      },
     });
     const patience = setTimeout(() => over("open"), PATIENCE_MS);
     function over(end: Told["end"]): void {

@@ -23,7 +23,8 @@ const seconds = Number(values.seconds);
 if (!Number.isSafeInteger(seed) || !(seconds > 0)) throw new Error("--seed and --seconds are numbers");
 const only = DIALECTS.find((name) => name === values.dialect);
 if (values.dialect !== undefined && only === undefined) throw new Error(`--dialect is one of ${DIALECTS.join(", ")}`);
-const CONCURRENCY = 24;
+/** Some wait: after an error event the connection may be cut only when it was surely read. */
+const CONCURRENCY = 64;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const arena = await openArena();
