@@ -1,7 +1,7 @@
 /**
  * Hostile upstreams and clients against one Perennial with a small heap, and honest clients beside them: does it live, are the honest
  * ones served, does it hold afterwards what it held before? Exits with 1 when not.
- *   node test/soak/main.ts --hostile [--minutes 10 | --seconds N] [--each 3] [--healthy 10] [--life 40] [--only NAME]
+ *   node test/soak/main.ts --hostile [--minutes 10 | --seconds N] [--each 12] [--healthy 10] [--wave 45] [--only NAME]
  */
 import { fork } from "node:child_process";
 import { once, setMaxListeners } from "node:events";
@@ -14,7 +14,7 @@ import { type Check, checkMetrics, compareHoldings, waitForQuiet } from "../leak
 import { createAsk } from "../messages.ts";
 import { type PerennialProcess, startPerennialProcess } from "../perennial-process.ts";
 import { type HealthyVisit, visitHealthy } from "./healthy-client.ts";
-import { HOSTILE_CLIENTS, live } from "./hostile-clients.ts";
+import { HOSTILE_CLIENTS, type HostileClient, live } from "./hostile-clients.ts";
 import { type HostileSoak, printHostileSoak, problemsOf } from "./report.ts";
 import type { UpstreamQuestion } from "./upstream-process.ts";
 
@@ -23,17 +23,17 @@ const { values } = parseArgs({
     hostile: { type: "boolean" },
     minutes: { type: "string", default: "10" },
     seconds: { type: "string" },
-    /** So many of each kind of hostile client at once. */
-    each: { type: "string", default: "3" },
+    /** So many of each kind of hostile client, while it is their turn. */
+    each: { type: "string", default: "12" },
     healthy: { type: "string", default: "10" },
-    /** Seconds after which a hostile client leaves. */
-    life: { type: "string", default: "40" },
+    /** Seconds for which the same kinds are hostile. */
+    wave: { type: "string", default: "45" },
     only: { type: "string" },
   },
 });
 const seconds = values.seconds === undefined ? Number(values.minutes) * 60 : Number(values.seconds);
-const livesMs = Number(values.life) * 1_000;
-if (!(seconds > 0) || !(livesMs > 0)) throw new Error("--minutes, --seconds and --life are numbers above 0");
+const waveMs = Number(values.wave) * 1_000;
+if (!(seconds > 0) || !(waveMs > 0)) throw new Error("--minutes, --seconds and --wave are numbers above 0");
 const kinds = HOSTILE_CLIENTS.filter(({ name }) => (values.only ?? name) === name);
 if (kinds.length === 0) throw new Error(`--only is one of: ${HOSTILE_CLIENTS.map(({ name }) => name).join("; ")}`);
 
@@ -85,17 +85,27 @@ async function warmUp(): Promise<void> {
   agent.destroy();
 }
 
+/** In waves of two kinds: all kinds at once would take the time that each of them needs to do harm. */
 async function beHostile(): Promise<void> {
-  const clients = kinds.flatMap((kind) => Array.from({ length: Number(values.each) }, () => kind));
-  await Promise.all(
-    clients.map(async (client) => {
-      while (!stop.signal.aborted) {
-        await live(perennial.url, client, livesMs, stop.signal);
-        hostile.set(client.name, (hostile.get(client.name) ?? 0) + 1);
-        await sleep(50);
-      }
-    }),
-  );
+  for (let wave = 0; !stop.signal.aborted; wave++) {
+    const ended = new AbortController();
+    setMaxListeners(0, ended.signal);
+    const end = (): void => ended.abort();
+    const timer = setTimeout(end, waveMs);
+    stop.signal.addEventListener("abort", end, { once: true });
+    const pair = new Set([0, 1].map((i) => kinds[(2 * wave + i) % kinds.length] as HostileClient));
+    const clients = [...pair].flatMap((kind) => Array.from({ length: Number(values.each) }, () => kind));
+    await Promise.all(clients.map((client) => comeAgain(client, ended.signal)));
+    clearTimeout(timer);
+  }
+}
+
+async function comeAgain(client: HostileClient, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    await live(perennial.url, client, ended);
+    hostile.set(client.name, (hostile.get(client.name) ?? 0) + 1);
+    await sleep(50);
+  }
 }
 
 /** What is let go of late is no leak: it is waited for, but not for long. */
