@@ -17,6 +17,8 @@ export interface PerennialProcess {
   readonly oddLines: readonly string[];
   holdings(): Promise<Holdings>;
   metrics(): Promise<string>;
+  /** The exit code, or the signal that ended it, once it has ended. */
+  readonly exited: Promise<number | string>;
   /** @returns the exit code, or the signal that ended it. */
   stop(): Promise<number | string>;
 }
@@ -43,12 +45,13 @@ const SETTINGS = {
 export async function startPerennialProcess(
   baseUrl: string,
   onExchange: (line: ExchangeLine) => void,
+  { nodeArgs = [], settings = {} }: { nodeArgs?: readonly string[]; settings?: object } = {},
 ): Promise<PerennialProcess> {
   const folder = mkdtempSync(join(tmpdir(), "perennial-soak-"));
   const file = join(folder, "perennial.yaml");
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ ...SETTINGS, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
-  const child = spawn(process.execPath, ["--expose-gc", "--import", PROBE, MAIN, "--config", file], {
+  writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
+  const child = spawn(process.execPath, [...nodeArgs, "--expose-gc", "--import", PROBE, MAIN, "--config", file], {
     env: { PATH: process.env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
@@ -73,6 +76,7 @@ export async function startPerennialProcess(
     oddLines,
     holdings: () => ask(null),
     metrics: () => fetchText(`${url}/metrics`),
+    exited,
     stop() {
       child.kill("SIGTERM");
       return exited;
