@@ -710,10 +710,10 @@ describe("the gate", () => {
     expect(await hears("/v1/chat/completions", "note")).toBe(true);
   });
 
-  test("that opened without a first token still waits for one in time", async () => {
+  test("that opened without a first token still waits for one, until timeouts.alive", async () => {
     await serve([open(line({ choices: [], usage: { note: "x".repeat(300_000) } }))], {
       limits: { maxGateBytes: "1KiB" },
-      timeouts: { firstToken: "200ms", total: "4s" },
+      timeouts: { firstToken: "200ms", alive: "300ms" },
     });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "first_token_timeout" });
   });
@@ -799,7 +799,7 @@ describe("a client that reads slowly", () => {
   test("gets no comments into a connection that is full already", async () => {
     await serve([(socket) => pour(socket, big, SSE_HEAD)], {
       heartbeat: { after: "20ms", every: "20ms" },
-      timeouts: { total: "1s" },
+      timeouts: { stream: "1s" },
     });
     const response = await slowly("/v1/chat/completions");
     await pause(900);
@@ -821,7 +821,7 @@ describe("a client that reads slowly", () => {
 });
 
 describe("time", () => {
-  test("comments after the text do not put off the stall", async () => {
+  test("comments after the text put off the stall until timeouts.alive, and no longer", async () => {
     await serve(
       [
         (socket) => {
@@ -830,23 +830,32 @@ describe("time", () => {
           socket.on("close", () => clearInterval(timer));
         },
       ],
-      { timeouts: { idle: "400ms", total: "4s" } },
+      { timeouts: { idle: "400ms", alive: "800ms" } },
     );
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_stalled" });
   });
 
   test("a client may shorten the idle and the total time, not lengthen them", async () => {
-    await serve([open(...STARTED)], { timeouts: { idle: "1s", total: "2s" } });
-    const told = async (headers: Record<string, string>): Promise<string | undefined> =>
-      readStream((await chat(perennial.baseUrl, {}, { headers })).body).errorCode;
-    expect(await told({ "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" })).toBe("stream_stalled");
-    expect(await told({ "x-perennial-total-timeout": "100ms" })).toBe("deadline_exceeded");
+    const begin = (socket: Socket): unknown =>
+      upstream.requests.at(-1)?.json.model === "begins" && socket.write(`${SSE_HEAD}\r\n${STARTED.join("")}`);
+    await serve([begin], { timeouts: { idle: "1s", total: "2s" } });
+    const told = async (headers: Record<string, string>, body: object): Promise<string | undefined> => {
+      const seen = await chat(perennial.baseUrl, body, { headers });
+      return seen.status === 200 ? readStream(seen.body).errorCode : codeOf(seen);
+    };
+    const begins = { model: "begins" };
+    expect(await told({ "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" }, begins)).toBe(
+      "stream_stalled",
+    );
+    for (const stream of [true, false]) {
+      expect(await told({ "x-perennial-total-timeout": "100ms" }, { stream })).toBe("deadline_exceeded");
+    }
     await perennial.close();
     perennial = await startPerennial(upstream.baseUrl, { timeouts: { idle: "100ms", total: "2s" } });
-    expect(await told({ "x-perennial-idle-timeout": "10m" })).toBe("stream_stalled");
+    expect(await told({ "x-perennial-idle-timeout": "10m" }, begins)).toBe("stream_stalled");
     await perennial.close();
     perennial = await startPerennial(upstream.baseUrl, { timeouts: { idle: "2s", total: "100ms" } });
-    expect(await told({ "x-perennial-total-timeout": "10m" })).toBe("deadline_exceeded");
+    expect(await told({ "x-perennial-total-timeout": "10m" }, {})).toBe("deadline_exceeded");
   });
 
   test("that is up before any answer is an HTTP 504, and SDKs are told not to start over", async () => {
@@ -947,12 +956,14 @@ describe("what is passed through", () => {
     expect(await response.text()).toBe("{}");
   });
 
-  test("is stalled when it falls silent after its head, and is not while bytes come", async () => {
+  test("is stalled when it falls silent after its first byte, and is not while bytes come", async () => {
     await serve(
       [
-        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"),
         async (socket) => {
+          // Its first byte may take its time: a picture is made meanwhile.
           socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
+          await pause(900);
           for (const character of "123456789") {
             socket.write(character);
             await pause(100);

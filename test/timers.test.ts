@@ -28,36 +28,45 @@ function ping(socket: Socket): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-test("an upstream that never answers is given up after timeouts.firstToken, at every attempt", async () => {
+test("an upstream that never answers is given up after timeouts.firstToken, and asked again once", async () => {
   await serve(() => {}, { timeouts: { firstToken: "60ms" } });
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(504);
   expect(JSON.parse(seen.body).error.code).toBe("first_token_timeout");
   expect(seen.headers["x-should-retry"]).toBe("false");
-  expect(upstream.requests).toHaveLength(3);
+  expect(upstream.requests).toHaveLength(2);
   await expect.poll(() => upstream.sockets.size).toBe(0);
 });
 
-test("comments and roles do not count as a first token", async () => {
+test("comments and roles are signs of life: it is waited for until timeouts.alive, and not asked again", async () => {
   await serve(
     (socket) => {
       begin(socket);
       socket.write(chatEvents([])[0] as string);
       ping(socket);
     },
-    { timeouts: { firstToken: "100ms" }, retry: { maxAttempts: 1 } },
+    { timeouts: { firstToken: "100ms", alive: "400ms" } },
   );
-  expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("first_token_timeout");
+  const began = performance.now();
+  const seen = await chat(perennial.baseUrl);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(399);
+  expect(seen.status).toBe(504);
+  expect(JSON.parse(seen.body).error).toMatchObject({
+    code: "first_token_timeout",
+    message: expect.stringContaining("signs of life"),
+  });
+  expect(seen.headers["x-should-retry"]).toBe("false");
+  expect(upstream.requests).toHaveLength(1);
 });
 
-test("comments do not keep a stalled stream alive", async () => {
+test("comments do not keep a stalled stream alive for longer than timeouts.alive", async () => {
   await serve(
     (socket) => {
       begin(socket);
       socket.write(started);
       ping(socket);
     },
-    { timeouts: { idle: "100ms" } },
+    { timeouts: { idle: "100ms", alive: "400ms" } },
   );
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
     text: "Hello, world",
@@ -97,17 +106,19 @@ test("a slow but steady stream is not stalled", async () => {
   });
 });
 
-test("timeouts.total ends a stream that would go on for ever", async () => {
+test("timeouts.stream ends a stream that would go on for ever, and timeouts.total does not", async () => {
   await serve(
     (socket) => {
       begin(socket);
       const timer = setInterval(() => socket.write(chatEvents(["x"], { finish: null, done: false })[1] as string), 10);
       socket.on("close", () => clearInterval(timer));
     },
-    { timeouts: { total: "200ms" } },
+    { timeouts: { total: "100ms", stream: "400ms" } },
   );
+  const began = performance.now();
   const stream = readStream((await chat(perennial.baseUrl)).body);
   expect(stream).toMatchObject({ errorCode: "deadline_exceeded", done: false });
+  expect(performance.now() - began).toBeGreaterThanOrEqual(399);
   expect(stream.text.length).toBeGreaterThan(3);
 });
 
@@ -197,7 +208,7 @@ test.each(["clean", "cut"])("an answer that is whole when the time is up is whol
       begin(socket);
       socket.write(chatEvents(WORDS, { done: false }).join(""));
     },
-    { timeouts: { total: "120ms" }, interruptEnd },
+    { timeouts: { stream: "120ms" }, interruptEnd },
   );
   const seen = await chat(perennial.baseUrl);
   expect(seen.end).toBe("clean");

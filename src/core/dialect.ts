@@ -28,6 +28,13 @@ export interface StreamInspector {
    * Undefined where that is not known.
    */
   readonly toolBytes?: number;
+  /** Tool calls that have begun so far. Undefined where one cannot be told from the next. */
+  readonly toolCalls?: number;
+  /**
+   * All has been said, in a way that leaves no doubt: each finish came once, in an event without content. Then the end of the body
+   * need not be waited for. Undefined, or false, where it must be.
+   */
+  readonly isFinished?: boolean;
   /** Content has been seen. */
   readonly hasContent: boolean;
   /** Characters of text seen so far; for messages and logs. */
@@ -55,6 +62,11 @@ export interface Dialect {
   inspectStream(request: DialectRequest): StreamInspector;
   /** Judges a whole, not streamed answer. `undefined` when it is one. */
   inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
+  /**
+   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
+   * Undefined, or false, where only a clean end proves that.
+   */
+  saysFinished?(answer: unknown): boolean;
   /**
    * The events that a stream of this answer would have had, terminator excluded.
    * Undefined where clients take such an answer as it is.

@@ -19,6 +19,7 @@ export const anthropicMessages: Dialect = {
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
   inspectStream: () => new MessagesInspector(),
   inspectAnswer,
+  saysFinished: (answer) => isObject(answer) && readStopReason(answer.stop_reason) !== undefined,
   answerToEvents,
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type), data),
@@ -74,10 +75,13 @@ const holdsContent = (part: JsonObject): boolean => CONTENT_FIELDS.some((field) 
 class MessagesInspector implements StreamInspector {
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
   #stopReason: string | undefined;
+  /** It went on after a stop_reason, or gave another: what its reasons mean is not known. */
+  #hasOddStop = false;
   #hasNullReason = false;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  toolCalls = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const text = data.trim();
@@ -100,6 +104,7 @@ class MessagesInspector implements StreamInspector {
         const reason = readStopReason(said);
         if (reason instanceof Failure) return reason;
         if (said === null) this.#hasNullReason = true;
+        if (reason !== undefined && this.#stopReason !== undefined) this.#hasOddStop = true;
         this.#stopReason = reason ?? this.#stopReason;
         return "meta";
       }
@@ -117,9 +122,11 @@ class MessagesInspector implements StreamInspector {
   }
 
   #onBlockStart(json: JsonObject): Verdict {
+    if (this.#stopReason !== undefined) this.#hasOddStop = true;
     const isTool = isToolBlock(json.content_block);
     this.#openBlocks.set(json.index, { isTool });
     if (isTool) {
+      this.toolCalls++;
       this.hasContent = true;
       return "tool-call";
     }
@@ -140,6 +147,10 @@ class MessagesInspector implements StreamInspector {
     if (!holdsContent(delta)) return "meta";
     this.hasContent = true;
     return "content";
+  }
+
+  get isFinished(): boolean {
+    return this.#stopReason !== undefined && !this.#hasOddStop && this.#openBlocks.size === 0;
   }
 
   onStrayLine(line: string): Failure | undefined {

@@ -4,7 +4,15 @@ import { encodeData } from "../sse/encode.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
 import { holdsSomething, isObject, type JsonObject } from "./json.ts";
-import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
+import {
+  askChoicesStreamed,
+  type ChoiceContent,
+  ChoicesInspector,
+  DONE,
+  inspectChoices,
+  readRequest,
+  saysFinished,
+} from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 
 export const openAiChat: Dialect = {
@@ -18,6 +26,7 @@ export const openAiChat: Dialect = {
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readChatChoice),
   inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readChatChoice),
+  saysFinished,
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "chat.completion.chunk", toChunkChoice, { delta: {} }),
   eventsToAnswer: (events) => withoutIndexes(eventsToChoices(events, "chat.completion", joinChatChoice)),
   // Named events are no part of this dialect: an `event` line makes some clients fail.

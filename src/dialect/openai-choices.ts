@@ -2,7 +2,7 @@
 import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { isObject, type JsonObject, parseObject, strayObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { badFinish, findOpenAiError, partOnStrayLine, reportedError } from "./openai-error.ts";
 
 export const DONE = "[DONE]";
@@ -53,6 +53,9 @@ interface ChoiceState {
   /** It has said more since it finished: what it finished with proves nothing any more. */
   goesOn: boolean;
   hasOpenToolCall: boolean;
+  /** The highest index, and the last id, of its tool calls. */
+  callIndex: number;
+  callId: unknown;
 }
 
 export class ChoicesInspector implements StreamInspector {
@@ -64,10 +67,13 @@ export class ChoicesInspector implements StreamInspector {
   #openToolCalls = 0;
   #filtered = false;
   #goingOn = 0;
+  /** A choice finished twice, or together with content: what its finishes mean is not known. */
+  #hasOddFinish = false;
   #strayLines = 0;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  toolCalls = 0;
 
   constructor(asked: DialectRequest, readChoice: ReadChoice) {
     this.#asked = asked;
@@ -103,8 +109,11 @@ export class ChoicesInspector implements StreamInspector {
       const { characters, hasContent, hasToolCall, toolBytes } = this.#readChoice(choice);
       this.characters += characters;
       this.toolBytes += toolBytes;
-      if (hasToolCall) verdict = "tool-call";
-      else if (hasContent && verdict === "meta") verdict = "content";
+      if (hasToolCall) {
+        verdict = "tool-call";
+        this.toolCalls += countNewCalls(choice, state);
+      }
+      if (!hasToolCall && hasContent && verdict === "meta") verdict = "content";
       if (state.finished && !state.goesOn && (hasToolCall || characters > 0)) {
         state.goesOn = true;
         this.#goingOn++;
@@ -114,6 +123,7 @@ export class ChoicesInspector implements StreamInspector {
         this.#openToolCalls++;
       }
       if (finish === undefined) continue;
+      if (state.finished || hasContent || hasToolCall) this.#hasOddFinish = true;
       if (finish === "filtered") this.#filtered = true;
       if (!state.finished) this.#open--;
       if (state.goesOn) this.#goingOn--;
@@ -129,11 +139,16 @@ export class ChoicesInspector implements StreamInspector {
   #stateOf(index: number): ChoiceState {
     let state = this.#choices.get(index);
     if (state === undefined) {
-      state = { finished: false, goesOn: false, hasOpenToolCall: false };
+      state = { finished: false, goesOn: false, hasOpenToolCall: false, callIndex: -1, callId: undefined };
       this.#choices.set(index, state);
       this.#open++;
     }
     return state;
+  }
+
+  get isFinished(): boolean {
+    if (this.#hasOddFinish || this.#open > 0 || this.#openToolCalls > 0 || this.#goingOn > 0) return false;
+    return this.#choices.size >= this.#asked.choices;
   }
 
   onStrayLine(line: string): Failure | undefined {
@@ -168,6 +183,18 @@ export class ChoicesInspector implements StreamInspector {
   }
 }
 
+/** Calls of a choice that begin in this chunk: each has an index of its own, or, where a server numbers none, an id. */
+function countNewCalls({ delta }: JsonObject, state: ChoiceState): number {
+  let begun = 0;
+  for (const { index, id } of objectsOf(isObject(delta) ? delta.tool_calls : undefined)) {
+    const isNext = typeof index === "number" && index > state.callIndex;
+    if (isNext || (holdsSomething(id) && id !== state.callId)) begun++;
+    if (isNext) state.callIndex = index;
+    if (holdsSomething(id)) state.callId = id;
+  }
+  return begun;
+}
+
 /** Judges an answer that was not streamed. `undefined` when it is whole. */
 export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice: ReadChoice): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
@@ -190,6 +217,11 @@ export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice
   }
   if (hasContent || acceptEmpty) return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
+}
+
+export function saysFinished(answer: unknown): boolean {
+  const choices = isObject(answer) ? objectsOf(answer.choices) : [];
+  return choices.length > 0 && choices.every(({ finish_reason }) => readFinish(finish_reason) !== undefined);
 }
 
 const TRUE = /^(?:true|t|yes|y|on|1)$/i;

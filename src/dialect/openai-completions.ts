@@ -3,7 +3,15 @@ import type { Dialect } from "../core/dialect.ts";
 import { encodeData } from "../sse/encode.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
-import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
+import {
+  askChoicesStreamed,
+  type ChoiceContent,
+  ChoicesInspector,
+  DONE,
+  inspectChoices,
+  readRequest,
+  saysFinished,
+} from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 
 export const openAiCompletions: Dialect = {
@@ -23,6 +31,7 @@ export const openAiCompletions: Dialect = {
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readTextChoice),
   inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readTextChoice),
+  saysFinished,
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "text_completion", (choice) => choice, { text: "" }),
   eventsToAnswer: (events) =>
     eventsToChoices(events, "text_completion", (joined, part) => {

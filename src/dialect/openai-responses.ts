@@ -25,6 +25,7 @@ export const openAiResponses: Dialect = {
   },
   inspectStream: () => new ResponsesInspector(),
   inspectAnswer,
+  saysFinished: (answer) => isObject(answer) && (answer.status === "completed" || answer.status === "incomplete"),
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
@@ -87,6 +88,7 @@ class ResponsesInspector implements StreamInspector {
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  toolCalls = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const text = data.trim();
@@ -125,8 +127,10 @@ class ResponsesInspector implements StreamInspector {
       case "response.output_item.added":
       case "response.output_item.done":
         if (!isClientTool(json.item)) break;
-        if (type === "response.output_item.added") this.#openTools.add(json.output_index);
-        else this.#openTools.delete(json.output_index);
+        if (type === "response.output_item.added") {
+          this.#openTools.add(json.output_index);
+          this.toolCalls++;
+        } else this.#openTools.delete(json.output_index);
         this.hasContent = true;
         return "tool-call";
     }
