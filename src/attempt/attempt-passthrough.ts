@@ -8,7 +8,7 @@ import { callOf } from "./upstream-request.ts";
 export async function attemptPassthrough(context: AttemptContext): Promise<AttemptResult> {
   const { exchange, plan, output } = context;
   const { path, method, headers, body } = exchange.request;
-  const { idle, unstreamed } = plan.candidate.policy.timeouts;
+  const { idle, total, unstreamed } = plan.candidate.policy.timeouts;
   const length = headers["content-length"];
   await callUpstream<void>(
     {
@@ -23,7 +23,7 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
         set: body !== null && typeof length === "string" ? { "content-length": length } : {},
       },
       // What comes when is not known of such a body: the first of it may take as long as an answer that is not streamed.
-      watchdog: { firstTokenMs: unstreamed, aliveMs: 0, idleMs: idle, idleFrom: "content" },
+      watchdog: { firstTokenMs: unstreamed, aliveMs: 0, idleMs: idle, pausedMs: total, idleFrom: "content" },
       // A redirect, or a 304, is the client's to follow.
       answersBelow: 400,
     },

@@ -69,7 +69,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
         idempotent: true,
       },
       propagated: {},
-      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, idleFrom: "content" },
+      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 300,
       maxReplyBytes: maxBytes,
     },

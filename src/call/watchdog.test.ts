@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 /** The ratios of the defaults: 3m, 10m, 2m. */
-const TIMES: WatchdogOptions = { firstTokenMs: 180, aliveMs: 600, idleMs: 120, idleFrom: "content" };
+const TIMES: WatchdogOptions = { firstTokenMs: 180, aliveMs: 600, idleMs: 120, pausedMs: 900, idleFrom: "content" };
 
 function start(options: Partial<WatchdogOptions> = {}): Watchdog {
   const watchdog = new Watchdog({ ...TIMES, ...options }, (failure) => {
@@ -142,7 +142,7 @@ describe("a client that reads slowly", () => {
     watchdog.notice("content");
     pass(100);
     watchdog.pause();
-    pass(10_000);
+    pass(899);
     watchdog.resume();
     pass(119);
     expect(codes()).toEqual([]);
@@ -155,8 +155,21 @@ describe("a client that reads slowly", () => {
     watchdog.notice("content");
     watchdog.pause();
     watchdog.notice("content");
-    pass(10_000);
+    pass(899);
     expect(codes()).toEqual([]);
+  });
+
+  test("is given up when it takes nothing more", () => {
+    const watchdog = start();
+    watchdog.notice("content");
+    pass(100);
+    watchdog.pause();
+    pass(500);
+    watchdog.pause();
+    pass(399);
+    expect(codes()).toEqual([]);
+    pass(1);
+    expect(codes()).toEqual(["deadline_exceeded"]);
   });
 });
 

@@ -8,6 +8,8 @@ export interface WatchdogOptions {
   readonly aliveMs: number;
   /** After the first content, from one byte to the next, in milliseconds. */
   readonly idleMs: number;
+  /** While the client takes nothing of what it has been sent, in milliseconds; 0 for no limit. */
+  readonly pausedMs: number;
   /** When silence begins to be a stall: once the head has come, or only once there was content. */
   readonly idleFrom: "head" | "content";
 }
@@ -26,14 +28,15 @@ export const FINISHED_MS = 10_000;
 type Phase = "not sent" | "silent" | "alive" | "flowing" | "finished" | "over";
 
 /**
- * While the client is slow the upstream is paused, and a paused upstream is not stalled. Each read moves a time, and no timer:
+ * While the client is slow the upstream is paused, and a paused upstream is not stalled: only the client's own clock runs. Each read moves a time, and no timer:
  * the one timer looks, when it fires, how much is left.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
   readonly #onFire: (failure: Failure) => void;
   #phase: Phase = "not sent";
-  #paused = false;
+  /** When the client became too slow; undefined while it is not. */
+  #pausedAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** On the clock of `performance.now()`, as all here: the last byte, or the handover. */
   #heardAt = 0;
@@ -66,15 +69,14 @@ export class Watchdog {
   }
 
   pause(): void {
-    this.#paused = true;
-    if (this.#isReading) this.#disarm();
+    this.#pausedAt ??= performance.now();
+    this.#arm();
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    if (!this.#isReading) return;
-    this.#heardAt = this.#contentAt = performance.now();
+    if (this.#pausedAt === undefined) return;
+    this.#pausedAt = undefined;
+    if (this.#isReading) this.#heardAt = this.#contentAt = performance.now();
     this.#arm();
   }
 
@@ -95,7 +97,6 @@ export class Watchdog {
 
   #arm(): void {
     this.#disarm();
-    if (this.#paused && this.#isReading) return;
     const leftMs = this.#leftMs();
     if (leftMs < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#look(), leftMs);
   }
@@ -120,7 +121,10 @@ export class Watchdog {
 
   /** What ends the call next, and when. */
   #limit(): { readonly at: number; failure(): Failure } {
-    const { firstTokenMs, aliveMs, idleMs } = this.#options;
+    const { firstTokenMs, aliveMs, idleMs, pausedMs } = this.#options;
+    if (this.#pausedAt !== undefined && this.#isReading) {
+      return { at: this.#pausedAt + (pausedMs || Number.POSITIVE_INFINITY), failure: () => unread(pausedMs) };
+    }
     const aliveAt = this.#contentAt + (aliveMs || Number.POSITIVE_INFINITY);
     switch (this.#phase) {
       case "silent":
@@ -160,6 +164,10 @@ function lateFirstToken(ms: number): Failure {
 function aliveWithoutContent(ms: number): Failure {
   const message = `the upstream sent signs of life but no content within ${inWords(ms)}`;
   return new Failure("first_token_timeout", message, { scope: "elsewhere" });
+}
+
+function unread(ms: number): Failure {
+  return new Failure("deadline_exceeded", `the client took nothing more of its answer for ${inWords(ms)}`);
 }
 
 function stalled(what: string): Failure {
