@@ -77,6 +77,7 @@ const NEXT = { policy: { emptyFallback: "next" } } as const;
 describe("what is tried next", () => {
   test.each<[string, Failure[], Setup, string]>([
     ["the first attempt, at once", [], {}, "as-asked in 0"],
+    ["none when the time is up already", [], { remainingMs: 0 }, "give up"],
     ["the only attempt may find nothing", [], { maxAttempts: 1 }, "as-asked in 0, empty will do"],
     ["after a cut, after a wait", [cut], {}, "as-asked in 1000"],
     ["after two, after a longer one", [cut, cut], {}, "as-asked in 2000"],

@@ -1,7 +1,7 @@
 /** The one decision after each attempt, and before the first: what to try next, or with which failure to give up. */
 import type { Candidate } from "../balance/candidate.ts";
 import type { Attempt } from "../core/attempt.ts";
-import type { Failure, FailureCode } from "../core/failure.ts";
+import { Failure, type FailureCode } from "../core/failure.ts";
 
 export interface AttemptPolicyOptions {
   readonly candidate: Candidate;
@@ -85,7 +85,7 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
   return {
     next({ history, state, remainingMs }) {
       const last = history.at(-1);
-      if (last === undefined) return plan(history, 0);
+      if (last === undefined) return remainingMs > 0 ? plan(history, 0) : { giveUp: noTimeLeft() };
       const { failure } = last;
       if (state.at !== "waiting" || failure.scope !== "again" || history.length >= maxAttempts) return { giveUp: failure };
       if (failure.code === "first_token_timeout" && countOf(history, failure.code) >= MOST_LATE) return { giveUp: failure };
@@ -95,6 +95,10 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       return plan(history, delayMs);
     },
   };
+}
+
+function noTimeLeft(): Failure {
+  return new Failure("deadline_exceeded", "the request took all of its time to arrive");
 }
 
 function countOf(history: readonly PastAttempt[], code: FailureCode): number {

@@ -162,7 +162,7 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
     maxBytes: options.maxReplyBytes,
     onProgress: () => control.notice("content"),
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, Date.now());
+      const retryAfterMs = readRetryAfterMs(headers, dateOf(headers));
       // For a client that has had its headers, and cannot get this reply as it is.
       const upstreamMessage = messageInReply(body);
       control.fail(
@@ -177,6 +177,12 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
     },
     onFailure: control.fail,
   });
+}
+
+/** A date to wait for is one of the upstream's clock: what it says the time is counts, whatever this machine's clock says. */
+function dateOf({ date }: ReplyHeaders): number {
+  const at = typeof date === "string" ? Date.parse(date) : Number.NaN;
+  return Number.isNaN(at) ? Date.now() : at;
 }
 
 /** What the upstream says outright wins over what its status means. */

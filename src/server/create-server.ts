@@ -43,6 +43,13 @@ export interface ServerSettings {
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
 }
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** On the clock of `performance.now()`: its head was read. */
+    arrivedAt: number;
+  }
+}
+
 /** TRACE is left out: it would send our key for the upstream back to whoever asks. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -61,7 +68,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   refuseOtherProtocols(app.server);
 
+  app.decorateRequest("arrivedAt", 0);
   app.addHook("onRequest", (request, reply, done) => {
+    request.arrivedAt = performance.now();
     brokenRequests.watch(request.raw.socket, reply.raw);
     reply.header("x-perennial-id", request.id);
     const odd = findOddHead(request.raw);
@@ -137,7 +146,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     open.admit(key);
     // However a client spells a dialect's path, the upstream gets it in one spelling.
     const target = (dialect === undefined ? path : plain) + query;
-    exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
+    const { id, arrivedAt } = request;
+    exchange = createExchange({ id, arrivedAt, dialect, request: { method, path: target, headers, body } });
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);

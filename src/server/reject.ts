@@ -5,6 +5,7 @@ import { createExchangeStats, type Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
+import { timeOfDay } from "./exchange-factory.ts";
 
 /** Answers with the failure in its dialect's error shape, or in OpenAI's, and reports the exchange that never was. */
 export function reject(
@@ -25,7 +26,7 @@ export function reject(
     outcome: failure.code === "internal_error" ? "failed" : "rejected",
     failure: failure.code,
     status: failure.status,
-    durationMs: Math.round(reply.elapsedTime),
+    durationMs: Math.round(performance.now() - request.arrivedAt),
     defect: failure.code === "internal_error" ? failure.cause : undefined,
   });
 }
@@ -48,8 +49,9 @@ function refusedExchange(request: FastifyRequest): Exchange {
     api: undefined,
     request: { method: request.method, path: request.url.split("?", 1)[0] ?? "", headers: {}, body: null },
     overrides: {},
-    startedAt: Date.now(),
-    arrivedAt: performance.now(),
+    startedAt: timeOfDay(request.arrivedAt),
+    arrivedAt: request.arrivedAt,
+    readAt: performance.now(),
     signal: AbortSignal.abort(),
     abort: () => {},
     attempts: [],

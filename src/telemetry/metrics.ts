@@ -141,8 +141,8 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
   for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
 
   const observer: Observer = {
-    onAttemptStart({ arrivedAt }, { number }) {
-      if (number === 1) addedLatency.observe((performance.now() - arrivedAt) / 1_000);
+    onAttemptStart({ readAt }, { number }) {
+      if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
     },
 
     onAttemptEnd(_exchange, { upstream, failure }) {
