@@ -241,6 +241,14 @@ describe("mistakes", () => {
     ]);
   });
 
+  it("says so when there is a profile but no upstream, or a profile that is not known", () => {
+    expect(problemsOf(undefined, { flags: { profile: "llamacpp" } })).toEqual([
+      "--profile: there is no upstream for this profile; give --upstream too, or name one in the file",
+    ]);
+    const [problem] = problemsOf(undefined, { flags: { upstream: "http://a", profile: "lamacpp" } });
+    expect(problem).toMatch(/^--profile: expected openai, .*llamacpp.*got "lamacpp"/);
+  });
+
   it("says so when the file cannot be read", () => {
     expect(problemsOf(undefined, { file: "nope.yaml" })).toEqual(["nope.yaml: cannot be read: there is no such file"]);
     expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
