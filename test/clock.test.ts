@@ -33,20 +33,20 @@ function upload(spanMs: number, path = "/v1/chat/completions"): Promise<string> 
 test("durationMs and firstTokenMs begin before the upload, added latency behind it", async () => {
   upstream = await startRawUpstream((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["Hi"]).join("")}`));
   perennial = await startPerennial(upstream.baseUrl);
-  expect(await upload(400)).toContain("[DONE]");
+  expect(await upload(1_000)).toContain("[DONE]");
   const { durationMs, firstTokenMs } = await perennial.exchangeLog();
-  expect(Math.min(durationMs, firstTokenMs)).toBeGreaterThanOrEqual(395);
+  expect(Math.min(durationMs, firstTokenMs)).toBeGreaterThanOrEqual(990);
   const metrics = (await send(`${perennial.url}/metrics`)).body;
-  expect(sumOf(metrics, "perennial_added_latency_seconds_sum")).toBeLessThan(0.3);
-  expect(sumOf(metrics, "perennial_exchange_duration_seconds_sum", { dialect: "openai-chat" })).toBeGreaterThan(0.39);
+  expect(sumOf(metrics, "perennial_added_latency_seconds_sum")).toBeLessThan(0.9);
+  expect(sumOf(metrics, "perennial_exchange_duration_seconds_sum", { dialect: "openai-chat" })).toBeGreaterThan(0.98);
 });
 
 test("timeouts.total begins before the upload", async () => {
   upstream = await startRawUpstream(() => {});
-  perennial = await startPerennial(upstream.baseUrl, { timeouts: { total: "600ms" } });
+  perennial = await startPerennial(upstream.baseUrl, { timeouts: { total: "1500ms" } });
   const began = performance.now();
-  expect(await upload(400)).toContain("deadline_exceeded");
-  expect(performance.now() - began).toBeLessThan(950);
+  expect(await upload(1_000)).toContain("deadline_exceeded");
+  expect(performance.now() - began).toBeLessThan(2_400);
 });
 
 test("an upload that took all of timeouts.total is asked for nothing", async () => {

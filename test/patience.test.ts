@@ -239,7 +239,7 @@ describe.concurrent("a held tool call", () => {
   test.each(Object.entries(cutCall))(
     "that is cut before is not shown, and tried again (%s)",
     async (_name, [api, steps, words]) => {
-      await using world = await serve([[HEAD, ...steps, { silence: 0.3 }]]);
+      await using world = await serve([[HEAD, ...steps, { silence: 0.3 }]], { ...SETTINGS, gate: { holdFor: "5s" } });
       const seen = await ask(world, api);
       expect(seen.body).not.toContain(words);
       expect([codeOf(seen), seen.status]).toEqual(["stream_truncated", 502]);
@@ -261,7 +261,7 @@ describe.concurrent("a held tool call", () => {
   };
 
   test.each(Object.entries(second))("that was released leaves the next one held (%s)", async (name, [api, steps]) => {
-    await using world = await serve([[HEAD, ...(cutCall[name]?.[1] ?? []), { silence: 1.6 }, ...steps, { silence: 0.3 }]]);
+    await using world = await serve([[HEAD, ...(cutCall[name]?.[1] ?? []), { silence: 1.6 }, ...steps]]);
     const seen = await ask(world, api);
     expect(seen.body).toContain("first-call");
     expect(seen.body).not.toContain("second-call");
