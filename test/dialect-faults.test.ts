@@ -14,7 +14,7 @@ beforeAll(async () => {
   chaos = createChaosServer({ tokenDelayMs: 0, commentMs: 20 });
   const { url } = await chaos.listen(0, "127.0.0.1");
   perennial = await startPerennial(url, {
-    timeouts: { firstToken: "1500ms", idle: "1500ms", alive: "2s", total: "20s" },
+    timeouts: { firstToken: "1500ms", idle: "1500ms", alive: "5s", total: "20s" },
     retry: { maxAttempts: 2, maxRetryAfter: "0" },
     limits: { maxEventBytes: "1MiB" },
   });
