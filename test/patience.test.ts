@@ -44,7 +44,11 @@ async function serve(answers: readonly (readonly Step[])[], settings: Record<str
 }
 
 async function play(socket: Socket, step: Step): Promise<void> {
-  if (typeof step === "string") socket.write(step);
+  if (step === "reset") {
+    // A reset overtakes what has not been read.
+    await pause(100);
+    socket.resetAndDestroy();
+  } else if (typeof step === "string") socket.write(step);
   else if ("silence" in step) await pause(step.silence * MINUTE);
   else {
     const until = performance.now() + step.for * MINUTE;
@@ -314,6 +318,20 @@ describe.concurrent("an answer without its end:", () => {
       expect(world.upstream.requests).toHaveLength(1);
     },
   );
+
+  test.each([
+    ["streamed", true, [HEAD, chatHello, chatEnd[0] as string, "reset"], "[DONE]"],
+    [
+      "not streamed",
+      false,
+      [`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${heads["without its last chunk"](chatAnswer("Hello"))}`, "reset"],
+      "Hello",
+    ],
+  ])("a finish, and a reset behind it (%s)", async (_how, stream, steps, ending) => {
+    await using world = await serve([steps]);
+    expect((await ask(world, "chat", { stream })).body).toContain(ending);
+    expect(world.upstream.requests).toHaveLength(1);
+  });
 
   test("JSON that stops in the middle, or says nothing of its finish, is asked for again", async () => {
     const unfinished = chatAnswer("Hello", null);
