@@ -34,7 +34,7 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
   };
 }
 
-/** JSON says where it ends: an answer that is all there, and has finished, lacks nothing when its connection breaks behind it. */
+/** JSON says where it ends: an answer that is there, and has finished, lacks nothing when its connection breaks behind it. */
 export function isFinishedAnswer(body: Buffer, dialect: Dialect): boolean {
   try {
     return dialect.saysFinished?.(parseAnswer(body)) === true;

@@ -159,6 +159,16 @@ describe("a client that reads slowly", () => {
     expect(codes()).toEqual([]);
   });
 
+  test("is no reason to give up an upstream that could send its content only now", () => {
+    const watchdog = start();
+    watchdog.notice("life");
+    watchdog.pause();
+    pass(800);
+    watchdog.resume();
+    pass(500);
+    expect(codes()).toEqual([]);
+  });
+
   test("is given up when it takes nothing more", () => {
     const watchdog = start();
     watchdog.notice("content");

@@ -1,4 +1,4 @@
-/** The clocks of one call, in one timer: until the first sign of life, between bytes, between pieces of content, after the finish. */
+/** The clocks of one call, in one timer: the first sign of life, silence, life without content, the end after a finish. */
 import { Failure } from "../core/failure.ts";
 
 export interface WatchdogOptions {
@@ -28,8 +28,8 @@ export const FINISHED_MS = 10_000;
 type Phase = "not sent" | "silent" | "alive" | "flowing" | "finished" | "over";
 
 /**
- * While the client is slow the upstream is paused, and a paused upstream is not stalled: only the client's own clock runs. Each read moves a time, and no timer:
- * the one timer looks, when it fires, how much is left.
+ * While the client is slow the upstream is paused, and a paused upstream is not stalled: only the client's own clock runs.
+ * Each read moves a time, and no timer: the one timer looks, when it fires, how much is left.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
@@ -85,9 +85,9 @@ export class Watchdog {
     this.#disarm();
   }
 
-  /** Only what is being read can be paused. */
+  /** Only what is being read can be paused; without content too, where the gate was full before there was any. */
   get #isReading(): boolean {
-    return this.#phase === "flowing" || this.#phase === "finished";
+    return this.#phase === "alive" || this.#phase === "flowing" || this.#phase === "finished";
   }
 
   #disarm(): void {
