@@ -16,12 +16,21 @@ describe("what is there without a word of configuration", () => {
         host: "127.0.0.1",
         port: 8787,
         upstreams: [],
-        timeouts: { connect: 5000, firstToken: 60_000, idle: 30_000, total: 600_000, request: 120_000 },
+        timeouts: {
+          connect: 5000,
+          firstToken: 180_000,
+          idle: 120_000,
+          alive: 600_000,
+          total: 900_000,
+          unstreamed: 3_600_000,
+          stream: false,
+          request: 120_000,
+        },
         retry: { maxAttempts: 3, backoff: { initial: 1000, factor: 2, max: 30_000, jitter: true }, maxRetryAfter: 60_000 },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         interruptEnd: "clean",
-        gate: { toolCalls: "hold" },
+        gate: { toolCalls: "hold", holdFor: 60_000 },
         warmup: false,
         nonStreaming: "direct",
         limits: {
@@ -231,6 +240,14 @@ describe("mistakes", () => {
       "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
       'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
     ]);
+  });
+
+  it("says so when there is a profile but no upstream, or a profile that is not known", () => {
+    expect(problemsOf(undefined, { flags: { profile: "llamacpp" } })).toEqual([
+      "--profile: there is no upstream for this profile; give --upstream too, or name one in the file",
+    ]);
+    const [problem] = problemsOf(undefined, { flags: { upstream: "http://a", profile: "lamacpp" } });
+    expect(problem).toMatch(/^--profile: expected openai, .*llamacpp.*got "lamacpp"/);
   });
 
   it("says so when the file cannot be read", () => {

@@ -36,7 +36,7 @@ const PROBE = new URL("./probe.ts", import.meta.url).href;
 /** Short waits, so that what stalls is over soon; everything else as Perennial comes. */
 const SETTINGS = {
   port: 0,
-  timeouts: { connect: "2s", firstToken: "1s", idle: "1s", total: "60s" },
+  timeouts: { connect: "2s", firstToken: "1s", idle: "1s", alive: "2s", total: "60s", unstreamed: "60s" },
   retry: { maxAttempts: 3, backoff: { initial: "5ms", max: "50ms" } },
   drain: { timeout: "1s" },
   log: { level: "info", format: "json" },
