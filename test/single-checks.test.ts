@@ -800,6 +800,7 @@ describe("a client that reads slowly", () => {
     await serve([(socket) => pour(socket, big, SSE_HEAD)], {
       heartbeat: { after: "20ms", every: "20ms" },
       timeouts: { total: "1s" },
+      interruptEnd: "clean",
     });
     const response = await slowly("/v1/chat/completions");
     await pause(900);
@@ -947,10 +948,10 @@ describe("what is passed through", () => {
     expect(await response.text()).toBe("{}");
   });
 
-  test("is stalled when it falls silent after its head, and is not while bytes come", async () => {
+  test("is stalled when it falls silent after its first byte, and is not while bytes come", async () => {
     await serve(
       [
-        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"),
         async (socket) => {
           socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
           for (const character of "123456789") {
@@ -969,7 +970,7 @@ describe("what is passed through", () => {
   test("is not sent a second time when it was a POST on a kept connection that died", async () => {
     await serve([jsonReply("{}"), (socket) => socket.end(), jsonReply("{}")]);
     await get("/models");
-    const seen = await send(`${perennial.baseUrl}/embeddings`, { method: "POST", body: "{}" });
+    const seen = await send(`${perennial.baseUrl}/threads`, { method: "POST", body: "{}" });
     expect([seen.status, upstream.requests.length, upstream.connections]).toEqual([502, 2, 1]);
   });
 

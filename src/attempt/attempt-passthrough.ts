@@ -21,7 +21,8 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
         // Without it a body of known length would be sent in chunks, which some upstreams refuse.
         set: body !== null && typeof length === "string" ? { "content-length": length } : {},
       },
-      watchdog: { firstTokenMs: 0, idleMs: plan.candidate.policy.timeouts.idle, idleFrom: "head" },
+      // The head may come long before the work is done (pictures, audio): silence is a stall only behind the first byte.
+      watchdog: { firstTokenMs: 0, idleMs: plan.candidate.policy.timeouts.idle, idleFrom: "content" },
       // A redirect, or a 304, is the client's to follow.
       answersBelow: 400,
     },

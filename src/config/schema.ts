@@ -138,10 +138,10 @@ export const configSchema = z
       .default("error")
       .describe("What to do when a stream breaks after content was sent: error ends it with an error event. Default: error."),
     interruptEnd: z
-      .enum(["clean", "cut"])
-      .default("clean")
+      .enum(["auto", "clean", "cut"])
+      .default("auto")
       .describe(
-        "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice. Default: clean.",
+        "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice; auto: clean for clients known to raise the event to their user, cut for all others. Default: auto.",
       ),
     gate,
     warmup,

@@ -50,6 +50,8 @@ export interface StreamEnd {
 export interface Dialect {
   /** As it appears in logs. */
   readonly name: string;
+  /** What is done here, for traces, where that is neither a chat nor a completion. */
+  readonly operation?: string;
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
   parseRequest(body: unknown): DialectRequest;
   inspectStream(request: DialectRequest): StreamInspector;
@@ -74,6 +76,10 @@ export interface Dialect {
   readonly allowsComments: boolean;
   /** Its clients take each network chunk for one event. */
   readonly oneEventPerWrite: boolean;
+  /** Its answers may be larger than may be held: what is over the limit is passed on as it comes, and judged no more. */
+  readonly pipesLargeAnswers?: true;
+  /** Its own client reads the error event, and stumbles over a connection that breaks. */
+  readonly endsCleanly?: true;
   /** The explicit error event in wire form, after which nothing follows; `given` is what the client has got before it. */
   encodeError(failure: Failure, message: string, given: Transcript): string;
   /** The JSON body of an HTTP error. */

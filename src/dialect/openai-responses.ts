@@ -7,6 +7,7 @@ import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, stra
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
 import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
+import { encodeResponsesError } from "./responses-error-event.ts";
 
 export const openAiResponses: Dialect = {
   name: "openai-responses",
@@ -28,14 +29,7 @@ export const openAiResponses: Dialect = {
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
-  encodeError(failure, message) {
-    // The fields of the API's own `error` event, and the object that SDKs look for.
-    const { error } = openAiErrorBody(failure, message);
-    return encodeNamed(
-      "error",
-      JSON.stringify({ type: "error", code: failure.code, message, param: null, sequence_number: 0, error }),
-    );
-  },
+  encodeError: encodeResponsesError,
   errorBody: openAiErrorBody,
 };
 

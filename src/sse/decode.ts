@@ -94,5 +94,6 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
 }
 
 function overLimit(maxEventBytes: number): Failure {
-  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`);
+  const message = `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`;
+  return new Failure("stream_corrupted", message, { scope: "never" });
 }

@@ -115,14 +115,16 @@ export function createTraces(onExportFailure: () => void): Traces {
 }
 
 function nameOf({ api, request }: Exchange): string {
-  return api === undefined ? request.method : [operationOf(request.path), modelOf(api)].filter(Boolean).join(" ");
+  return api === undefined ? request.method : [operationOf(api, request.path), modelOf(api)].filter(Boolean).join(" ");
 }
 
 function describeRequest({ api, request }: Exchange): Attributes {
   const model = api && modelOf(api);
   return {
     "http.request.method": request.method,
-    ...(api === undefined ? {} : { "gen_ai.operation.name": operationOf(request.path), "gen_ai.provider.name": providerOf(api) }),
+    ...(api === undefined
+      ? {}
+      : { "gen_ai.operation.name": operationOf(api, request.path), "gen_ai.provider.name": providerOf(api) }),
     ...(model === undefined ? {} : { "gen_ai.request.model": model }),
   };
 }
@@ -131,13 +133,15 @@ function modelOf({ request }: Api): string | undefined {
   return request.model?.slice(0, MAX_MODEL_LENGTH);
 }
 
-function operationOf(path: string): string {
-  if (/\/embeddings(\?|$)/.test(path)) return "embeddings";
+function operationOf({ dialect }: Api, path: string): string {
+  if (dialect.operation !== undefined) return dialect.operation;
   return /^\/completions(\?|$)/.test(path) ? "text_completion" : "chat";
 }
 
 /** Whose API is spoken, which dialects' names begin with; the models behind it may be anybody's. */
 function providerOf({ dialect }: Api): string {
+  // What is asked for in JSON alone is OpenAI's, or imitates it.
+  if (dialect.name === "json") return "openai";
   return dialect.name.split("-", 1)[0] ?? dialect.name;
 }
 
