@@ -6,7 +6,7 @@ import { ANSWER } from "../../src/chaos/answer.ts";
 import { cellsOf, SO_FAR } from "./cells.ts";
 import { CURL, findCurl } from "./curl-client.ts";
 import { CACHE, installedPython, TABLE } from "./environment.ts";
-import { EXPECTED, SILENT, WHOLE } from "./expected.ts";
+import { EXPECTED, type Expected, SILENT, WHOLE } from "./expected.ts";
 import { ATTEMPTS, type Gateways, startGateways } from "./gateways.ts";
 import { builtGoClient } from "./go-client.ts";
 import { askAiWithOnError, JAVASCRIPT_CLIENTS, newChatOpenAi } from "./javascript-clients.ts";
@@ -131,6 +131,14 @@ describe.each(clients.filter(({ name }) => /^openai \((JS|Python)\)$/.test(name)
     expect(told.text).not.toBe("");
     expect(ANSWER.startsWith(told.text)).toBe(true);
   });
+});
+
+test.each(clients.map(({ name }) => name))("%s hears of a break through Perennial where it hears of it directly", (name) => {
+  const { auto, direct, interrupted, slowly, noText } = EXPECTED[name] as Expected;
+  const at = auto === "clean" ? 0 : 1;
+  if (direct.truncate !== SILENT) expect([interrupted[at], slowly?.[at]]).not.toContain(SILENT);
+  // Before the first text `textStream` hears of nothing, directly neither.
+  if (!name.includes("textStream")) expect(noText[at]).not.toBe(SILENT);
 });
 
 test("ai tells onError what its textStream leaves out, and finishReason says so", async () => {
