@@ -270,7 +270,7 @@ test("closing lets a running stream finish, and refuses new ones", async () => {
 });
 
 test("a stream that outlives drain.timeout is told why it ends", async () => {
-  await serveEndless({ drain: { timeout: "100ms" }, interruptEnd: "clean" });
+  await serveEndless({ drain: { timeout: "100ms" } });
   let closed: Promise<void> | undefined;
   const seen = await chat(
     perennial.baseUrl,

@@ -24,7 +24,7 @@ const LOOP = { "user-agent": "python-requests/2.34.2" };
 const AGENTS = [
   ["an SDK", SDK, "clean"],
   ["a loop around requests", LOOP, "cut"],
-  ["a client that does not say what it is", {}, "cut"],
+  ["a client that does not say what it is", { "user-agent": "" }, "cut"],
   ["the AI SDK", { "user-agent": "ai/6.0.1 ai-sdk/openai/3.0.0" }, "cut"],
   ["Claude Code", { "user-agent": "claude-cli/2.1.197 (external, cli)" }, "clean"],
   ["Codex", { "user-agent": "codex_cli_rs/0.169.0 (Debian 12; x86_64)" }, "clean"],

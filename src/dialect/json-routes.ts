@@ -41,6 +41,10 @@ export function createJsonRoute(operation: string, errors: Pick<Dialect, "errorB
   return { ...jsonRoute, operation, errorBody: errors.errorBody };
 }
 
+export function isJsonRoute({ name }: Dialect): boolean {
+  return name === jsonRoute.name;
+}
+
 function inspectAnswer(answer: unknown): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return undefined;
