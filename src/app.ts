@@ -22,7 +22,7 @@ export interface App {
 /** @throws when the address cannot be listened on. */
 export async function startApp(started: Config, logger: Logger): Promise<App> {
   const runtime = await openRuntime(started, logger);
-  const listener = createListener(runtime);
+  const listener = createListener(runtime, logger);
   const close = async (): Promise<void> => {
     await listener.close();
     await runtime.close();

@@ -1,134 +1,15 @@
 #!/usr/bin/env node
-/** The program: load the configuration, start the app, reload it on request, close it gracefully. */
-import { closeSync, openSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import closeWithGrace from "close-with-grace";
-import type { Logger } from "pino";
-import { type App, startApp } from "./app.ts";
-import { runProgram } from "./cli/program.ts";
-import { ConfigError } from "./config/config-error.ts";
-import type { LoadedConfig } from "./config/load.ts";
-import { MAX_DURATION_MS } from "./config/units.ts";
-import { watchConfig } from "./config/watch.ts";
-import { createLogger } from "./telemetry/logger.ts";
+/** The program's door: an old Node is told what it lacks, before anything is loaded that it cannot read. */
+import { explainOldNode } from "./cli/node-version.ts";
 
-/** Beyond `drain.timeout`: for the last bytes to leave, in milliseconds. */
-const CLOSING_MS = 5_000;
-/** For the log's last lines to be written, in milliseconds. */
-const LAST_LINES_MS = 50;
-
-async function serve({ config, file, warnings }: LoadedConfig, read: () => LoadedConfig): Promise<void> {
-  const logger = createLogger(config.log);
-  for (const warning of warnings) logger.warn(warning);
-  surviveDefects(logger);
-  const starting = startApp(config, logger);
-  // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
-  const { close, uninstall } = closeWithGrace(
-    {
-      // A timer that is asked for more fires at once.
-      delay: Math.min(config.drain.timeout + CLOSING_MS, MAX_DURATION_MS),
-      logger: false,
-      skip: ["uncaughtException", "unhandledRejection", "SIGHUP"],
-      onSecondSignal: () => process.exit(1),
-    },
-    async ({ signal }) => {
-      logger.info({ signal, drainMs: config.drain.timeout }, "draining: no new requests, running ones may finish");
-      await (await starting).close();
-      logger.info("closed");
-      // Left to the exit, they would be tried again for ever where nobody reads them: pino must see the pipe break before.
-      await sleep(LAST_LINES_MS);
-    },
-  );
-  const app = await starting.catch((error: NodeJS.ErrnoException) => {
-    uninstall();
-    if (error.syscall !== "getaddrinfo") throw error;
-    throw new ConfigError([`host: ${config.host} cannot be resolved to an address of this machine (${error.code})`]);
+const tooOld = explainOldNode(process.versions.node);
+if (tooOld === undefined) {
+  // Not at the top of the file: what is imported there is loaded before a line of it has run.
+  import("./start.ts").catch((error) => {
+    process.stderr.write(`perennial: ${error.stack}\n`);
+    process.exitCode = 1;
   });
-  process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
-  if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
-  const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
-  logger.info({ url: app.url, upstream, config: file }, `listening on ${app.url}, upstream ${upstream}`);
-  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
-}
-
-/** Never throws: a wrong configuration is a line in the log, and the old one goes on. */
-async function reload(app: App, read: () => LoadedConfig, logger: Logger): Promise<void> {
-  try {
-    const { config, warnings } = read();
-    const { changed, needsRestart } = await app.reload(config);
-    for (const warning of warnings) logger.warn(warning);
-    if (changed.length === 0) logger.info("configuration read again: nothing has changed");
-    else logger.info({ changed }, "configuration reloaded; running streams keep the old one");
-    if (needsRestart.length > 0) logger.warn({ settings: needsRestart }, "these settings have changed and need a restart");
-  } catch (error) {
-    const reason = error instanceof ConfigError ? { problems: error.problems } : { err: error };
-    logger.error(reason, "the new configuration is refused, and the old one stays");
-  }
-}
-
-function watchFile(file: string, onChange: () => void, logger: Logger): void {
-  try {
-    watchConfig(file, onChange);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    logger.warn({ config: file, code }, "the configuration file cannot be watched: send SIGHUP after a change");
-  }
-}
-
-/** A terminal that closes sends SIGHUP too: then there is nobody left to stop the program, or to read what it says. */
-function isTerminalGone(): boolean {
-  if (!process.stdout.isTTY) return false;
-  try {
-    closeSync(openSync("/dev/tty", "r"));
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-/** One exchange's defect must not end the others: it is logged, and what it broke is ended by its own timers. */
-function surviveDefects(logger: Logger): void {
-  process.on("uncaughtException", (error) => logger.error({ err: error }, "uncaught error; this is a bug, please report it"));
-  process.on("unhandledRejection", (error) =>
-    logger.error({ err: error }, "unhandled rejection; this is a bug, please report it"),
-  );
-}
-
-function sandboxNotice(url: string): string {
-  return `
-No upstream is configured, so the built-in sandbox answers: real-looking text, and any failure you ask for.
-
-Try it:
-  curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
-    -d '{"model":"chaos/empty,ok","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
-
-"chaos/empty,ok" fails once and is retried unseen; "chaos/truncate" breaks off and says so. \`perennial chaos --list\` names the rest.
-For your own upstream: --upstream https://api.openai.com/v1, or perennial.yaml; see config.example.yaml.
-
-`;
-}
-
-try {
-  process.exitCode = await runProgram(process.argv.slice(2), {
-    serve,
-    async chaos(options) {
-      const { runChaos } = await import("./chaos/run-chaos.ts");
-      const chaos = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
-      if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
-    },
-    stdout: process.stdout,
-    stderr: process.stderr,
-  });
-} catch (error) {
-  process.stderr.write(`perennial: ${explainStart(error as NodeJS.ErrnoException)}\n`);
+} else {
+  process.stderr.write(`perennial: ${tooOld}\n`);
   process.exitCode = 1;
-}
-
-function explainStart(error: NodeJS.ErrnoException): string {
-  if (error.code === "EADDRINUSE")
-    return `${error.message}. Another program listens there; choose another port with --port or PERENNIAL_PORT.`;
-  if (error.code === "EACCES")
-    return `${error.message}. Ports below 1024 need rights; choose another with --port or PERENNIAL_PORT.`;
-  if (error.code === "EADDRNOTAVAIL") return `${error.message}. This machine does not have that address; check host.`;
-  return error.stack ?? String(error);
 }

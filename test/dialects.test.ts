@@ -1,104 +1,80 @@
 /** What every dialect owes its clients, and what only some of them have: one suite over all, then each one's own. */
+
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { afterEach, describe, expect, test } from "vitest";
-import { type Seen, send } from "./support/client.ts";
-import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, NOBODY, type RawRequest, type RawUpstream, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
-
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
-
-/** Events make a stream, a string is sent as it is. */
-type Reply = readonly string[] | string;
-
-async function serve(
-  fixture: Pick<DialectFixture, "path" | "upstream">,
-  answer: (request: RawRequest) => Reply,
-  settings: Record<string, unknown> = {},
-) {
-  upstream = await startRawUpstream((socket, request) => {
-    const reply = answer(request);
-    if (typeof reply === "string") socket.end(reply);
-    else sendFramed(socket, "chunked", reply);
-  });
-  const baseUrl = fixture.path.startsWith("/v1/") ? upstream.baseUrl : upstream.baseUrl.replace("/v1", "");
-  perennial = await startPerennial(baseUrl, { ...settings, upstream: { ...fixture.upstream, ...(settings.upstream as object) } });
-}
-
-function ask(fixture: DialectFixture, fields: object = {}, headers: Record<string, string> = {}): Promise<Seen> {
-  return send(perennial.url + fixture.path, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({ model: "m", stream: true, ...fixture.request, ...fields }),
-  });
-}
+import { describe, expect } from "vitest";
+import { askDialect, byName, serveDialect } from "./support/dialect-client.ts";
+import { FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
+import { chatChunk, toolCall, typed } from "./support/events.ts";
+import { jsonReply, NOBODY } from "./support/raw-upstream.ts";
+import { open } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
 const withAnswer = FIXTURES.filter(({ answer }) => answer !== undefined);
-const byName = (name: string): DialectFixture => FIXTURES.find((fixture) => fixture.name === name) as DialectFixture;
 
 describe.each(FIXTURES)("$name", (fixture) => {
-  test("a whole stream comes through event by event, byte for byte", async () => {
-    await serve(fixture, () => fixture.events);
-    const seen = await ask(fixture);
+  test("a whole stream comes through event by event, byte for byte", async ({ serve }) => {
+    const { perennial } = await serveDialect(serve, fixture, () => fixture.events);
+    const seen = await askDialect(perennial, fixture);
     expect(seen.body).toBe(fixture.events.filter((event) => !event.includes("event: ping")).join(""));
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete", dialect: fixture.name, model: "m" });
   });
 
-  test("an empty stream is asked again, unseen", async () => {
-    await serve(fixture, ({ number }) => (number === 1 ? [] : fixture.events));
-    expect(readDialectStream(fixture, (await ask(fixture)).body).text).toBe(fixture.text);
+  test("an empty stream is asked again, unseen", async ({ serve }) => {
+    const { perennial } = await serveDialect(serve, fixture, ({ number }) => (number === 1 ? [] : fixture.events));
+    expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body).text).toBe(fixture.text);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
   });
 
-  test("an error inside the stream is told in the dialect's own shape", async () => {
+  test("an error inside the stream is told in the dialect's own shape", async ({ serve }) => {
     const failed =
       fixture.name === "anthropic-messages"
         ? 'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"boom"}}\n\n'
         : 'data: {"error":{"message":"boom"}}\n\n';
     const cut = fixture.events.findIndex((event) => event.includes("水")) + 1;
-    await serve(fixture, () => [...fixture.events.slice(0, cut), failed]);
-    const seen = await ask(fixture);
+    const { perennial } = await serveDialect(serve, fixture, () => [...fixture.events.slice(0, cut), failed]);
+    const seen = await askDialect(perennial, fixture);
     expect(readDialectStream(fixture, seen.body)).toEqual({ text: "Hé 水🌊", whole: false, errorCode: "upstream_error_event" });
     expect(seen.body).toContain("boom");
   });
 
-  test.each(["", " data: ", "DATA: "])(
+  test.for(["", " data: ", "DATA: "])(
     "a part of the answer on a line that begins with %j is not dropped in silence",
-    async (mark) => {
+    async (mark, { serve }) => {
       const lost = fixture.events.findIndex((event) => event.includes("水"));
       const events = fixture.events.map((event, at) => (at === lost ? event.replace(/^(event: .*\n)?data: /, mark) : event));
-      await serve(fixture, () => events);
-      expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({
+      const { perennial } = await serveDialect(serve, fixture, () => events);
+      expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body)).toMatchObject({
         errorCode: "stream_corrupted",
         whole: false,
       });
     },
   );
 
-  test("an upstream that is down is an HTTP error in the dialect's own shape", async () => {
-    await serve(fixture, () => []);
-    await perennial.close();
-    perennial = await startPerennial(NOBODY, { upstream: fixture.upstream });
-    const seen = await ask(fixture);
+  test("that falls silent in mid-stream is told as stalled", async ({ serve }) => {
+    const cut = fixture.events.findIndex((event) => event.includes("水")) + 1;
+    const { perennial } = await serve([open(...fixture.events.slice(0, cut))], {
+      upstream: fixture.upstream,
+      timeouts: { idle: "80ms" },
+    });
+    const seen = await askDialect(perennial, fixture);
+    expect(readDialectStream(fixture, seen.body)).toMatchObject({ errorCode: "stream_stalled", whole: false });
+  });
+
+  test("an upstream that is down is an HTTP error in the dialect's own shape", async ({ startPerennial }) => {
+    const perennial = await startPerennial(NOBODY, { upstream: fixture.upstream });
+    const seen = await askDialect(perennial, fixture);
     expect(seen.status).toBe(502);
     const body = JSON.parse(seen.body);
     expect(body.error).toMatchObject({ code: "upstream_unreachable" });
-    if (fixture.name === "anthropic-messages") expect(body).toMatchObject({ type: "error", error: { type: "api_error" } });
-    else expect(body).toMatchObject({ code: 502, msg: body.error.message });
+    expect(body).toMatchObject(fixture.failureOf(body.error.message));
   });
 });
 
 describe.each(withAnswer)("$name, not streamed", (fixture) => {
   const answer = JSON.stringify(fixture.answer);
 
-  test("a whole answer comes through byte for byte, null and half of one are asked again", async () => {
+  test("a whole answer comes through byte for byte, null and half of one are asked again", async ({ serve }) => {
     const replies = [
       jsonReply("null"),
       jsonReply(answer)
@@ -106,28 +82,33 @@ describe.each(withAnswer)("$name, not streamed", (fixture) => {
         .slice(0, -9),
       jsonReply(answer),
     ];
-    await serve(fixture, ({ number }) => replies[number - 1] as string);
-    expect((await ask(fixture, { stream: false })).body).toBe(answer);
+    const { perennial } = await serveDialect(serve, fixture, ({ number }) => replies[number - 1] as string);
+    expect((await askDialect(perennial, fixture, { stream: false })).body).toBe(answer);
     expect(await perennial.exchangeLog()).toMatchObject({
       outcome: "recovered",
       attempts: [{ failure: "empty_stream" }, { failure: "stream_truncated" }, {}],
     });
   });
 
-  test("via a stream it equals the answer that the upstream would have given, and a cut is never noticed", async () => {
-    await serve(fixture, ({ number }) => (number === 1 ? fixture.events.slice(0, -3) : fixture.events), {
-      nonStreaming: "viaStream",
-    });
-    const seen = await ask(fixture, { stream: false });
+  test("via a stream it equals the answer that the upstream would have given, and a cut is never noticed", async ({ serve }) => {
+    const { perennial, upstream } = await serveDialect(
+      serve,
+      fixture,
+      ({ number }) => (number === 1 ? fixture.events.slice(0, -3) : fixture.events),
+      {
+        nonStreaming: "viaStream",
+      },
+    );
+    const seen = await askDialect(perennial, fixture, { stream: false });
     expect(seen.headers["content-type"]).toContain("application/json");
     expect(JSON.parse(seen.body)).toEqual(fixture.answer);
     expect(upstream.requests[0]?.json.stream).toBe(true);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
   });
 
-  test("a JSON answer to a stream request becomes a whole stream", async () => {
-    await serve(fixture, () => jsonReply(answer));
-    expect(readDialectStream(fixture, (await ask(fixture)).body)).toEqual({
+  test("a JSON answer to a stream request becomes a whole stream", async ({ serve }) => {
+    const { perennial } = await serveDialect(serve, fixture, () => jsonReply(answer));
+    expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body)).toEqual({
       text: fixture.text,
       whole: true,
       errorCode: undefined,
@@ -135,169 +116,74 @@ describe.each(withAnswer)("$name, not streamed", (fixture) => {
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
   });
 
-  test("when every streamed attempt was empty, the last asks for the whole answer", async () => {
-    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)));
-    expect(readDialectStream(fixture, (await ask(fixture, { stream_options: { include_usage: true } })).body)).toMatchObject({
+  test("when every streamed attempt was empty, the last asks for the whole answer", async ({ serve }) => {
+    const { perennial, upstream } = await serveDialect(serve, fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)));
+    expect(
+      readDialectStream(fixture, (await askDialect(perennial, fixture, { stream_options: { include_usage: true } })).body),
+    ).toMatchObject({
       text: fixture.text,
       whole: true,
     });
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, false]);
-    if (fixture.name.startsWith("openai")) expect(upstream.requests[2]?.json.stream_options).toBeUndefined();
+    expect(upstream.requests[2]?.json.stream_options).toEqual(fixture.wholeStreamOptions);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "repaired" });
   });
 
-  test("unless emptyFallback is off; with next it does so at once", async () => {
-    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), { upstream: { emptyFallback: "off" } });
-    expect((await ask(fixture)).status).toBe(502);
+  test("unless emptyFallback is off; with next it does so at once", async ({ serve, startPerennial }) => {
+    const { perennial, upstream } = await serveDialect(serve, fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), {
+      upstream: { emptyFallback: "off" },
+    });
+    expect((await askDialect(perennial, fixture)).status).toBe(502);
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, true, true]);
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, { upstream: { emptyFallback: "next" } });
-    expect((await ask(fixture)).status).toBe(200);
+    const second = await startPerennial(upstream.baseUrl, { upstream: { emptyFallback: "next" } });
+    expect((await askDialect(second, fixture)).status).toBe(200);
     expect(upstream.requests.slice(3).map(({ json }) => json.stream)).toEqual([true, false]);
   });
 
-  test("with next it does not wait first: it asks otherwise, not again", async () => {
+  test("with next it does not wait first: it asks otherwise, not again", async ({ serve }) => {
     const patient = { upstream: { emptyFallback: "next" }, retry: { backoff: { initial: "30s" } } };
-    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), patient);
-    expect((await ask(fixture)).status).toBe(200);
+    const { perennial } = await serveDialect(serve, fixture, ({ json }) => (json.stream ? [] : jsonReply(answer)), patient);
+    expect((await askDialect(perennial, fixture)).status).toBe(200);
   });
 
-  test("and goes on to ask so after a failure of another kind", async () => {
+  test("and goes on to ask so after a failure of another kind", async ({ serve }) => {
     const replies = [[], jsonReply("{}", "503 Busy"), jsonReply(answer)];
-    await serve(fixture, () => replies.shift() ?? [], { upstream: { emptyFallback: "next" } });
-    expect((await ask(fixture)).status).toBe(200);
+    const { perennial, upstream } = await serveDialect(serve, fixture, () => replies.shift() ?? [], {
+      upstream: { emptyFallback: "next" },
+    });
+    expect((await askDialect(perennial, fixture)).status).toBe(200);
     expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, false, false]);
   });
 
-  test("a refusal of what the client has not asked for is not told as its own", async () => {
-    await serve(fixture, ({ json }) => (json.stream ? [] : jsonReply('{"error":"only streams"}', "400 Bad")));
-    const seen = await ask(fixture);
+  test("a refusal of what the client has not asked for is not told as its own", async ({ serve }) => {
+    const { perennial } = await serveDialect(serve, fixture, ({ json }) =>
+      json.stream ? [] : jsonReply('{"error":"only streams"}', "400 Bad"),
+    );
+    const seen = await askDialect(perennial, fixture);
     expect(seen.status).toBe(502);
     expect(JSON.parse(seen.body).error).toMatchObject({ code: "empty_stream", message: expect.stringContaining("400") });
   });
 });
 
-const chunk = (fields: object, finish_reason: string | null = null): string =>
-  `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta: fields, finish_reason }] })}\n\n`;
-const call = (index: number, args: string, name?: string): string =>
-  chunk({
-    tool_calls: [
-      {
-        index,
-        ...(name === undefined ? {} : { id: `call_${index}`, type: "function" }),
-        function: { ...(name === undefined ? {} : { name }), arguments: args },
-      },
-    ],
-  });
-const typed = (type: string, fields: object): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
-
-const TOOL_STREAMS: [name: string, begin: string[], parts: string[], end: string[]][] = [
-  [
-    "openai-chat",
-    [chunk({ role: "assistant", content: null })],
-    [call(0, "", "weather"), call(0, '{"city":'), call(0, '"Ulm"}'), call(1, '{"x":1}', "other")],
-    [chunk({}, "tool_calls"), "data: [DONE]\n\n"],
-  ],
-  [
-    "openai-responses",
-    [typed("response.created", { sequence_number: 0, response: { output: [] } })],
-    [
-      typed("response.output_item.added", {
-        sequence_number: 1,
-        output_index: 0,
-        item: { type: "function_call", name: "weather" },
-      }),
-      typed("response.function_call_arguments.delta", { sequence_number: 2, output_index: 0, delta: '{"city":' }),
-      typed("response.output_item.done", {
-        sequence_number: 3,
-        output_index: 0,
-        item: { type: "function_call", arguments: "{}" },
-      }),
-    ],
-    [typed("response.completed", { sequence_number: 4, response: { status: "completed", output: [{ type: "function_call" }] } })],
-  ],
-  [
-    "anthropic-messages",
-    [typed("message_start", { message: { id: "m", content: [] } })],
-    [
-      typed("content_block_start", { index: 0, content_block: { type: "tool_use", id: "t", name: "weather", input: {} } }),
-      typed("content_block_delta", { index: 0, delta: { type: "input_json_delta", partial_json: '{"city":' } }),
-      typed("content_block_stop", { index: 0 }),
-    ],
-    [typed("message_delta", { delta: { stop_reason: "tool_use" } }), typed("message_stop", {})],
-  ],
-];
-
-describe.each(TOOL_STREAMS)("tool calls of %s", (name, begin, parts, end) => {
-  const fixture = byName(name);
-  const whole = [...begin, ...parts, ...end];
-
-  test("are handed on when they are complete", async () => {
-    await serve(fixture, () => whole);
-    expect((await ask(fixture)).body).toBe(whole.join(""));
-  });
-
-  test("that are cut are asked for again, and no client sees half an argument", async () => {
-    for (let kept = 1; kept < parts.length; kept++) {
-      await serve(fixture, ({ number }) => (number === 1 ? [...begin, ...parts.slice(0, kept)] : whole));
-      expect((await ask(fixture)).body).toBe(whole.join(""));
-      expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
-      await perennial.close();
-      await upstream.close();
-    }
-    await serve(fixture, () => whole);
-  });
-
-  test("are handed on as they come with gate.toolCalls: stream", async () => {
-    await serve(fixture, () => [...begin, ...parts.slice(0, -1)], { gate: { toolCalls: "stream" } });
-    const { body } = await ask(fixture);
-    expect(body).toContain("weather");
-    expect(body).toContain("stream_truncated");
-  });
-});
-
-test("text before a tool call streams as ever, and a cut inside the call shows none of it", async () => {
-  const fixture = byName("openai-chat");
-  await serve(fixture, () => [chunk({ content: "Let me see." }), call(0, '{"city":', "weather")]);
-  const { body } = await ask(fixture);
-  expect(body).toContain("Let me see.");
-  expect(body).not.toContain("weather");
-  expect(readDialectStream(fixture, body)).toMatchObject({ errorCode: "stream_truncated" });
-});
-
-test("a tool call larger than limits.maxGateBytes is refused, not handed on in part", async () => {
-  const fixture = byName("openai-chat");
-  await serve(fixture, () => [call(0, "", "weather"), ...Array.from({ length: 9 }, () => call(0, "x".repeat(500)))], {
-    limits: { maxGateBytes: "2KiB" },
-  });
-  const seen = await ask(fixture);
-  expect(seen.status).toBe(502);
-  expect(JSON.parse(seen.body).error).toMatchObject({
-    code: "stream_corrupted",
-    message: expect.stringContaining("maxGateBytes"),
-  });
-  expect(upstream.requests).toHaveLength(1);
-});
-
-test("reasoning, refusals, tool calls, logprobs, usage and several choices are joined into one answer", async () => {
+test("reasoning, refusals, tool calls, logprobs, usage and several choices are joined into one answer", async ({ serve }) => {
   const events = [
-    chunk({ role: "assistant", content: "" }),
-    chunk({ reasoning_content: "Hm" }),
-    chunk({ reasoning_content: "m." }),
+    chatChunk({ role: "assistant", content: "" }),
+    chatChunk({ reasoning_content: "Hm" }),
+    chatChunk({ reasoning_content: "m." }),
     `data: ${JSON.stringify({ choices: [{ index: 1, delta: { role: "assistant", refusal: "I " }, finish_reason: null }] })}\n\n`,
     `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "A" }, logprobs: { content: [{ token: "A" }] }, finish_reason: null }] })}\n\n`,
     `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "B" }, logprobs: { content: [{ token: "B" }] }, finish_reason: null }] })}\n\n`,
-    call(0, "", "weather"),
-    call(0, '{"city":'),
-    call(0, '"Ulm"}'),
+    toolCall(0, "", "weather"),
+    toolCall(0, '{"city":'),
+    toolCall(0, '"Ulm"}'),
     `data: ${JSON.stringify({ choices: [{ index: 1, delta: { refusal: "won't." }, finish_reason: "stop" }] })}\n\n`,
-    chunk({}, "tool_calls"),
+    chatChunk({}, "tool_calls"),
     `data: ${JSON.stringify({ choices: [], usage: { total_tokens: 9 } })}\n\n`,
     "data: [DONE]\n\n",
   ];
   const fixture = byName("openai-chat");
-  await serve(fixture, () => events, { nonStreaming: "viaStream" });
-  const answer = JSON.parse((await ask(fixture, { stream: false, n: 2 })).body);
+  const { perennial, upstream } = await serveDialect(serve, fixture, () => events, { nonStreaming: "viaStream" });
+  const answer = JSON.parse((await askDialect(perennial, fixture, { stream: false, n: 2 })).body);
   expect(upstream.requests[0]?.json).toMatchObject({ stream: true, stream_options: { include_usage: true } });
   expect(answer).toEqual({
     id: "c",
@@ -320,40 +206,45 @@ test("reasoning, refusals, tool calls, logprobs, usage and several choices are j
   });
 });
 
-test("a gap in the sequence numbers of a response is corruption", async () => {
+test("a gap in the sequence numbers of a response is corruption", async ({ serve }) => {
   const fixture = byName("openai-responses");
-  await serve(fixture, () => fixture.events.filter((_event, at) => at !== 4));
-  expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({ errorCode: "stream_corrupted" });
+  const { perennial } = await serveDialect(serve, fixture, () => fixture.events.filter((_event, at) => at !== 4));
+  expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body)).toMatchObject({
+    errorCode: "stream_corrupted",
+  });
 });
 
-test.each([
+test.for([
   [
     "response.failed",
     typed("response.failed", { response: { status: "failed", error: { code: "server_error", message: "boom" } } }),
   ],
   ["error", typed("error", { code: "server_error", message: "boom", param: null })],
-])("%s ends a response with an error", async (_type, event) => {
+])("%s ends a response with an error", async ([_type, event], { serve }) => {
   const fixture = byName("openai-responses");
-  await serve(fixture, () => [...fixture.events.slice(0, 4).map((text) => text.replace(/"sequence_number":\d+,/, "")), event]);
-  const seen = await ask(fixture);
+  const { perennial } = await serveDialect(serve, fixture, () => [
+    ...fixture.events.slice(0, 4).map((text) => text.replace(/"sequence_number":\d+,/, "")),
+    event,
+  ]);
+  const seen = await askDialect(perennial, fixture);
   expect(readDialectStream(fixture, seen.body)).toMatchObject({ errorCode: "upstream_error_event" });
   expect(seen.body).toContain("boom");
 });
 
-test("an incomplete response is whole: it says itself why it ends", async () => {
+test("an incomplete response is whole: it says itself why it ends", async ({ serve }) => {
   const fixture = byName("openai-responses");
   const last = typed("response.incomplete", {
     response: { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [] },
   });
-  await serve(fixture, () => [...fixture.events.slice(0, 4), last]);
-  expect((await ask(fixture)).body.endsWith(last)).toBe(true);
+  const { perennial } = await serveDialect(serve, fixture, () => [...fixture.events.slice(0, 4), last]);
+  expect((await askDialect(perennial, fixture)).body.endsWith(last)).toBe(true);
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
 });
 
-test("a message without its message_stop is repaired when its stop_reason came and its blocks are closed", async () => {
+test("a message without its message_stop is repaired when its stop_reason came and its blocks are closed", async ({ serve }) => {
   const fixture = byName("anthropic-messages");
-  await serve(fixture, () => fixture.events.slice(0, -1));
-  expect(readDialectStream(fixture, (await ask(fixture)).body)).toEqual({
+  const { perennial } = await serveDialect(serve, fixture, () => fixture.events.slice(0, -1));
+  expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body)).toEqual({
     text: fixture.text,
     whole: true,
     errorCode: undefined,
@@ -362,9 +253,11 @@ test("a message without its message_stop is repaired when its stop_reason came a
 });
 
 describe("the official clients", () => {
-  test("openai: responses are whole, recovered, or raise an APIError with the code", async () => {
+  test("openai: responses are whole, recovered, or raise an APIError with the code", async ({ serve }) => {
     const fixture = byName("openai-responses");
-    await serve(fixture, ({ number }) => (number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5)));
+    const { perennial } = await serveDialect(serve, fixture, ({ number }) =>
+      number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5),
+    );
     const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "k", maxRetries: 0 });
     const read = async (): Promise<string> => {
       let text = "";
@@ -379,9 +272,11 @@ describe("the official clients", () => {
     expect(error.code).toBe("stream_truncated");
   });
 
-  test("openai: completions are whole, or raise an APIError with the code", async () => {
+  test("openai: completions are whole, or raise an APIError with the code", async ({ serve }) => {
     const fixture = byName("openai-completions");
-    await serve(fixture, ({ number }) => (number === 1 ? fixture.events : fixture.events.slice(0, 2)));
+    const { perennial } = await serveDialect(serve, fixture, ({ number }) =>
+      number === 1 ? fixture.events : fixture.events.slice(0, 2),
+    );
     const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "k", maxRetries: 0 });
     const read = async (): Promise<string> => {
       let text = "";
@@ -393,9 +288,11 @@ describe("the official clients", () => {
     await expect(read()).rejects.toMatchObject({ code: "stream_truncated" });
   });
 
-  test("@anthropic-ai/sdk: messages are whole, recovered, or raise an APIError that names the code", async () => {
+  test("@anthropic-ai/sdk: messages are whole, recovered, or raise an APIError that names the code", async ({ serve }) => {
     const fixture = byName("anthropic-messages");
-    await serve(fixture, ({ number }) => (number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5)));
+    const { perennial, upstream } = await serveDialect(serve, fixture, ({ number }) =>
+      number === 1 ? [] : number === 2 ? fixture.events : fixture.events.slice(0, 5),
+    );
     const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
     const read = async (): Promise<string> => {
       const stream = client.messages.stream({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "p" }] });
@@ -409,8 +306,8 @@ describe("the official clients", () => {
     expect(upstream.requests[0]?.head).toMatch(/anthropic-version: /);
   });
 
-  test("@anthropic-ai/sdk: a failure without any text is a typed HTTP error", async () => {
-    await serve(byName("anthropic-messages"), () => []);
+  test("@anthropic-ai/sdk: a failure without any text is a typed HTTP error", async ({ serve }) => {
+    const { perennial } = await serveDialect(serve, byName("anthropic-messages"), () => []);
     const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
     const error = await client.messages.create({ model: "m", max_tokens: 9, messages: [] }).catch((thrown) => thrown);
     expect(error).toMatchObject({ status: 502, error: { type: "error", error: { code: "stream_corrupted" } } });
@@ -419,10 +316,10 @@ describe("the official clients", () => {
 
 describe("answers joined from odd streams", () => {
   const fixture = byName("openai-chat");
-  const piece = (fields: object): string => chunk({ tool_calls: [fields] });
+  const piece = (fields: object): string => chatChunk({ tool_calls: [fields] });
   const whole = { id: "call_a", type: "function", function: { name: "weather", arguments: '{"x":1}' } };
 
-  test.each([
+  test.for([
     [
       "that count from 1",
       [
@@ -444,13 +341,15 @@ describe("answers joined from odd streams", () => {
         piece({ index: 3e9, function: { arguments: '{"x":1}' } }),
       ],
     ],
-  ])("tool calls %s are one call", async (_how, pieces) => {
-    await serve(fixture, () => [...pieces, chunk({}, "tool_calls"), "data: [DONE]\n\n"], { nonStreaming: "viaStream" });
-    const answer = JSON.parse((await ask(fixture, { stream: false })).body);
+  ])("tool calls %s are one call", async ([_how, pieces], { serve }) => {
+    const { perennial } = await serveDialect(serve, fixture, () => [...pieces, chatChunk({}, "tool_calls"), "data: [DONE]\n\n"], {
+      nonStreaming: "viaStream",
+    });
+    const answer = JSON.parse((await askDialect(perennial, fixture, { stream: false })).body);
     expect(answer.choices[0].message.tool_calls).toEqual([whole]);
   });
 
-  test("a message whose tool call max_tokens cut short is an error: nobody may act on half an input", async () => {
+  test("a message whose tool call max_tokens cut short is an error: nobody may act on half an input", async ({ serve }) => {
     const messages = byName("anthropic-messages");
     const events = [
       typed("message_start", { message: { id: "m", type: "message", role: "assistant", content: [] } }),
@@ -460,75 +359,55 @@ describe("answers joined from odd streams", () => {
       typed("message_delta", { delta: { stop_reason: "max_tokens" } }),
       typed("message_stop", {}),
     ];
-    await serve(messages, () => events, { nonStreaming: "viaStream" });
-    const seen = await ask(messages, { stream: false });
+    const { perennial, upstream } = await serveDialect(serve, messages, () => events, { nonStreaming: "viaStream" });
+    const seen = await askDialect(perennial, messages, { stream: false });
     expect(seen.status).toBe(502);
     expect(JSON.parse(seen.body).error.code).toBe("stream_truncated");
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test("a JSON reply that no stream can be made of is passed on as it is", async () => {
+  test("a JSON reply that no stream can be made of is passed on as it is", async ({ serve }) => {
     const chatchat = byName("chatchat-completions");
-    await serve(chatchat, () => jsonReply('{"code":200,"msg":"ok","data":1}'));
-    expect(await ask(chatchat)).toMatchObject({ status: 200, body: '{"code":200,"msg":"ok","data":1}' });
+    const { perennial } = await serveDialect(serve, chatchat, () => jsonReply('{"code":200,"msg":"ok","data":1}'));
+    expect(await askDialect(perennial, chatchat)).toMatchObject({ status: 200, body: '{"code":200,"msg":"ok","data":1}' });
   });
 });
 
-test.each(["queued", "in_progress"])("a response that is only %s is never told as completed", async (status) => {
+test.for(["queued", "in_progress"])("a response that is only %s is never told as completed", async (status, { serve }) => {
   const fixture = byName("openai-responses");
-  await serve(fixture, () => jsonReply(JSON.stringify({ ...fixture.answer, status, output: [] })));
-  const seen = await ask(fixture);
+  const { perennial } = await serveDialect(serve, fixture, () =>
+    jsonReply(JSON.stringify({ ...fixture.answer, status, output: [] })),
+  );
+  const seen = await askDialect(perennial, fixture);
   expect(seen.status).toBe(502);
   expect(JSON.parse(seen.body).error.code).toBe("stream_truncated");
   // Not streamed, it is what a request with `background` asks for.
-  expect((await ask(fixture, { stream: false, background: true })).status).toBe(200);
+  expect((await askDialect(perennial, fixture, { stream: false, background: true })).status).toBe(200);
 });
 
-test.each([
+test.for([
   ["an error", '{"error":{"message":"boom"}}\n\n', "upstream_error_event"],
   ["a refusal", '{"code":500,"msg":"boom"}\n\n', "upstream_error_event"],
   ["a traceback", "Traceback (most recent call last):\n\n", "stream_corrupted"],
   ["more than anybody would keep", `${"x".repeat(20_000)}\n\n`, "stream_corrupted"],
   ["an error that lacks its line end", '{"error":{"message":"boom"}}', "stream_truncated"],
   ["half an event", 'data: {"text":"wor', "stream_truncated"],
-])("Chatchat's text followed by a bare line with %s is no whole answer", async (_what, line, code) => {
+])("Chatchat's text followed by a bare line with %s is no whole answer", async ([_what, line, code], { serve }) => {
   const fixture = byName("chatchat");
-  await serve(fixture, () => [...fixture.events, line]);
-  expect(readDialectStream(fixture, (await ask(fixture)).body)).toMatchObject({ errorCode: code });
+  const { perennial } = await serveDialect(serve, fixture, () => [...fixture.events, line]);
+  expect(readDialectStream(fixture, (await askDialect(perennial, fixture)).body)).toMatchObject({ errorCode: code });
 });
 
-test("the bare JSON of a Chatchat before 0.2.10 is named for what it is", async () => {
+test("the bare JSON of a Chatchat before 0.2.10 is named for what it is", async ({ serve }) => {
   const fixture = byName("chatchat");
-  await serve(fixture, () => ['{"text":"Hel","message_id":"1"}{"text":"lo","message_id":"1"}']);
-  const seen = await ask(fixture);
+  const { perennial } = await serveDialect(serve, fixture, () => [
+    '{"text":"Hel","message_id":"1"}{"text":"lo","message_id":"1"}',
+  ]);
+  const seen = await askDialect(perennial, fixture);
   expect(seen.status).toBe(502);
   expect(JSON.parse(seen.body)).toMatchObject({
     code: 502,
     msg: expect.stringContaining("0.2.10"),
     error: { code: "empty_stream" },
   });
-});
-
-test("an ordinary tool call in many small pieces is not too large: only what the tool is called with counts", async () => {
-  const fixture = byName("openai-chat");
-  const wrapped = (json: string): string => json.replace('"choices"', `"system_fingerprint":"${"f".repeat(300)}","choices"`);
-  const pieces = Array.from({ length: 200 }, () => wrapped(call(0, "abcd")));
-  const events = [call(0, "", "weather"), ...pieces, chunk({}, "tool_calls"), "data: [DONE]\n\n"];
-  await serve(fixture, () => events, { limits: { maxGateBytes: "2KiB" } });
-  expect((await ask(fixture)).body).toBe(events.join(""));
-  await perennial.close();
-  perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "2KiB", maxBodyBytes: "50KiB" } });
-  const { error } = JSON.parse((await ask(fixture)).body);
-  expect(error).toMatchObject({
-    code: "stream_corrupted",
-    message: expect.stringMatching(/limits\.maxBodyBytes.*gate\.toolCalls/),
-  });
-});
-
-test("a held tool call is measured in bytes", async () => {
-  const fixture = byName("openai-chat");
-  await serve(fixture, () => [call(0, "", "weather"), call(0, "水".repeat(600)), call(0, "水".repeat(100))], {
-    limits: { maxGateBytes: "1900B" },
-  });
-  expect(JSON.parse((await ask(fixture)).body).error.code).toBe("stream_corrupted");
 });

@@ -1,60 +1,23 @@
 /** The edge: who is let in, what is refused and how, what happens when the client or Perennial itself leaves. */
+
 import { connect, type Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import {
-  chatAnswer,
-  chatEvents,
-  frame,
-  jsonReply,
-  type RawUpstream,
-  SSE_HEAD,
-  sendFramed,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
-
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
+import type { TestPerennial } from "./support/perennial.ts";
+import { sendRaw } from "./support/raw-client.ts";
+import { chatAnswer, chatEvents, frame, jsonReply, sendFramed } from "./support/raw-upstream.ts";
+import { open, slowly } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
-
-async function serve(settings: Record<string, unknown> = {}, answer: string | Buffer = WHOLE): Promise<void> {
-  upstream = await startRawUpstream((socket) => socket.write(answer));
-  perennial = await startPerennial(upstream.baseUrl, settings);
-}
-
 /** Begins a stream and never ends it. */
-async function serveEndless(settings: Record<string, unknown> = {}): Promise<void> {
-  upstream = await startRawUpstream((socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-    socket.write(chatEvents(["Hello"], { finish: null, done: false }).join(""));
-  });
-  perennial = await startPerennial(upstream.baseUrl, settings);
-}
+const ENDLESS = open(...chatEvents(["Hello"], { finish: null, done: false }));
 
-/** Raw bytes to Perennial, and all that comes back before it closes or falls silent. */
-function raw(text: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
-    let seen = "";
-    socket.on("data", (chunk) => {
-      seen += chunk;
-    });
-    socket.setTimeout(300, () => socket.destroy());
-    socket.on("close", () => resolve(seen));
-    socket.on("error", () => {});
-    socket.write(text);
-  });
-}
+/** All that comes back of these bytes, before Perennial closes or falls silent. */
+const raw = async (url: string, bytes: string): Promise<string> => (await sendRaw(url, bytes)).text;
 
-test("only clients with a key are served, and the key stays here", async () => {
-  await serve({ auth: { keys: ["key-one-1", "key-two-2"] } });
+test("only clients with a key are served, and the key stays here", async ({ serve }) => {
+  const { perennial, upstream } = await serve([WHOLE], { auth: { keys: ["key-one-1", "key-two-2"] } });
   for (const headers of [{}, { authorization: "Bearer nope" }, { authorization: "Bearer key-one-" }, { "x-api-key": "" }]) {
     const seen = await chat(perennial.baseUrl, {}, { headers: headers as Record<string, string> });
     expect(seen.status).toBe(401);
@@ -69,8 +32,8 @@ test("only clients with a key are served, and the key stays here", async () => {
   expect((await send(`${perennial.url}/healthz`)).status).toBe(200);
 });
 
-test("the upstream's key takes the place of the client's", async () => {
-  await serve({ upstream: { apiKey: "sk-upstream" } });
+test("the upstream's key takes the place of the client's", async ({ serve }) => {
+  const { perennial, upstream } = await serve([WHOLE], { upstream: { apiKey: "sk-upstream" } });
   await chat(
     perennial.baseUrl,
     {},
@@ -80,8 +43,8 @@ test("the upstream's key takes the place of the client's", async () => {
   expect(upstream.requests[0]?.head).not.toContain("sk-client");
 });
 
-test("no key and no prompt reaches the log", async () => {
-  await serve({ upstream: { apiKey: "sk-upstream" } });
+test("no key and no prompt reaches the log", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE], { upstream: { apiKey: "sk-upstream" } });
   const headers = { authorization: "Bearer sk-client", cookie: "sk-cookie", "x-api-key": "sk-other" };
   await chat(perennial.baseUrl, { messages: [{ role: "user", content: "my secret prompt" }] }, { headers });
   await send(`${perennial.baseUrl}/models?key=sk-query`, { headers });
@@ -91,12 +54,12 @@ test("no key and no prompt reaches the log", async () => {
   expect(JSON.stringify(perennial.log)).not.toMatch(/sk-|secret|Hello/);
 });
 
-test.each([
+test.for([
   ["not JSON", "{"],
   ["nothing", ""],
   ["an array", "[]"],
-])("a body that is %s is refused with a 400, and the upstream is not asked", async (_what, body) => {
-  await serve();
+])("a body that is %s is refused with a 400, and the upstream is not asked", async ([_what, body], { serve }) => {
+  const { perennial, upstream } = await serve([WHOLE]);
   const seen = await send(`${perennial.baseUrl}/chat/completions`, {
     method: "POST",
     body,
@@ -108,8 +71,8 @@ test.each([
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "rejected", failure: "invalid_request" });
 });
 
-test("paths that could leave the base URL, and paths beside it, are refused", async () => {
-  await serve({}, jsonReply("{}"));
+test("paths that could leave the base URL, and paths beside it, are refused", async ({ serve }) => {
+  const { perennial, upstream } = await serve([jsonReply("{}")]);
   const paths = [
     "/v1/../admin",
     "/v1/%2e%2e/admin",
@@ -118,41 +81,42 @@ test("paths that could leave the base URL, and paths beside it, are refused", as
     "/v1/a%5c..%5cb",
     "/v1/.",
     "/other",
-    "/",
     "/v1",
     "//v1/../x",
   ];
   for (const path of paths) {
-    const reply = await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    const reply = await raw(perennial.url, `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
     expect([path, reply.slice(9, 12)]).toEqual([path, expect.stringMatching(/40[04]/)]);
   }
-  const elsewhere = await raw("GET http://127.0.0.1:1/v1/models HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n");
+  const elsewhere = await raw(
+    perennial.url,
+    "GET http://127.0.0.1:1/v1/models HTTP/1.1\r\nhost: 127.0.0.1:1\r\nconnection: close\r\n\r\n",
+  );
   expect(elsewhere.slice(9, 12)).toMatch(/40[04]/);
   expect(upstream.requests).toHaveLength(0);
   expect((await send(`${perennial.baseUrl}/models/org%2Fname`)).status).toBe(200);
   expect(upstream.requests[0]?.head).toContain("GET /v1/models/org%2Fname HTTP/1.1");
 });
 
-test.each([
+test.for([
   ["two lengths", "content-length: 5\r\ncontent-length: 6\r\n\r\nhello"],
   ["a length and chunks", "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
   ["an obscured encoding", "transfer-encoding: xchunked\r\n\r\n0\r\n\r\n"],
   ["a header without a name", ": x\r\n\r\n"],
-])("a request with %s is refused as broken", async (_what, rest) => {
-  await serve();
-  const seen = await raw(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${rest}`);
+])("a request with %s is refused as broken", async ([_what, rest], { serve }) => {
+  const { perennial, upstream } = await serve([WHOLE]);
+  const seen = await raw(perennial.url, `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${rest}`);
   expect(seen).toContain("HTTP/1.1 400");
   expect(seen).toContain('"code":"invalid_request"');
   expect(upstream.requests).toHaveLength(0);
 });
 
-test.each(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%69ons"])(
+test.for(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%69ons"])(
   "%s is protected as well",
-  async (path) => {
-    upstream = await startRawUpstream((socket, { number }) =>
+  async (path, { serve }) => {
+    const { perennial, upstream } = await serve((socket, { number }) =>
       sendFramed(socket, "chunked", number === 1 ? [] : chatEvents(["Hello"])),
     );
-    perennial = await startPerennial(upstream.baseUrl);
     const seen = await send(perennial.url + path, {
       method: "POST",
       body: '{"stream":true}',
@@ -163,8 +127,8 @@ test.each(["/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/complet%6
   },
 );
 
-test("more exchanges than limits.maxStreams are told to come back", async () => {
-  await serveEndless({ limits: { maxStreams: 1 } });
+test("more exchanges than limits.maxStreams are told to come back", async ({ serve }) => {
+  const { perennial } = await serve(ENDLESS, { limits: { maxStreams: 1 } });
   await new Promise<void>((resolve) => {
     void chat(
       perennial.baseUrl,
@@ -182,16 +146,15 @@ test("more exchanges than limits.maxStreams are told to come back", async () => 
   expect(JSON.parse(seen.body).error.code).toBe("overloaded");
 });
 
-test("when the client leaves in mid-stream, the upstream is left at once", async () => {
-  await serveEndless();
+test("when the client leaves in mid-stream, the upstream is left at once", async ({ serve }) => {
+  const { perennial, upstream } = await serve(ENDLESS);
   await chat(perennial.baseUrl, {}, { onRead: (_body, abort) => abort() }).catch(() => {});
   await expect.poll(() => upstream.sockets.size, { interval: 5, timeout: 1_000 }).toBe(0);
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
 });
 
-test("when the client leaves before the answer, the attempt ends, and no other begins", async () => {
-  upstream = await startRawUpstream(() => {});
-  perennial = await startPerennial(upstream.baseUrl);
+test("when the client leaves before the answer, the attempt ends, and no other begins", async ({ serve }) => {
+  const { perennial, upstream } = await serve(() => {});
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
   socket.write('POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{"stream":true}');
   await expect.poll(() => upstream.requests.length).toBe(1);
@@ -205,7 +168,7 @@ test("when the client leaves before the answer, the attempt ends, and no other b
 const BIG_ANSWER = chatAnswer("x".repeat(30_000_000));
 
 /** A client whose answer has begun to come, and who takes no more of it. */
-function takeOnlyTheHead(): Promise<Socket> {
+function takeOnlyTheHead(perennial: TestPerennial): Promise<Socket> {
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
   socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}");
   return new Promise((resolve) => {
@@ -213,29 +176,26 @@ function takeOnlyTheHead(): Promise<Socket> {
   });
 }
 
-test("a client that leaves before it has taken the whole answer is told apart from one that has it", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(jsonReply(BIG_ANSWER)));
-  perennial = await startPerennial(upstream.baseUrl, { limits: { maxStreams: 1 } });
-  const socket = await takeOnlyTheHead();
+test("a client that leaves before it has taken the whole answer is told apart from one that has it", async ({ serve }) => {
+  const { perennial } = await serve((socket) => socket.write(jsonReply(BIG_ANSWER)), { limits: { maxStreams: 1 } });
+  const socket = await takeOnlyTheHead(perennial);
   // What it has not taken still fills memory, and counts.
   expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("overloaded");
   socket.destroy();
   expect(await perennial.exchangeLog(2)).toMatchObject({ outcome: "cancelled", status: 200 });
 });
 
-test("closing does not wait for a client that takes nothing", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(jsonReply(BIG_ANSWER)));
-  perennial = await startPerennial(upstream.baseUrl, { drain: { timeout: "100ms" } });
-  const socket = await takeOnlyTheHead();
-  const began = Date.now();
+test("closing does not wait for a client that takes nothing", async ({ serve }) => {
+  const { perennial } = await serve((socket) => socket.write(jsonReply(BIG_ANSWER)), { drain: { timeout: "100ms" } });
+  const socket = await takeOnlyTheHead(perennial);
+  // The client holds on until this has returned: waiting for it would be waiting for ever.
   await perennial.close();
-  expect(Date.now() - began).toBeLessThan(6_000);
+  expect(socket.destroyed).toBe(false);
   socket.destroy();
 });
 
-test("when the client leaves between two attempts, the wait ends", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(jsonReply("{}", "503 Busy", "retry-after: 30\r\n")));
-  perennial = await startPerennial(upstream.baseUrl);
+test("when the client leaves between two attempts, the wait ends", async ({ serve }) => {
+  const { perennial, upstream } = await serve((socket) => socket.write(jsonReply("{}", "503 Busy", "retry-after: 30\r\n")));
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
   socket.write('POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{"stream":true}');
   await expect.poll(() => perennial.log.some(({ msg }) => /attempt 1 failed|retry|again/i.test(msg))).toBe(true);
@@ -244,16 +204,8 @@ test("when the client leaves between two attempts, the wait ends", async () => {
   expect(upstream.requests).toHaveLength(1);
 });
 
-test("closing lets a running stream finish, and refuses new ones", async () => {
-  upstream = await startRawUpstream(async (socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-    for (const event of chatEvents(["a", "b", "c", "d"])) {
-      socket.write(event);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    socket.end();
-  });
-  perennial = await startPerennial(upstream.baseUrl);
+test("closing lets a running stream finish, and refuses new ones", async ({ serve }) => {
+  const { perennial } = await serve(slowly(chatEvents(["a", "b", "c", "d"]), 50));
   let closed: Promise<void> | undefined;
   const seen = await chat(
     perennial.baseUrl,
@@ -269,8 +221,8 @@ test("closing lets a running stream finish, and refuses new ones", async () => {
   await expect(send(`${perennial.url}/healthz`)).rejects.toThrow("ECONNREFUSED");
 });
 
-test("a stream that outlives drain.timeout is told why it ends", async () => {
-  await serveEndless({ drain: { timeout: "100ms" } });
+test("a stream that outlives drain.timeout is told why it ends", async ({ serve }) => {
+  const { perennial } = await serve(ENDLESS, { drain: { timeout: "100ms" } });
   let closed: Promise<void> | undefined;
   const seen = await chat(
     perennial.baseUrl,
@@ -286,8 +238,8 @@ test("a stream that outlives drain.timeout is told why it ends", async () => {
   await closed;
 });
 
-test("a kept connection learns that Perennial is draining", async () => {
-  await serveEndless({ drain: { timeout: "300ms" } });
+test("a kept connection learns that Perennial is draining", async ({ serve }) => {
+  const { perennial } = await serve(ENDLESS, { drain: { timeout: "300ms" } });
   const port = Number(new URL(perennial.url).port);
   const kept = connect(port, "127.0.0.1");
   let seen = "";
@@ -312,24 +264,23 @@ test("a kept connection learns that Perennial is draining", async () => {
   expect(seen).toContain('"code":"draining"');
 });
 
-test("a defect in one exchange is told to its client, and the next one is served", async () => {
-  await serve();
+test("a defect in one exchange is told to its client, and the next one is served", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE]);
   // A header value that the upstream's client library refuses to send.
   const seen = await chat(perennial.baseUrl, {}, { headers: { "x-odd": "caf\u00e9" } });
   expect([200, 502]).toContain(seen.status);
   expect((await chat(perennial.baseUrl)).status).toBe(200);
 });
 
-test("every response has an id, and the probes answer", async () => {
-  await serve();
+test("every response has an id, and the probes answer", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE]);
   for (const path of ["/healthz", "/readyz", "/nothing", "/v1/models"]) {
     expect((await send(perennial.url + path)).headers["x-perennial-id"]).toMatch(/^[0-9a-f-]{36}$/);
   }
 });
 
-test("with no upstream configured the sandbox answers", async () => {
-  upstream = await startRawUpstream(() => {});
-  perennial = await startPerennial(undefined);
+test("with no upstream configured the sandbox answers", async ({ startPerennial }) => {
+  const perennial = await startPerennial(undefined);
   const seen = await chat(perennial.baseUrl, { model: "chaos/empty,ok" });
   expect(readStream(seen.body)).toMatchObject({ done: true, errorCode: undefined });
   expect(seen.headers).toMatchObject({ "x-perennial-attempts": "2", "x-perennial-upstream": "sandbox" });

@@ -1,17 +1,13 @@
 /** Perennial before ChatGLM3 and Langchain-Chatchat, as the clients of each meet it. The servers are stand-ins: src/chaos/personalities/. */
 import OpenAI from "openai";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { ANSWER, TOKENS } from "../src/chaos/answer.ts";
 import { type ChaosServer, createChaosServer } from "../src/chaos/chaos-server.ts";
 import { rawRequest } from "../src/chaos/fixtures/raw-client.ts";
 import type { PersonalityName } from "../src/chaos/personality-name.ts";
 import { readStream, type Seen, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-
-const closing: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const each of closing.splice(0).reverse()) await each.close();
-});
+import type { TestPerennial } from "./support/perennial.ts";
+import { test as fixtureTest, withRows } from "./support/test.ts";
 
 interface Door {
   readonly perennial: TestPerennial;
@@ -20,24 +16,30 @@ interface Door {
   post(path: string, body: object): Promise<Seen>;
 }
 
-async function open(as: PersonalityName, settings: object = {}): Promise<Door> {
-  const server = createChaosServer({ as, tokenDelayMs: 1, firstRequestMs: 0, stallMs: 5_000 });
-  closing.push(server);
-  const { url } = await server.listen();
-  const profile = as === "chatglm3" ? "chatglm3" : "chatchat";
-  const perennial = await startPerennial(url, { upstream: { profile }, ...settings });
-  closing.push(perennial);
-  return {
-    perennial,
-    server,
-    post: (path, body) =>
-      send(perennial.url + path, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-      }),
-  };
-}
+type Open = (as: PersonalityName, settings?: object) => Promise<Door>;
+
+const test = withRows(
+  fixtureTest.extend(
+    "open",
+    ({ closing, startPerennial }): Open =>
+      async (as, settings = {}) => {
+        const server = closing(createChaosServer({ as, tokenDelayMs: 1, firstRequestMs: 0, stallMs: 5_000 }));
+        const { url } = await server.listen();
+        const profile = as === "chatglm3" ? "chatglm3" : "chatchat";
+        const perennial = await startPerennial(url, { upstream: { profile }, ...settings });
+        return {
+          perennial,
+          server,
+          post: (path, body) =>
+            send(perennial.url + path, {
+              method: "POST",
+              headers: { "content-type": "application/json" },
+              body: JSON.stringify(body),
+            }),
+        };
+      },
+  ),
+);
 
 /** The log line of the exchange that has ended last, with the number of its attempts. */
 async function endOf(perennial: TestPerennial, count?: number): Promise<object> {
@@ -70,7 +72,7 @@ const say = (content: string, more: object = {}) => ({
 describe("ChatGLM3", () => {
   const path = "/v1/chat/completions";
 
-  test("answers 1+1=?, of which ChatGLM3 streams nothing", async () => {
+  test("answers 1+1=?, of which ChatGLM3 streams nothing", async ({ open }) => {
     const { perennial, post, server } = await open("chatglm3", { warmup: false });
     const seen = await post(path, say("1+1=?"));
     expect(seen).toMatchObject({ status: 200, end: "clean" });
@@ -80,14 +82,14 @@ describe("ChatGLM3", () => {
     expect(server.requests.map(({ body }) => (body as Json).stream)).toEqual([true, false]);
   });
 
-  test("answers 1+1=? that is not streamed at the first attempt", async () => {
+  test("answers 1+1=? that is not streamed at the first attempt", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("1+1=?", { stream: false }));
     expect(JSON.parse(seen.body).choices[0].message.content).toBe("2");
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete", attempts: 1 });
   });
 
-  test("passes on a longer answer as it streams, with LF line ends", async () => {
+  test("passes on a longer answer as it streams, with LF line ends", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("Hello"));
     expect(readStream(seen.body)).toMatchObject({ text: ANSWER, finish: "stop", done: true });
@@ -95,7 +97,7 @@ describe("ChatGLM3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete" });
   });
 
-  test("tells the client when an answer with get_ in it turns into raw text", async () => {
+  test("tells the client when an answer with get_ in it turns into raw text", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("Which get_ tools are there?"));
     const stream = readStream(seen.body);
@@ -105,7 +107,7 @@ describe("ChatGLM3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "interrupted", attempts: 1 });
   });
 
-  test("tells the client when the model crashes in mid-answer", async () => {
+  test("tells the client when the model crashes in mid-answer", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("crash"));
     expect(seen.end).toBe("clean");
@@ -113,14 +115,14 @@ describe("ChatGLM3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "interrupted" });
   });
 
-  test("tries a crash before the first word three times, then passes on the 500", async () => {
+  test("tries a crash before the first word three times, then passes on the 500", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("crash-first"));
     expect(seen).toMatchObject({ status: 500, body: "Internal Server Error", headers: { "x-should-retry": "false" } });
     expect(await endOf(perennial)).toMatchObject({ outcome: "failed", failure: "upstream_status", attempts: 3 });
   });
 
-  test("passes a function call, its second finish included", async () => {
+  test("passes a function call, its second finish included", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     const seen = await post(path, say("How is the weather?", { tools: [{ name: "get_weather" }] }));
     const finishes = eventsOf({ ...seen, body: seen.body.replace("data: [DONE]\n\n", "") })
@@ -132,7 +134,7 @@ describe("ChatGLM3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete" });
   });
 
-  test("passes on the refusal to continue an answer, and asks only once", async () => {
+  test("passes on the refusal to continue an answer, and asks only once", async ({ open }) => {
     const { perennial, post, server } = await open("chatglm3", { warmup: false });
     const messages = [
       { role: "user", content: "Hello" },
@@ -144,7 +146,7 @@ describe("ChatGLM3", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test("is asked for the slow first answer before a user asks", async () => {
+  test("is asked for the slow first answer before a user asks", async ({ open }) => {
     const { perennial, server } = await open("chatglm3");
     await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status).toBe(200);
     expect(server.requests[0]?.body).toMatchObject({
@@ -153,7 +155,7 @@ describe("ChatGLM3", () => {
     });
   });
 
-  test("recovers from faults of any kind before the first word", async () => {
+  test("recovers from faults of any kind before the first word", async ({ open }) => {
     const { perennial, post } = await open("chatglm3");
     for (const [i, fault] of ["truncate:0", "503", "reset:0"].entries()) {
       const seen = await post(path, say("Hello", { model: `chaos/${fault},ok`, seed: i }));
@@ -163,7 +165,7 @@ describe("ChatGLM3", () => {
   });
 
   describe("through the openai client", () => {
-    const ask = async (content: string, more: object = {}) => {
+    const ask = async (open: Open, content: string, more: object = {}) => {
       const { perennial } = await open("chatglm3");
       const openai = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "EMPTY" });
       const messages = [{ role: "user" as const, content }];
@@ -178,19 +180,19 @@ describe("ChatGLM3", () => {
       return { text, error };
     };
 
-    test("short and long answers arrive", async () => {
-      expect(await ask("1+1=?")).toEqual({ text: "2", error: undefined });
-      expect((await ask("你好，你是谁？")).text).toContain("我是人工智能助手 ChatGLM3-6B");
-      expect(await ask("Hello")).toEqual({ text: ANSWER, error: undefined });
+    test("short and long answers arrive", async ({ open }) => {
+      expect(await ask(open, "1+1=?")).toEqual({ text: "2", error: undefined });
+      expect((await ask(open, "你好，你是谁？")).text).toContain("我是人工智能助手 ChatGLM3-6B");
+      expect(await ask(open, "Hello")).toEqual({ text: ANSWER, error: undefined });
     });
 
-    test("broken answers are typed errors", async () => {
-      const crashed = await ask("crash");
+    test("broken answers are typed errors", async ({ open }) => {
+      const crashed = await ask(open, "crash");
       expect(crashed.text).toBe(BEFORE_FAILURE);
       expect(crashed.error).toBeInstanceOf(OpenAI.APIError);
       expect(crashed.error).toMatchObject({ code: "stream_truncated", type: "upstream_error" });
-      expect((await ask("get_")).error).toMatchObject({ code: "stream_corrupted" });
-      await expect(ask("crash-first")).rejects.toBeInstanceOf(OpenAI.InternalServerError);
+      expect((await ask(open, "get_")).error).toMatchObject({ code: "stream_corrupted" });
+      await expect(ask(open, "crash-first")).rejects.toBeInstanceOf(OpenAI.InternalServerError);
     });
   });
 });
@@ -218,26 +220,24 @@ describe("Langchain-Chatchat 0.2", () => {
   /** The web UI's way (webui_pages/utils.py): each chunk is one event, and `chunk[6:-2]` is its JSON. */
   const asWebUi = (chunks: readonly string[]): Json[] => chunks.map((chunk) => JSON.parse(chunk.slice(6, -2)));
 
-  test.each([
-    ["/chat/chat", {}, (json: Json) => json.text],
-    ["/chat/knowledge_base_chat", KB, (json: Json) => json.answer],
-    ["/chat/search_engine_chat", { search_engine_name: "bing" }, (json: Json) => json.answer],
-    ["/chat/file_chat", { knowledge_id: "1" }, (json: Json) => json.answer],
-    ["/chat/agent_chat", {}, (json: Json) => json.final_answer],
-  ] as const)("%s reaches the web UI with one event in each network chunk", async (path, fields, textOf) => {
+  test.for([
+    ["/chat/chat", {}, (json: Json) => json.text, {}],
+    ["/chat/knowledge_base_chat", KB, (json: Json) => json.answer, { docs: [expect.stringContaining("出处 [1]")] }],
+    ["/chat/search_engine_chat", { search_engine_name: "bing" }, (json: Json) => json.answer, {}],
+    ["/chat/file_chat", { knowledge_id: "1" }, (json: Json) => json.answer, {}],
+    ["/chat/agent_chat", {}, (json: Json) => json.final_answer, {}],
+  ] as const)("%s reaches the web UI with one event in each network chunk", async ([path, fields, textOf, last], { open }) => {
     const { perennial } = await open("chatchat-0.2");
     const events = asWebUi(await networkChunks(perennial, path, ask("Hello", fields)));
     expect(events.map((event) => textOf(event) ?? "").join("")).toBe(ANSWER);
-    if (path.includes("knowledge")) expect(events.at(-1)).toEqual({ docs: [expect.stringContaining("出处 [1]")] });
+    expect(events.at(-1)).toMatchObject(last);
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete", attempts: 1 });
   });
 
-  test("events that arrive together still leave one by one", async () => {
-    const server = createChaosServer({ as: "chatchat-0.2", tokenDelayMs: 0 });
-    closing.push(server);
+  test("events that arrive together still leave one by one", async ({ startPerennial, closing }) => {
+    const server = closing(createChaosServer({ as: "chatchat-0.2", tokenDelayMs: 0 }));
     const { url } = await server.listen();
     const perennial = await startPerennial(url, { upstream: { profile: "chatchat" } });
-    closing.push(perennial);
     const chunks = await networkChunks(perennial, "/chat/chat", ask("Hello"));
     expect(chunks).toHaveLength(TOKENS.length);
     expect(
@@ -247,7 +247,7 @@ describe("Langchain-Chatchat 0.2", () => {
     ).toBe(ANSWER);
   });
 
-  test("an answer that was not to be streamed comes as its one event", async () => {
+  test("an answer that was not to be streamed comes as its one event", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     expect(eventsOf(await post("/chat/chat", { query: "Hello" }))).toEqual([
       { text: ANSWER, message_id: expect.stringMatching(/^[0-9a-f]{32}$/) },
@@ -255,7 +255,7 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete" });
   });
 
-  test("a failure of the model before its first word is tried again, then told with a code and a message", async () => {
+  test("a failure of the model before its first word is tried again, then told with a code and a message", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     const seen = await post("/chat/chat", ask("swallow-first"));
     expect(seen.status).toBe(502);
@@ -267,7 +267,7 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "failed", failure: "empty_stream", attempts: 3 });
   });
 
-  test("documents alone are no answer", async () => {
+  test("documents alone are no answer", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     for (const [i, [path, fields]] of [
       ["/chat/knowledge_base_chat", KB],
@@ -283,7 +283,7 @@ describe("Langchain-Chatchat 0.2", () => {
 
   // Nothing on these routes tells the end of an answer from a failure of the model that was swallowed: a clean end is all there
   // is. What helps is a second Perennial between Chatchat and its model server, where the failure can still be seen.
-  test("a failure of the model after its first word cannot be told from the end of the answer", async () => {
+  test("a failure of the model after its first word cannot be told from the end of the answer", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     const text = eventsOf(await post("/chat/chat", ask("swallow"))).map((event) => event.text);
     expect(text.join("")).toBe(BEFORE_FAILURE);
@@ -293,7 +293,7 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(await endOf(perennial, 2)).toMatchObject({ outcome: "complete" });
   });
 
-  test("a cut reaches the web UI as an event with a code and a message, in a chunk of its own", async () => {
+  test("a cut reaches the web UI as an event with a code and a message, in a chunk of its own", async ({ open }) => {
     const { perennial } = await open("chatchat-0.2");
     for (const [path, fields] of [
       ["/chat/chat", {}],
@@ -313,13 +313,13 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(await endOf(perennial, 3)).toMatchObject({ outcome: "interrupted", failure: "stream_truncated" });
   });
 
-  test("an exception before the first byte is tried again, then passed on", async () => {
+  test("an exception before the first byte is tried again, then passed on", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     expect((await post("/chat/chat", ask("crash-first"))).status).toBe(500);
     expect(await endOf(perennial)).toMatchObject({ outcome: "failed", attempts: 3 });
   });
 
-  test("faults before the first word are recovered from", async () => {
+  test("faults before the first word are recovered from", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.2");
     const { body, end } = await post("/chat/chat", ask("Hello", { model_name: "chaos/empty,truncate:0,ok" }));
     expect(
@@ -330,7 +330,7 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "recovered", attempts: 3 });
   });
 
-  test("an unknown knowledge base is told in Chatchat's words, and not asked for again", async () => {
+  test("an unknown knowledge base is told in Chatchat's words, and not asked for again", async ({ open }) => {
     const { perennial, post, server } = await open("chatchat-0.2");
     const seen = await post("/chat/knowledge_base_chat", ask("Hello", { knowledge_base_name: "nope" }));
     expect(JSON.parse(seen.body)).toMatchObject({ code: 404, msg: expect.stringContaining("未找到知识库 nope") });
@@ -338,7 +338,7 @@ describe("Langchain-Chatchat 0.2", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test("uploads, lists and pages pass through as they are", async () => {
+  test("uploads, lists and pages pass through as they are", async ({ open }) => {
     const { perennial, server } = await open("chatchat-0.2");
     const form = new FormData();
     form.append("knowledge_base_name", "samples");
@@ -359,7 +359,7 @@ describe("Langchain-Chatchat 0.2", () => {
   });
 
   // The route yields bare words: `data: A stream`. They are no JSON, which the dialect takes for corruption.
-  test("/other/completion, whose events are bare words, passes whole", async () => {
+  test("/other/completion, whose events are bare words, passes whole", async ({ open }) => {
     const { post } = await open("chatchat-0.2");
     const seen = await post("/other/completion", ask("Hello"));
     expect(seen.status).toBe(200);
@@ -373,7 +373,7 @@ describe("Langchain-Chatchat 0.3", () => {
   const contentOf = ({ choices }: Json): string => choices?.[0].delta.content ?? "";
   const errorOf = (seen: Seen): Json => eventsOf(seen).at(-1);
 
-  test.each([CHAT, "/v1/chat/completions"])("%s is whole with its finish, and gets no [DONE]", async (path) => {
+  test.for([CHAT, "/v1/chat/completions"])("%s is whole with its finish, and gets no [DONE]", async (path, { open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     const events = eventsOf(await post(path, say("Hello")));
     expect(events.map(contentOf).join("")).toBe(ANSWER);
@@ -381,7 +381,7 @@ describe("Langchain-Chatchat 0.3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete", attempts: 1 });
   });
 
-  test("an agent's answer is whole with its status 5, and passes as it came", async () => {
+  test("an agent's answer is whole with its status 5, and passes as it came", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     const events = eventsOf(await post(CHAT, say("Hello", AGENT)));
     const words = events.filter(({ status }) => status === 2);
@@ -391,7 +391,7 @@ describe("Langchain-Chatchat 0.3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "complete", attempts: 1 });
   });
 
-  test.each([CHAT, "/v1/chat/completions"])("a string for an error at %s becomes a typed one", async (path) => {
+  test.for([CHAT, "/v1/chat/completions"])("a string for an error at %s becomes a typed one", async (path, { open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     const seen = await post(path, say("fail"));
     expect(eventsOf(seen).slice(0, -1).map(contentOf).join("")).toBe(BEFORE_FAILURE);
@@ -403,7 +403,7 @@ describe("Langchain-Chatchat 0.3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "interrupted" });
   });
 
-  test("an error before the first word is tried again, then an HTTP error", async () => {
+  test("an error before the first word is tried again, then an HTTP error", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     const seen = await post(CHAT, say("fail-first"));
     expect(seen.status).toBe(502);
@@ -411,20 +411,20 @@ describe("Langchain-Chatchat 0.3", () => {
     expect(await endOf(perennial)).toMatchObject({ outcome: "failed", attempts: 3 });
   });
 
-  test("a cut is told on the plain path", async () => {
+  test("a cut is told on the plain path", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     expect(errorOf(await post(CHAT, say("crash")))).toMatchObject({ code: 502, error: { code: "stream_truncated" } });
     expect(await endOf(perennial)).toMatchObject({ outcome: "interrupted" });
   });
 
   // Each of its chunks says `"is_ref": false`, which is the field's default, and the dialect takes that for the end of an answer.
-  test("a cut is told on the agent's path", async () => {
+  test("a cut is told on the agent's path", async ({ open }) => {
     const { post } = await open("chatchat-0.3");
     expect(errorOf(await post(CHAT, say("crash", AGENT)))).toMatchObject({ error: { code: "stream_truncated" } });
   });
 
   // For the same reason: an error after the end of an answer is ignored.
-  test("an agent's error is told", async () => {
+  test("an agent's error is told", async ({ open }) => {
     const { post } = await open("chatchat-0.3");
     expect(errorOf(await post(CHAT, say("fail", AGENT)))).toMatchObject({
       msg: expect.stringContaining("Connection error."),
@@ -432,7 +432,7 @@ describe("Langchain-Chatchat 0.3", () => {
     });
   });
 
-  test("null for an answer is tried again, then an error", async () => {
+  test("null for an answer is tried again, then an error", async ({ open }) => {
     const { perennial, post, server } = await open("chatchat-0.3");
     const seen = await post("/v1/chat/completions", say("fail", { stream: false }));
     expect(seen.status).toBe(502);
@@ -441,7 +441,7 @@ describe("Langchain-Chatchat 0.3", () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  test("an answer that is not streamed passes", async () => {
+  test("an answer that is not streamed passes", async ({ open }) => {
     const { post } = await open("chatchat-0.3");
     for (const path of [CHAT, "/v1/chat/completions"]) {
       const seen = await post(path, say("Hello", { stream: false }));
@@ -450,14 +450,14 @@ describe("Langchain-Chatchat 0.3", () => {
   });
 
   // Its finish_reason is inside the message, where the dialect does not look for it.
-  test("an agent's answer that is not streamed passes", async () => {
+  test("an agent's answer that is not streamed passes", async ({ open }) => {
     const { post } = await open("chatchat-0.3");
     const seen = await post(CHAT, say("Hello", { stream: false, ...AGENT }));
     expect(seen.status).toBe(200);
     expect(JSON.parse(seen.body).choices[0].message.content).toBe(ANSWER);
   });
 
-  test("a knowledge base's answer is whole at its end", async () => {
+  test("a knowledge base's answer is whole at its end", async ({ open }) => {
     const { perennial, post } = await open("chatchat-0.3");
     const events = eventsOf(await post("/chat/kb_chat", { query: "Hello", kb_name: "samples" }));
     expect(events[0].docs).toEqual([expect.stringContaining("出处 [1]")]);
@@ -471,14 +471,14 @@ describe("Langchain-Chatchat 0.3", () => {
   });
 
   // For the same reason once more: with an end, an answer of nothing is accepted at the last attempt.
-  test("a knowledge base's documents alone are no answer", async () => {
+  test("a knowledge base's documents alone are no answer", async ({ open }) => {
     const { post } = await open("chatchat-0.3");
     const alone = await post("/knowledge_base/chat/completions", say("swallow-first", { kb_name: "samples" }));
     expect(alone.status).toBe(502);
     expect(JSON.parse(alone.body)).toMatchObject({ code: 502, error: { code: "empty_stream" } });
   });
 
-  test("the openai client reads it, and gets typed errors", async () => {
+  test("the openai client reads it, and gets typed errors", async ({ open }) => {
     const { perennial } = await open("chatchat-0.3");
     const openai = new OpenAI({ baseURL: `${perennial.url}/chat`, apiKey: "EMPTY", maxRetries: 0 });
     const read = async (content: string) => {

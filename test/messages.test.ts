@@ -1,42 +1,40 @@
 /** Anthropic messages: what their clients would notice, from the odd ends of imitating servers to every kind of block. */
+
 import Anthropic from "@anthropic-ai/sdk";
-import { afterEach, describe, expect, test } from "vitest";
-import { type Seen, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
-
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
+import { describe, expect } from "vitest";
+import { codeIn, type Seen, send } from "./support/client.ts";
+import { DONE, typed } from "./support/events.ts";
+import type { TestPerennial } from "./support/perennial.ts";
+import { jsonReply, sendFramed } from "./support/raw-upstream.ts";
+import { begin } from "./support/replies.ts";
+import { type Answer, type Serve, type Served, test } from "./support/test.ts";
 
 /** A string is a JSON answer; an array is a stream, in which a number is a silence of so many milliseconds. */
 type Reply = object | readonly (string | number)[];
 
 /** Answers the requests in order, the last reply again and again. */
-async function serve(replies: readonly Reply[], settings: Record<string, unknown> = {}): Promise<void> {
-  upstream = await startRawUpstream(async (socket, { number }) => {
-    const reply = replies[Math.min(number, replies.length) - 1] as Reply;
+async function serveMessages(serve: Serve, replies: readonly Reply[], settings: Record<string, unknown> = {}): Promise<Served> {
+  return serve(replies.map(toAnswer), { upstream: { emptyFallback: "off" }, ...settings });
+}
+
+function toAnswer(reply: Reply): Answer {
+  return async (socket) => {
     if (!Array.isArray(reply)) {
       socket.write(jsonReply(JSON.stringify(reply)));
     } else if (reply.every((part) => typeof part === "string")) {
       sendFramed(socket, "chunked", reply);
     } else {
-      socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
+      begin(socket);
       for (const part of reply) {
         if (typeof part === "string") socket.write(part);
         else await new Promise((resolve) => setTimeout(resolve, part));
       }
       socket.end();
     }
-  });
-  perennial = await startPerennial(upstream.baseUrl, { upstream: { emptyFallback: "off" }, ...settings });
+  };
 }
 
-function ask(fields: object = {}): Promise<Seen> {
+function ask(perennial: TestPerennial, fields: object = {}): Promise<Seen> {
   return send(`${perennial.baseUrl}/messages`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -46,17 +44,14 @@ function ask(fields: object = {}): Promise<Seen> {
 
 /** What a client that does not stream gets of an upstream that is watched as a stream. */
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
-async function joined(events: readonly string[]): Promise<any> {
-  await serve([events], { nonStreaming: "viaStream" });
-  const seen = await ask({ stream: false });
+async function joined(serve: Serve, events: readonly string[]): Promise<any> {
+  const { perennial } = await serveMessages(serve, [events], { nonStreaming: "viaStream" });
+  const seen = await ask(perennial, { stream: false });
   expect(seen.status).toBe(200);
   return JSON.parse(seen.body);
 }
 
-const errorCode = ({ body }: Seen): string | undefined => /"code":"(\w+)"/.exec(body)?.[1];
-
-const typed = (type: string, fields: object = {}): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
-const begin = typed("message_start", {
+const start = typed("message_start", {
   message: {
     id: "m",
     type: "message",
@@ -72,50 +67,49 @@ const blockStop = (index = 0): string => typed("content_block_stop", { index });
 const reason = (stop_reason: string | null, fields: object = {}): string =>
   typed("message_delta", { delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 9 }, ...fields });
 const stop = typed("message_stop");
-const DONE = "data: [DONE]\n\n";
 const hi = [block({ type: "text", text: "" }), delta({ type: "text_delta", text: "Hi" }), blockStop()];
 const end = [reason("end_turn"), stop];
 
 describe("a message", () => {
-  test.each([
+  test.for([
     ["an engine that was aborted", [reason(null), stop, DONE], "stream_truncated"],
     ["the reason abort", [reason("abort"), stop], "upstream_error_event"],
     ["the reason error", [reason("error"), stop, DONE], "upstream_error_event"],
-  ])("that stops with %s is not told as whole", async (_what, last, code) => {
-    await serve([[begin, ...hi, ...last]]);
-    const seen = await ask();
-    expect(errorCode(seen)).toBe(code);
+  ])("that stops with %s is not told as whole", async ([_what, last, code], { serve }) => {
+    const { perennial } = await serveMessages(serve, [[start, ...hi, ...last]]);
+    const seen = await ask(perennial);
+    expect(codeIn(seen)).toBe(code);
     expect(seen.body).not.toContain("message_stop");
     expect(seen.body).not.toContain('"stop_reason":"');
   });
 
-  test("that an engine gave up before its first word is asked for again, unseen", async () => {
-    const whole = [begin, ...hi, ...end];
-    await serve([[begin, reason("abort"), stop], [begin, reason(null), stop, DONE], whole]);
-    expect((await ask()).body).toBe(whole.join(""));
+  test("that an engine gave up before its first word is asked for again, unseen", async ({ serve }) => {
+    const whole = [start, ...hi, ...end];
+    const { perennial } = await serveMessages(serve, [[start, reason("abort"), stop], [start, reason(null), stop, DONE], whole]);
+    expect((await ask(perennial)).body).toBe(whole.join(""));
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
   });
 
-  test.each([
+  test.for([
     ["after its end", [...end, DONE], "complete"],
     ["in the place of message_stop", [reason("end_turn"), DONE], "repaired"],
     ["before message_stop", [reason("end_turn"), DONE, stop], "complete"],
-  ])("with a [DONE] %s is whole, and its client never sees that line", async (_where, last, outcome) => {
-    await serve([[begin, ...hi, ...last]]);
-    expect((await ask()).body).toBe([begin, ...hi, ...end].join(""));
+  ])("with a [DONE] %s is whole, and its client never sees that line", async ([_where, last, outcome], { serve }) => {
+    const { perennial } = await serveMessages(serve, [[start, ...hi, ...last]]);
+    expect((await ask(perennial)).body).toBe([start, ...hi, ...end].join(""));
     expect(await perennial.exchangeLog()).toMatchObject({ outcome });
   });
 
-  test.each(["pause_turn", "compaction", "model_context_window_exceeded", "some_reason_of_next_year"])(
+  test.for(["pause_turn", "compaction", "model_context_window_exceeded", "some_reason_of_next_year"])(
     "that stops with %s is whole",
-    async (stop_reason) => {
-      const events = [begin, ...hi, reason(stop_reason), stop];
-      await serve([events]);
-      expect((await ask()).body).toBe(events.join(""));
+    async (stop_reason, { serve }) => {
+      const events = [start, ...hi, reason(stop_reason), stop];
+      const { perennial } = await serveMessages(serve, [events]);
+      expect((await ask(perennial)).body).toBe(events.join(""));
     },
   );
 
-  test.each([
+  test.for([
     [
       "a summary of what was said",
       [block({ type: "compaction", content: null }), delta({ type: "compaction_delta", content: "Sum" })],
@@ -126,10 +120,10 @@ describe("a message", () => {
     ],
     ["thoughts that are encrypted", [block({ type: "redacted_thinking", data: "x" })]],
     ["a file", [block({ type: "container_upload", file_id: "file_1" })]],
-  ])("of nothing but %s is not empty", async (_what, content) => {
-    const events = [begin, ...content, blockStop(), reason("compaction"), stop];
-    await serve([events]);
-    expect((await ask()).body).toBe(events.join(""));
+  ])("of nothing but %s is not empty", async ([_what, content], { serve }) => {
+    const events = [start, ...content, blockStop(), reason("compaction"), stop];
+    const { perennial } = await serveMessages(serve, [events]);
+    expect((await ask(perennial)).body).toBe(events.join(""));
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete", attempts: [{}] });
   });
 });
@@ -147,38 +141,38 @@ const answer = (content: readonly object[], fields: object = {}): Record<string,
 });
 
 describe.each([true, false])("an answer in JSON, asked for with stream: %s,", (stream) => {
-  test.each([
+  test.for([
     ["no block", []],
     ["an empty text", [{ type: "text", text: "" }]],
     ["an empty thought", [{ type: "thinking", thinking: "", signature: "" }]],
     ["a summary that failed", [{ type: "compaction", content: null }]],
-  ])("with %s is asked for again", async (_what, content) => {
-    await serve([answer(content), answer([{ type: "text", text: "Hi" }])]);
-    expect((await ask({ stream })).body).toContain('"Hi"');
+  ])("with %s is asked for again", async ([_what, content], { serve }) => {
+    const { perennial, upstream } = await serveMessages(serve, [answer(content), answer([{ type: "text", text: "Hi" }])]);
+    expect((await ask(perennial, { stream })).body).toContain('"Hi"');
     expect(upstream.requests).toHaveLength(2);
   });
 
-  test("that is empty at every attempt is told as it is: the model may have nothing to say", async () => {
-    await serve([answer([{ type: "text", text: "" }])]);
-    expect(await ask({ stream })).toMatchObject({ status: 200, body: expect.stringContaining("end_turn") });
+  test("that is empty at every attempt is told as it is: the model may have nothing to say", async ({ serve }) => {
+    const { perennial, upstream } = await serveMessages(serve, [answer([{ type: "text", text: "" }])]);
+    expect(await ask(perennial, { stream })).toMatchObject({ status: 200, body: expect.stringContaining("end_turn") });
     expect(upstream.requests).toHaveLength(3);
   });
 
-  test.each([
+  test.for([
     ["a tool call without input", [{ type: "tool_use", id: "t", name: "now", input: {} }]],
     ["a summary", [{ type: "compaction", content: "Sum" }]],
     ["a thought that is not shown", [{ type: "thinking", thinking: "", signature: "s" }]],
     ["a tool's result", [{ type: "web_search_tool_result", tool_use_id: "t", content: [{ title: "Hm" }] }]],
-  ])("with %s is whole at once", async (_what, content) => {
-    await serve([answer(content)]);
-    expect((await ask({ stream })).status).toBe(200);
+  ])("with %s is whole at once", async ([_what, content], { serve }) => {
+    const { perennial, upstream } = await serveMessages(serve, [answer(content)]);
+    expect((await ask(perennial, { stream })).status).toBe(200);
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test.each(["abort", "error"])("that stopped with %s is asked for again", async (stop_reason) => {
+  test.for(["abort", "error"])("that stopped with %s is asked for again", async (stop_reason, { serve }) => {
     const content = [{ type: "text", text: "Hi" }];
-    await serve([answer(content, { stop_reason }), answer(content)]);
-    expect((await ask({ stream })).body).toContain("end_turn");
+    const { perennial } = await serveMessages(serve, [answer(content, { stop_reason }), answer(content)]);
+    expect((await ask(perennial, { stream })).body).toContain("end_turn");
     expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "upstream_error_event" }, {}] });
   });
 });
@@ -193,7 +187,7 @@ describe("a stream made of an answer in JSON", () => {
   };
   const cache = { cache_creation_input_tokens: 3, cache_read_input_tokens: 4, cache_creation: { ephemeral_5m_input_tokens: 3 } };
   const text = { type: "text", text: "Hi", citations: null };
-  const rows: [what: string, answer: Record<string, unknown>][] = [
+  const stable: [what: string, answer: Record<string, unknown>][] = [
     ["text", answer([text])],
     ["thinking with its signature", answer([{ type: "thinking", thinking: "Hm", signature: "sig" }, text])],
     ["thinking that is not shown", answer([{ type: "thinking", thinking: "", signature: "sig" }, text])],
@@ -210,14 +204,6 @@ describe("a stream made of an answer in JSON", () => {
       ),
     ],
     ["a server's tools and their results", answer([search, found, text])],
-    [
-      "MCP's tools and their results",
-      answer([
-        { type: "mcp_tool_use", id: "x", name: "echo", server_name: "e", input: { a: 1 } },
-        { type: "mcp_tool_result", tool_use_id: "x", is_error: false, content: [{ type: "text", text: "1" }] },
-        text,
-      ]),
-    ],
     ["citations", answer([{ ...text, citations: [citation, { ...citation, document_index: 1 }] }])],
     ["what the cache did", answer([text], { usage: { input_tokens: 25, output_tokens: 9, service_tier: "standard", ...cache } })],
     ["a stop sequence", answer([text], { stop_reason: "stop_sequence", stop_sequence: "###" })],
@@ -227,46 +213,58 @@ describe("a stream made of an answer in JSON", () => {
       "why it refused",
       answer([text], { stop_reason: "refusal", stop_details: { type: "refusal", category: "cyber", explanation: "No." } }),
     ],
+  ];
+  /** What only the beta of the client knows. */
+  const beta: [what: string, answer: Record<string, unknown>][] = [
+    [
+      "MCP's tools and their results",
+      answer([
+        { type: "mcp_tool_use", id: "x", name: "echo", server_name: "e", input: { a: 1 } },
+        { type: "mcp_tool_result", tool_use_id: "x", is_error: false, content: [{ type: "text", text: "1" }] },
+        text,
+      ]),
+    ],
     ["a summary", answer([{ type: "compaction", content: "Sum", encrypted_content: "x", signature: "s" }])],
     ["what was cleared of its context", answer([text], { context_management: { applied_edits: [{ type: "clear" }] } })],
   ];
 
-  test.each(rows)("gives the official client the same final message: %s", async (_what, whole) => {
-    await serve([whole]);
-    const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
-    const asked = { model: "m", max_tokens: 9, messages: [] };
-    const final = await client.beta.messages.stream(asked).finalMessage();
-    expect(plain(final)).toEqual(whole);
-    const isBeta = /compaction|mcp_|context_management/.test(JSON.stringify(whole));
-    if (!isBeta) expect(plain(await client.messages.stream(asked).finalMessage())).toEqual(whole);
+  const asked = { model: "m", max_tokens: 9, messages: [] };
+  const official = ({ url }: TestPerennial): Anthropic => new Anthropic({ baseURL: url, apiKey: "sk-ant", maxRetries: 0 });
+
+  test.for(stable)("gives the official client the same final message: %s", async ([_what, whole], { serve }) => {
+    const { perennial } = await serveMessages(serve, [whole]);
+    expect(plain(await official(perennial).messages.stream(asked).finalMessage())).toEqual(whole);
   });
 
-  test.each(rows)("is joined to the same answer again: %s", async (_what, whole) => {
-    await serve([whole]);
-    const events = (await ask()).body;
-    await perennial.close();
-    await upstream.close();
-    expect(await joined([events])).toEqual(whole);
+  test.for([...stable, ...beta])("gives the beta of the client the same final message: %s", async ([_what, whole], { serve }) => {
+    const { perennial } = await serveMessages(serve, [whole]);
+    expect(plain(await official(perennial).beta.messages.stream(asked).finalMessage())).toEqual(whole);
   });
 
-  test("says why it stopped, and in which container, where clients take that from", async () => {
+  test.for([...stable, ...beta])("is joined to the same answer again: %s", async ([_what, whole], { serve }) => {
+    const { perennial } = await serveMessages(serve, [whole]);
+    const events = (await ask(perennial)).body;
+    expect(await joined(serve, [events])).toEqual(whole);
+  });
+
+  test("says why it stopped, and in which container, where clients take that from", async ({ serve }) => {
     const details = { stop_details: { type: "refusal" }, container: { id: "c" }, context_management: { applied_edits: [] } };
-    await serve([answer([text], details)]);
-    const { body } = await ask();
+    const { perennial } = await serveMessages(serve, [answer([text], details)]);
+    const { body } = await ask(perennial);
     const last = JSON.parse(/^data: (.*"message_delta".*)$/m.exec(body)?.[1] as string);
     const { context_management, ...inDelta } = details;
     expect(last).toMatchObject({ delta: inDelta, context_management });
     expect(/^data: (.*"message_start".*)$/m.exec(body)?.[1]).not.toContain("refusal");
   });
 
-  test("says its citations one by one", async () => {
-    await serve([answer([{ ...text, citations: [citation, citation] }])]);
-    expect((await ask()).body.match(/"citations_delta"/g)).toHaveLength(2);
+  test("says its citations one by one", async ({ serve }) => {
+    const { perennial } = await serveMessages(serve, [answer([{ ...text, citations: [citation, citation] }])]);
+    expect((await ask(perennial)).body.match(/"citations_delta"/g)).toHaveLength(2);
   });
 
-  test("has a usage even where the answer has none, since clients count on it", async () => {
+  test("has a usage even where the answer has none, since clients count on it", async ({ serve }) => {
     const { usage, ...whole } = answer([text]);
-    await serve([whole]);
+    const { perennial } = await serveMessages(serve, [whole]);
     const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
     expect(await client.messages.stream({ model: "m", max_tokens: 9, messages: [] }).finalText()).toBe("Hi");
   });
@@ -279,40 +277,40 @@ describe("a stream made of an answer in JSON", () => {
 });
 
 describe("an answer joined of a stream", () => {
-  test("says what was cleared of its context", async () => {
+  test("says what was cleared of its context", async ({ serve }) => {
     const context_management = { applied_edits: [{ type: "clear_tool_uses_20250919", cleared_tool_uses: 8 }] };
-    expect(await joined([begin, ...hi, reason("end_turn", { context_management }), stop])).toMatchObject({
+    expect(await joined(serve, [start, ...hi, reason("end_turn", { context_management }), stop])).toMatchObject({
       context_management,
       stop_reason: "end_turn",
     });
   });
 
-  test("holds the summary, and what must be sent back with it", async () => {
+  test("holds the summary, and what must be sent back with it", async ({ serve }) => {
     const compacted = [
       block({ type: "compaction", content: null, signature: "s" }),
       delta({ type: "compaction_delta", content: "Sum", encrypted_content: "x" }),
       blockStop(),
     ];
-    const { content } = await joined([begin, ...compacted, reason("compaction"), stop]);
+    const { content } = await joined(serve, [start, ...compacted, reason("compaction"), stop]);
     expect(content).toEqual([{ type: "compaction", content: "Sum", encrypted_content: "x", signature: "s" }]);
   });
 
-  test("keeps the numbers that the last count leaves open", async () => {
+  test("keeps the numbers that the last count leaves open", async ({ serve }) => {
     const usage = { input_tokens: null, output_tokens: 9, cache_read_input_tokens: null };
-    expect((await joined([begin, ...hi, reason("end_turn", { usage }), stop])).usage).toEqual({
+    expect((await joined(serve, [start, ...hi, reason("end_turn", { usage }), stop])).usage).toEqual({
       input_tokens: 25,
       output_tokens: 9,
       cache_read_input_tokens: null,
     });
   });
 
-  test("names the model that took over", async () => {
+  test("names the model that took over", async ({ serve }) => {
     const fallback = { type: "fallback", from: { model: "m" }, to: { model: "n" } };
     const taken = [block(fallback), blockStop(), ...hi.map((event) => event.replace('"index":0', '"index":1'))];
-    expect(await joined([begin, ...taken, ...end])).toMatchObject({ model: "n", content: [fallback, { text: "Hi" }] });
+    expect(await joined(serve, [start, ...taken, ...end])).toMatchObject({ model: "n", content: [fallback, { text: "Hi" }] });
   });
 
-  test("has the last signature only: it comes whole, and would be refused when doubled", async () => {
+  test("has the last signature only: it comes whole, and would be refused when doubled", async ({ serve }) => {
     const thought = [
       block({ type: "thinking", thinking: "", signature: "" }),
       delta({ type: "thinking_delta", thinking: "Hm" }),
@@ -320,32 +318,33 @@ describe("an answer joined of a stream", () => {
       delta({ type: "signature_delta", signature: "sig" }),
       blockStop(),
     ];
-    const { content } = await joined([begin, ...thought, ...end]);
+    const { content } = await joined(serve, [start, ...thought, ...end]);
     expect(content).toEqual([{ type: "thinking", thinking: "Hm", signature: "sig" }]);
   });
 
-  test.each([
+  test.for([
     ["a text", { type: "text_delta", text: "Hi" }, { type: "text", text: "HiHi" }],
     ["a thought", { type: "thinking_delta", thinking: "Hi" }, { type: "thinking", thinking: "HiHi" }],
     ["a summary", { type: "compaction_delta", content: "Hi" }, { type: "compaction", content: "Hi" }],
-  ])("loses nothing of %s whose beginning never came", async (_what, piece, whole) => {
-    expect((await joined([begin, delta(piece), delta(piece), ...end])).content).toEqual([whole]);
+  ])("loses nothing of %s whose beginning never came", async ([_what, piece, whole], { serve }) => {
+    expect((await joined(serve, [start, delta(piece), delta(piece), ...end])).content).toEqual([whole]);
   });
 
-  test("is an error when a tool is called that has no name", async () => {
-    await serve(
-      [[begin, ...hi, delta({ type: "input_json_delta", partial_json: '{"city":"Ulm"}' }, 1), reason("tool_use"), stop]],
+  test("is an error when a tool is called that has no name", async ({ serve }) => {
+    const { perennial } = await serveMessages(
+      serve,
+      [[start, ...hi, delta({ type: "input_json_delta", partial_json: '{"city":"Ulm"}' }, 1), reason("tool_use"), stop]],
       {
         nonStreaming: "viaStream",
       },
     );
-    const seen = await ask({ stream: false });
-    expect([seen.status, errorCode(seen)]).toEqual([502, "stream_corrupted"]);
+    const seen = await ask(perennial, { stream: false });
+    expect([seen.status, codeIn(seen)]).toEqual([502, "stream_corrupted"]);
   });
 
-  test("keeps every block, also where all of them have the same number", async () => {
+  test("keeps every block, also where all of them have the same number", async ({ serve }) => {
     const thought = [block({ type: "thinking", thinking: "" }), delta({ type: "thinking_delta", thinking: "Hm" }), blockStop()];
-    expect((await joined([begin, ...thought, ...hi, ...end])).content).toEqual([
+    expect((await joined(serve, [start, ...thought, ...hi, ...end])).content).toEqual([
       { type: "thinking", thinking: "Hm" },
       { type: "text", text: "Hi" },
     ]);
@@ -355,7 +354,7 @@ describe("an answer joined of a stream", () => {
 describe("a silence", () => {
   const quick = { timeouts: { firstToken: "5s", idle: "1500ms" }, retry: { maxAttempts: 1 } };
 
-  test("before and after the signature of thoughts that are not shown is no stall", async () => {
+  test("before and after the signature of thoughts that are not shown is no stall", async ({ serve }) => {
     const thought = [
       block({ type: "thinking", thinking: "", signature: "" }, 1),
       850,
@@ -364,39 +363,42 @@ describe("a silence", () => {
       850,
       ...hi.map((event) => event.replace('"index":0', '"index":2')),
     ];
-    await serve([[begin, ...hi, 850, ...thought, ...end]], quick);
-    expect((await ask()).body).toContain("message_stop");
+    const { perennial } = await serveMessages(serve, [[start, ...hi, 850, ...thought, ...end]], quick);
+    expect((await ask(perennial)).body).toContain("message_stop");
   });
 
-  test("after a signature that nothing follows is one", async () => {
+  test("after a signature that nothing follows is one", async ({ serve }) => {
     const signed = [block({ type: "thinking", thinking: "" }), delta({ type: "signature_delta", signature: "sig" })];
-    await serve([[begin, ...signed, 5_000]], quick);
-    expect(errorCode(await ask())).toBe("stream_stalled");
+    const { perennial } = await serveMessages(serve, [[start, ...signed, 5_000]], quick);
+    expect(codeIn(await ask(perennial))).toBe("stream_stalled");
   });
 
-  test("after a block that begins with nothing waits for the first content still", async () => {
-    await serve(
+  test("after a block that begins with nothing waits for the first content still", async ({ serve }) => {
+    const { perennial } = await serveMessages(
+      serve,
       [
-        [begin, block({ type: "thinking", thinking: "" }), 5_000],
-        [begin, ...hi, ...end],
+        [start, block({ type: "thinking", thinking: "" }), 5_000],
+        [start, ...hi, ...end],
       ],
       {
         timeouts: { firstToken: "300ms", idle: "5s" },
       },
     );
-    expect((await ask()).body).toContain("message_stop");
+    expect((await ask(perennial)).body).toContain("message_stop");
     expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ failure: "first_token_timeout" }, {}] });
   });
 });
 
-test("an ordinary tool call in many small pieces is not too large: only what the tool is called with counts", async () => {
+test("an ordinary tool call in many small pieces is not too large: only what the tool is called with counts", async ({
+  serve,
+  startPerennial,
+}) => {
   const pieces = Array.from({ length: 200 }, () => delta({ type: "input_json_delta", partial_json: "水" }));
   const input = [delta({ type: "input_json_delta", partial_json: '{"city":"' }), ...pieces];
   const call = [block({ type: "tool_use", id: "t", name: "weather", input: {} }), ...input];
-  const whole = [begin, ...call, delta({ type: "input_json_delta", partial_json: '"}' }), blockStop(), reason("tool_use"), stop];
-  await serve([whole], { limits: { maxGateBytes: "700B" } });
-  expect((await ask()).body).toBe(whole.join(""));
-  await perennial.close();
-  perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
-  expect(errorCode(await ask())).toBe("stream_corrupted");
+  const whole = [start, ...call, delta({ type: "input_json_delta", partial_json: '"}' }), blockStop(), reason("tool_use"), stop];
+  const { perennial, upstream } = await serveMessages(serve, [whole], { limits: { maxGateBytes: "700B" } });
+  expect((await ask(perennial)).body).toBe(whole.join(""));
+  const second = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
+  expect(codeIn(await ask(second))).toBe("stream_corrupted");
 });

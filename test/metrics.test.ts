@@ -1,46 +1,26 @@
 /** What /metrics says after what has happened, and who may read it. */
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import type { TestPerennial } from "./support/perennial.ts";
 import { readSamples, sumOf } from "./support/prometheus.ts";
-import {
-  chatAnswer,
-  chatEvents,
-  frame,
-  jsonReply,
-  type RawUpstream,
-  SSE_HEAD,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
-
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
+import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
+import { BUSY, STREAM_HEAD } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
 const EMPTY = frame("chunked", []);
-const BUSY = jsonReply("{}", "503 Busy");
 
-/** Answers the requests in order, the last step again and again. */
-async function serve(steps: (string | Buffer)[], settings: Record<string, unknown> = {}): Promise<void> {
-  upstream = await startRawUpstream((socket, { number }) => socket.write(steps[Math.min(number, steps.length) - 1] ?? ""));
-  perennial = await startPerennial(upstream.baseUrl, settings);
-}
+const metrics = async (perennial: TestPerennial, headers = {}): Promise<string> =>
+  (await send(`${perennial.url}/metrics`, { headers })).body;
 
-const metrics = async (headers = {}): Promise<string> => (await send(`${perennial.url}/metrics`, { headers })).body;
-
-test("counts exchanges by outcome, attempts by result, and what was saved by what would have been lost", async () => {
-  await serve([WHOLE, EMPTY, BUSY, WHOLE, BUSY]);
+test("counts exchanges by outcome, attempts by result, and what was saved by what would have been lost", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE, EMPTY, BUSY, WHOLE, BUSY]);
   await chat(perennial.baseUrl);
   await chat(perennial.baseUrl);
   await chat(perennial.baseUrl);
   await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", body: "{" });
   await perennial.exchangeLog(4);
-  const text = await metrics();
+  const text = await metrics(perennial);
   const outcomes = (outcome: string) => sumOf(text, "perennial_exchanges_total", { outcome });
   expect({ complete: outcomes("complete"), recovered: outcomes("recovered"), failed: outcomes("failed") }).toEqual({
     complete: 1,
@@ -64,81 +44,82 @@ test("counts exchanges by outcome, attempts by result, and what was saved by wha
   expect(added).toBeLessThan(sumOf(text, "perennial_exchange_duration_seconds_sum"));
 });
 
-test("measures the longest silence between two contents, and the bytes that the client got", async () => {
+test("measures the longest silence between two contents, and the bytes that the client got", async ({ serve }) => {
   const [role = "", ...events] = chatEvents(["a", "b", "c"]);
-  upstream = await startRawUpstream(async (socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${role}`);
+  const { perennial } = await serve(async (socket) => {
+    socket.write(`${STREAM_HEAD}${role}`);
     for (const [index, event] of events.entries()) {
       await new Promise((resolve) => setTimeout(resolve, index === 2 ? 150 : 5));
       socket.write(event);
     }
     socket.end();
   });
-  perennial = await startPerennial(upstream.baseUrl);
   const { body } = await chat(perennial.baseUrl);
   expect(await perennial.exchangeLog()).toMatchObject({ longestGapMs: expect.closeTo(150, -2) });
-  const text = await metrics();
+  const text = await metrics(perennial);
   expect(sumOf(text, "perennial_longest_gap_seconds_count", { dialect: "openai-chat" })).toBe(1);
   expect(sumOf(text, "perennial_longest_gap_seconds_sum")).toBeGreaterThan(0.14);
   expect(sumOf(text, "perennial_client_bytes_total", { dialect: "openai-chat" })).toBe(Buffer.byteLength(body));
 });
 
-test("an answer that is not streamed has no first token and no gaps", async () => {
-  await serve([jsonReply(chatAnswer("Hello"))]);
+test("an answer that is not streamed has no first token and no gaps", async ({ serve }) => {
+  const { perennial } = await serve([jsonReply(chatAnswer("Hello"))]);
   await chat(perennial.baseUrl, { stream: false });
   await perennial.exchangeLog();
-  const text = await metrics();
+  const text = await metrics(perennial);
   expect(sumOf(text, "perennial_time_to_first_token_seconds_count")).toBe(0);
   expect(sumOf(text, "perennial_longest_gap_seconds_count")).toBe(0);
   expect(sumOf(text, "perennial_exchange_duration_seconds_count")).toBe(1);
 });
 
-test("shows open exchanges and held bytes while they last", async () => {
+test("shows open exchanges and held bytes while they last", async ({ serve }) => {
   const [role = "", ...rest] = chatEvents(["你好"]);
   let go = (): void => {};
-  upstream = await startRawUpstream((socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${role}`);
+  const { perennial } = await serve((socket) => {
+    socket.write(`${STREAM_HEAD}${role}`);
     go = () => socket.end(rest.join(""));
   });
-  perennial = await startPerennial(upstream.baseUrl);
   const seen = chat(perennial.baseUrl);
-  await expect.poll(async () => sumOf(await metrics(), "perennial_held_bytes")).toBe(Buffer.byteLength(role));
-  expect(sumOf(await metrics(), "perennial_open_exchanges")).toBe(1);
+  await expect.poll(async () => sumOf(await metrics(perennial), "perennial_held_bytes")).toBe(Buffer.byteLength(role));
+  expect(sumOf(await metrics(perennial), "perennial_open_exchanges")).toBe(1);
   go();
   expect(readStream((await seen).body)).toMatchObject({ text: "你好", done: true });
-  await expect.poll(async () => sumOf(await metrics(), "perennial_open_exchanges")).toBe(0);
-  expect(sumOf(await metrics(), "perennial_held_bytes")).toBe(0);
+  await expect.poll(async () => sumOf(await metrics(perennial), "perennial_open_exchanges")).toBe(0);
+  expect(sumOf(await metrics(perennial), "perennial_held_bytes")).toBe(0);
 });
 
-test("what a failed attempt held back is no longer counted while the next one waits", async () => {
+test("what a failed attempt held back is no longer counted while the next one waits", async ({ serve }) => {
   const [role = ""] = chatEvents([]);
-  upstream = await startRawUpstream((socket) => socket.end(`${SSE_HEAD}connection: close\r\n\r\n${role}`));
-  perennial = await startPerennial(upstream.baseUrl, { retry: { backoff: { initial: "1s", jitter: false } } });
+  const { perennial } = await serve((socket) => socket.end(`${STREAM_HEAD}${role}`), {
+    retry: { backoff: { initial: "1s", jitter: false } },
+  });
   const seen = chat(perennial.baseUrl, {}, { headers: { "x-perennial-total-timeout": "1200ms" } });
   await expect.poll(() => perennial.log.some(({ msg }) => /attempt 1 failed/.test(msg))).toBe(true);
-  expect(sumOf(await metrics(), "perennial_open_exchanges")).toBe(1);
-  expect(sumOf(await metrics(), "perennial_held_bytes")).toBe(0);
+  expect(sumOf(await metrics(perennial), "perennial_open_exchanges")).toBe(1);
+  expect(sumOf(await metrics(perennial), "perennial_held_bytes")).toBe(0);
   await seen;
 });
 
-test("nothing that a client says becomes a series", async () => {
-  await serve([WHOLE]);
+test("nothing that a client says becomes a series", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE]);
   const ask = async (name: string) => {
     await chat(perennial.baseUrl, { model: name, user: name }, { headers: { "user-agent": name } });
     await send(`${perennial.baseUrl}/models/${name}`);
     await send(`${perennial.url}/${name}`);
   };
   await ask("model-0");
-  const before = readSamples(await metrics()).filter(({ name }) => name.startsWith("perennial_")).length;
+  const before = readSamples(await metrics(perennial)).filter(({ name }) => name.startsWith("perennial_")).length;
   for (let n = 1; n <= 20; n++) await ask(`model-${n}`);
-  const text = await metrics();
+  const text = await metrics(perennial);
   expect(readSamples(text).filter(({ name }) => name.startsWith("perennial_"))).toHaveLength(before);
   expect(text).not.toContain("model-");
 });
 
-test("every outcome and failure code is there from the start, so that the first one is seen as an increase", async () => {
-  await serve([WHOLE]);
-  const samples = readSamples(await metrics());
+test("every outcome and failure code is there from the start, so that the first one is seen as an increase", async ({
+  serve,
+}) => {
+  const { perennial } = await serve([WHOLE]);
+  const samples = readSamples(await metrics(perennial));
   const values = (name: string, label: string) =>
     new Set(samples.filter((sample) => sample.name === name).map(({ labels }) => labels[label]));
   expect(values("perennial_exchanges_total", "outcome").size).toBe(8);
@@ -147,21 +128,20 @@ test("every outcome and failure code is there from the start, so that the first 
   expect(samples.some(({ name }) => name === "process_resident_memory_bytes")).toBe(true);
 });
 
-test("with keys configured, /metrics needs one, unless it is public", async () => {
-  await serve([WHOLE], { auth: { keys: ["key-one-1"] } });
+test("with keys configured, /metrics needs one, unless it is public", async ({ serve, startPerennial }) => {
+  const { perennial, upstream } = await serve([WHOLE], { auth: { keys: ["key-one-1"] } });
   expect(await send(`${perennial.url}/metrics`)).toMatchObject({ status: 401 });
   expect(await send(`${perennial.url}/metrics`, { headers: { authorization: "Bearer key-one-1" } })).toMatchObject({
     status: 200,
     headers: { "content-type": expect.stringContaining("text/plain; version=0.0.4") },
   });
-  await perennial.close();
-  perennial = await startPerennial(upstream.baseUrl, { auth: { keys: ["key-one-1"] }, metrics: { public: true } });
-  expect(await send(`${perennial.url}/metrics`)).toMatchObject({ status: 200 });
-  expect(await chat(perennial.baseUrl)).toMatchObject({ status: 401 });
+  const second = await startPerennial(upstream.baseUrl, { auth: { keys: ["key-one-1"] }, metrics: { public: true } });
+  expect(await send(`${second.url}/metrics`)).toMatchObject({ status: 200 });
+  expect(await chat(second.baseUrl)).toMatchObject({ status: 401 });
 });
 
-test("turned off, there is nothing at /metrics", async () => {
-  await serve([WHOLE], { metrics: { enabled: false } });
+test("turned off, there is nothing at /metrics", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE], { metrics: { enabled: false } });
   expect(await send(`${perennial.url}/metrics`)).toMatchObject({ status: 404 });
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true });
 });

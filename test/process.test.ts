@@ -1,21 +1,15 @@
 /** The program as its users run it: its start, its notices, its signals, its exit codes. */
+
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { chatEvents, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
-import { type SpawnedPerennial, spawnPerennial } from "./support/spawn-perennial.ts";
-
-let running: SpawnedPerennial | undefined;
-let upstream: RawUpstream | undefined;
-
-afterEach(async () => {
-  await running?.stop("SIGKILL");
-  await upstream?.close();
-  running = upstream = undefined;
-});
+import { chatEvents, frame, type RawUpstream } from "./support/raw-upstream.ts";
+import { open } from "./support/replies.ts";
+import type { SpawnedPerennial } from "./support/spawn-perennial.ts";
+import { type Tools, test } from "./support/test.ts";
 
 const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
 const run = (args: string[], env: Record<string, string> = {}) =>
@@ -25,17 +19,17 @@ const run = (args: string[], env: Record<string, string> = {}) =>
     timeout: 10_000,
   });
 
-async function startEndless(args: string[]): Promise<void> {
-  upstream = await startRawUpstream((socket) => {
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n`);
-    socket.write(chatEvents(["Hello"], { finish: null, done: false }).join(""));
-  });
-  running = await spawnPerennial(["--upstream", upstream.baseUrl, "--port", "0", ...args]);
+async function startEndless(
+  { startUpstream, spawnPerennial }: Pick<Tools, "startUpstream" | "spawnPerennial">,
+  args: readonly string[],
+): Promise<{ upstream: RawUpstream; running: SpawnedPerennial }> {
+  const upstream = await startUpstream(open(...chatEvents(["Hello"], { finish: null, done: false })));
+  return { upstream, running: await spawnPerennial(["--upstream", upstream.baseUrl, "--port", "0", ...args]) };
 }
 
-test("with nothing configured it says that the sandbox answers, and prints a curl that works", async () => {
-  running = await spawnPerennial(["--port", "0"]);
-  await expect.poll(() => running?.output()).toContain("No upstream is configured");
+test("with nothing configured it says that the sandbox answers, and prints a curl that works", async ({ spawnPerennial }) => {
+  const running = await spawnPerennial(["--port", "0"]);
+  await expect.poll(() => running.output()).toContain("No upstream is configured");
   const [, url, body] = /curl -N (\S+).*?-d '([^']+)'/s.exec(running.output()) ?? [];
   expect(url).toBe(`${running.url}/v1/chat/completions`);
   const seen = await send(url as string, {
@@ -46,34 +40,40 @@ test("with nothing configured it says that the sandbox answers, and prints a cur
   expect(readStream(seen.body)).toMatchObject({ done: true });
 });
 
-test("SIGTERM ends it though nobody reads its output any more", async () => {
-  running = await spawnPerennial(["--port", "0"]);
+test("SIGTERM ends it though nobody reads its output any more", async ({ spawnPerennial }) => {
+  const running = await spawnPerennial(["--port", "0"]);
   running.process.stdout?.destroy();
   expect(await running.stop("SIGTERM")).toBe(0);
 });
 
-test("the file's apiKey does not go to another host that --upstream names, and the log says so", async () => {
-  upstream = await startRawUpstream((socket) => socket.write(frame("chunked", chatEvents(["Hello"]))));
+test("the file's apiKey does not go to another host that --upstream names, and the log says so", async ({
+  startUpstream,
+  spawnPerennial,
+}) => {
+  const upstream = await startUpstream((socket) => socket.write(frame("chunked", chatEvents(["Hello"]))));
   const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
   writeFileSync(file, "upstreams: [{ baseUrl: https://api.openai.com/v1, apiKey: sk-of-openai }]\n");
-  running = await spawnPerennial(["--config", file, "--upstream", upstream.baseUrl, "--port", "0"]);
+  const running = await spawnPerennial(["--config", file, "--upstream", upstream.baseUrl, "--port", "0"]);
   expect(readStream((await chat(`${running.url}/v1`)).body)).toMatchObject({ text: "Hello" });
   expect(JSON.stringify(upstream.requests)).not.toContain("sk-of-openai");
   expect(running.output()).toContain("--upstream names another host than the file");
   expect(running.output()).not.toContain("sk-of-openai");
 });
 
-test("SIGTERM ends a running stream with its error event after drain.timeout, and exits with 0", async () => {
+test("SIGTERM ends a running stream with its error event after drain.timeout, and exits with 0", async ({
+  startUpstream,
+  spawnPerennial,
+}) => {
   const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
   writeFileSync(file, "drain:\n  timeout: 200ms\n");
-  await startEndless(["--config", file]);
+  const { running } = await startEndless({ startUpstream, spawnPerennial }, ["--config", file]);
   let stopped: Promise<number | string> | undefined;
   const seen = await chat(
-    `${running?.url}/v1`,
+    `${running.url}/v1`,
     {},
     {
       onRead: () => {
-        stopped ??= running?.stop("SIGTERM");
+        stopped ??= running.stop("SIGTERM");
       },
     },
   );
@@ -82,42 +82,45 @@ test("SIGTERM ends a running stream with its error event after drain.timeout, an
   expect(await stopped).toBe(0);
 });
 
-test("the longest drain.timeout that there is does not end a running stream at once", async () => {
+test("the longest drain.timeout that there is does not end a running stream at once", async ({
+  startUpstream,
+  spawnPerennial,
+}) => {
   const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "config.yaml");
   writeFileSync(file, "drain: { timeout: 2147483647ms }\n");
-  await startEndless(["--config", file]);
+  const { running, upstream } = await startEndless({ startUpstream, spawnPerennial }, ["--config", file]);
   let stopped: Promise<number | string> | undefined;
   const onRead = () => {
-    stopped ??= running?.stop("SIGTERM");
+    stopped ??= running.stop("SIGTERM");
   };
-  const seen = chat(`${running?.url}/v1`, {}, { onRead });
-  await expect.poll(() => running?.output()).toContain("draining");
+  const seen = chat(`${running.url}/v1`, {}, { onRead });
+  await expect.poll(() => running.output()).toContain("draining");
   await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(running?.process.exitCode).toBe(null);
-  for (const socket of upstream?.sockets ?? []) socket.end();
+  expect(running.process.exitCode).toBe(null);
+  for (const socket of upstream.sockets) socket.end();
   expect(readStream((await seen).body)).toMatchObject({ text: "Hello", errorCode: "stream_truncated" });
   expect(await stopped).toBe(0);
 });
 
-test("SIGKILL in mid-stream is a cut for the client, never a clean end", async () => {
-  await startEndless([]);
-  const seen = await chat(`${running?.url}/v1`, {}, { onRead: () => void running?.stop("SIGKILL") });
+test("SIGKILL in mid-stream is a cut for the client, never a clean end", async ({ startUpstream, spawnPerennial }) => {
+  const { running } = await startEndless({ startUpstream, spawnPerennial }, []);
+  const seen = await chat(`${running.url}/v1`, {}, { onRead: () => void running.stop("SIGKILL") });
   expect(seen.end).toBe("cut");
 });
 
-test("a second signal ends it at once", async () => {
-  await startEndless([]);
+test("a second signal ends it at once", async ({ startUpstream, spawnPerennial }) => {
+  const { running } = await startEndless({ startUpstream, spawnPerennial }, []);
   await chat(
-    `${running?.url}/v1`,
+    `${running.url}/v1`,
     {},
     {
       onRead: () => {
-        void running?.stop("SIGTERM");
-        setTimeout(() => running?.process.kill("SIGTERM"), 100);
+        void running.stop("SIGTERM");
+        setTimeout(() => running.process.kill("SIGTERM"), 100);
       },
     },
   );
-  expect(await running?.stop()).toBe(1);
+  expect(await running.stop()).toBe(1);
 });
 
 test.each([
@@ -129,8 +132,8 @@ test.each([
   expect(status).toBe(2);
 });
 
-test("a port that is taken is explained, with the way out", async () => {
-  running = await spawnPerennial(["--port", "0"]);
+test("a port that is taken is explained, with the way out", async ({ spawnPerennial }) => {
+  const running = await spawnPerennial(["--port", "0"]);
   const second = run(["--port", new URL(running.url).port]);
   expect(second.status).toBe(1);
   expect(second.stderr).toMatch(/EADDRINUSE.*--port/);

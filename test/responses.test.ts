@@ -1,30 +1,16 @@
 /** OpenAI responses as their servers really send them: last events that leave things out or tell of a failure, items of every kind, numbers that mean nothing. */
+
 import { APIError, OpenAI } from "openai";
 import { ResponseStream } from "openai/lib/responses/ResponseStream";
-import { afterEach, describe, expect, test } from "vitest";
-import { type Seen, type Sent, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+import { describe, expect } from "vitest";
+import { codeIn, type Seen, type Sent, send } from "./support/client.ts";
+import { typed } from "./support/events.ts";
+import type { TestPerennial } from "./support/perennial.ts";
+import { jsonReply } from "./support/raw-upstream.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
-
-/** Answers the requests in order, the last reply again and again: events make a stream, a string is sent as it is. */
-async function serve(replies: readonly (readonly string[] | string)[], settings: Record<string, unknown> = {}): Promise<void> {
-  upstream = await startRawUpstream((socket, { number }) => {
-    const reply = replies[Math.min(number, replies.length) - 1] as readonly string[] | string;
-    if (typeof reply === "string") socket.write(reply);
-    else sendFramed(socket, "chunked", reply);
-  });
-  perennial = await startPerennial(upstream.baseUrl, settings);
-}
-
-function ask(fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
+function ask(perennial: TestPerennial, fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Promise<Seen> {
   return send(`${perennial.baseUrl}/responses`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -33,15 +19,13 @@ function ask(fields: object = {}, sent: Omit<Sent, "body" | "method"> = {}): Pro
   });
 }
 
-const event = (type: string, fields: object = {}): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
-const added = (output_index: number, item: object): string => event("response.output_item.added", { output_index, item });
-const done = (output_index: number, item: object): string => event("response.output_item.done", { output_index, item });
+const added = (output_index: number, item: object): string => typed("response.output_item.added", { output_index, item });
+const done = (output_index: number, item: object): string => typed("response.output_item.done", { output_index, item });
 const text = (delta: string, fields: object = {}): string =>
-  event("response.output_text.delta", { output_index: 0, content_index: 0, delta, ...fields });
-const completed = (response: object): string => event("response.completed", { response });
-const codeOf = (seen: Seen): string | undefined => /"code":"(\w+)"/.exec(seen.body)?.[1];
+  typed("response.output_text.delta", { output_index: 0, content_index: 0, delta, ...fields });
+const completed = (response: object): string => typed("response.completed", { response });
 
-const created = event("response.created", { response: { id: "r", status: "in_progress", output: [] } });
+const created = typed("response.created", { response: { id: "r", status: "in_progress", output: [] } });
 const message = (said: string): object => ({
   id: `msg_${said}`,
   type: "message",
@@ -55,39 +39,42 @@ const whole = completed({ id: "r", status: "completed", output: [message("Hi")] 
 describe("an answer via a stream", () => {
   const VIA_STREAM = { nonStreaming: "viaStream" };
 
-  test.each([
+  test.for([
     ["is empty", "response.completed", { id: "r", status: "completed", output: [] }],
     ["is missing", "response.completed", { id: "r", status: "completed" }],
     ["is null", "response.completed", { id: "r", status: "completed", output: null }],
     ["is empty, and which is incomplete", "response.incomplete", { id: "r", status: "incomplete", output: [] }],
-  ])("whose last output %s has the items that came before, in their order", async (_what, type, response) => {
+  ])("whose last output %s has the items that came before, in their order", async ([_what, type, response], { serve }) => {
     const items = [text("Hi", { output_index: 1 }), done(1, message("Hi")), done(0, thought)];
-    await serve([[created, added(0, thought), ...items, event(type, { response })]], VIA_STREAM);
-    const seen = await ask({ stream: false });
+    const { perennial } = await serve([[created, added(0, thought), ...items, typed(type, { response })]], VIA_STREAM);
+    const seen = await ask(perennial, { stream: false });
     expect(seen.status).toBe(200);
     expect(JSON.parse(seen.body)).toEqual({ ...response, output: [thought, message("Hi")] });
   });
 
-  test("has items that came whole, without any delta", async () => {
-    await serve([[created, done(0, message("Hi")), completed({ id: "r", output: [] })]], VIA_STREAM);
-    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+  test("has items that came whole, without any delta", async ({ serve }) => {
+    const { perennial, upstream } = await serve(
+      [[created, done(0, message("Hi")), completed({ id: "r", output: [] })]],
+      VIA_STREAM,
+    );
+    expect(JSON.parse((await ask(perennial, { stream: false })).body).output).toEqual([message("Hi")]);
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test("has the items of a server that numbers each of them 0", async () => {
-    await serve(
+  test("has the items of a server that numbers each of them 0", async ({ serve }) => {
+    const { perennial } = await serve(
       [[created, done(0, thought), text("Hi"), done(0, message("Hi")), completed({ id: "r", output: [] })]],
       VIA_STREAM,
     );
-    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([thought, message("Hi")]);
+    expect(JSON.parse((await ask(perennial, { stream: false })).body).output).toEqual([thought, message("Hi")]);
   });
 
-  test("keeps the output of its last event, whatever came before", async () => {
-    await serve([[created, text("H"), done(0, message("H")), whole]], VIA_STREAM);
-    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+  test("keeps the output of its last event, whatever came before", async ({ serve }) => {
+    const { perennial } = await serve([[created, text("H"), done(0, message("H")), whole]], VIA_STREAM);
+    expect(JSON.parse((await ask(perennial, { stream: false })).body).output).toEqual([message("Hi")]);
   });
 
-  test.each([
+  test.for([
     ["nothing but deltas came", [created, text("Hi"), completed({ id: "r", status: "completed", output: [] })]],
     [
       "one of its items never came",
@@ -103,67 +90,65 @@ describe("an answer via a stream", () => {
         completed({ id: "r", status: "completed", output: [] }),
       ],
     ],
-  ])("is asked for again when %s, not told without it", async (_what, events) => {
-    await serve([events, [created, whole]], VIA_STREAM);
-    expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
-    await perennial.close();
-    await upstream.close();
-    await serve([events], VIA_STREAM);
-    const seen = await ask({ stream: false });
-    expect([seen.status, codeOf(seen), upstream.requests.length]).toEqual([502, "stream_corrupted", 3]);
+  ])("is asked for again when %s, not told without it", async ([_what, events], { serve }) => {
+    const { perennial } = await serve([events, [created, whole]], VIA_STREAM);
+    expect(JSON.parse((await ask(perennial, { stream: false })).body).output).toEqual([message("Hi")]);
+    const second = await serve([events], VIA_STREAM);
+    const seen = await ask(second.perennial, { stream: false });
+    expect([seen.status, codeIn(seen), second.upstream.requests.length]).toEqual([502, "stream_corrupted", 3]);
   });
 
-  test("may be empty, when the model has nothing to say", async () => {
+  test("may be empty, when the model has nothing to say", async ({ serve }) => {
     const empty = { id: "r", status: "completed", output: [] };
-    await serve([[created, completed(empty)]], { ...VIA_STREAM, upstream: { emptyFallback: "off" } });
-    expect(JSON.parse((await ask({ stream: false })).body)).toEqual(empty);
+    const { perennial } = await serve([[created, completed(empty)]], { ...VIA_STREAM, upstream: { emptyFallback: "off" } });
+    expect(JSON.parse((await ask(perennial, { stream: false })).body)).toEqual(empty);
   });
 });
 
 describe("a last event", () => {
   const output = [message("Hi")];
 
-  test.each([
+  test.for([
     ["is cancelled", { status: "cancelled", output }, "upstream_error_event"],
     ["has failed", { status: "failed", output }, "upstream_error_event"],
     ["has an error", { status: "completed", error: { code: "server_error", message: "boom" }, output }, "upstream_error_event"],
     ["is still in progress", { status: "in_progress", output }, "stream_truncated"],
     ["is still queued", { status: "queued", output }, "stream_truncated"],
     ["ended in a way that nobody knows", { status: "sideways", output }, "stream_truncated"],
-  ])("that says that its response %s is no good end, whatever its name", async (_what, response, code) => {
+  ])("that says that its response %s is no good end, whatever its name", async ([_what, response, code], { serve }) => {
     for (const type of ["response.completed", "response.incomplete"]) {
-      await serve([[created, text("Hi"), event(type, { response })]]);
-      const streamed = await ask();
-      expect(codeOf(streamed)).toBe(code);
+      const { perennial } = await serve([[created, text("Hi"), typed(type, { response })]]);
+      const streamed = await ask(perennial);
+      expect(codeIn(streamed)).toBe(code);
       expect(streamed.body).not.toContain(type);
-      await perennial.close();
-      await upstream.close();
     }
-    await serve([[created, text("Hi"), completed(response)]], { nonStreaming: "viaStream" });
-    expect(codeOf(await ask({ stream: false }))).toBe(code);
+    const { perennial } = await serve([[created, text("Hi"), completed(response)]], { nonStreaming: "viaStream" });
+    expect(codeIn(await ask(perennial, { stream: false }))).toBe(code);
   });
 
-  test.each([
+  test.for([
     ["no status", { output }],
     ["null for a status", { status: null, error: null, output }],
     ["another word for its end", { status: "incomplete", output }],
-  ])("with %s is believed by its name", async (_what, response) => {
-    await serve([[created, text("Hi"), completed(response)]]);
-    expect((await ask()).body.endsWith(completed(response))).toBe(true);
+  ])("with %s is believed by its name", async ([_what, response], { serve }) => {
+    const { perennial } = await serve([[created, text("Hi"), completed(response)]]);
+    expect((await ask(perennial)).body.endsWith(completed(response))).toBe(true);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
   });
 
-  test("that is incomplete, though it is named completed, may be empty", async () => {
+  test("that is incomplete, though it is named completed, may be empty", async ({ serve }) => {
     const end = completed({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [] });
-    await serve([[created, end]]);
-    expect((await ask()).body).toBe(created + end);
+    const { perennial, upstream } = await serve([[created, end]]);
+    expect((await ask(perennial)).body).toBe(created + end);
     expect(upstream.requests).toHaveLength(1);
   });
 });
 
-test("a response in the background is told as failed when it has an error", async () => {
-  await serve([jsonReply(JSON.stringify({ id: "r", status: "queued", error: { message: "boom" }, output: [] }))]);
-  expect(codeOf(await ask({ stream: false, background: true }))).toBe("upstream_error_event");
+test("a response in the background is told as failed when it has an error", async ({ serve }) => {
+  const { perennial } = await serve([
+    jsonReply(JSON.stringify({ id: "r", status: "queued", error: { message: "boom" }, output: [] })),
+  ]);
+  expect(codeIn(await ask(perennial, { stream: false, background: true }))).toBe("upstream_error_event");
 });
 
 describe("a stream made of a JSON answer", () => {
@@ -241,7 +226,8 @@ describe("a stream made of a JSON answer", () => {
     output,
     usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 },
   });
-  const official = (): OpenAI => new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
+  const official = (perennial: TestPerennial): OpenAI =>
+    new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
   // biome-ignore lint/suspicious/noExplicitAny: events of every shape
   const eventsOf = ({ body }: Seen): any[] =>
     [...body.matchAll(/^event: (.*)\ndata: (.*)$/gm)].map(([, name, data]) => {
@@ -250,18 +236,21 @@ describe("a stream made of a JSON answer", () => {
       return json;
     });
 
-  test.each([...Object.keys(ITEMS), "everything"])("gives the official client the same %s as the answer", async (name) => {
-    const output = name === "everything" ? Object.values(ITEMS) : [ITEMS[name]];
-    await serve([jsonReply(JSON.stringify(answerOf(output)))]);
-    const { output_text, ...atOnce } = await official().responses.create({ model: "m", input: "hi" });
-    const final = await official().responses.stream({ model: "m", input: "hi" }).finalResponse();
-    expect(final).toMatchObject(atOnce);
-    expect(final.output_text).toBe(output_text);
-  });
+  test.for([...Object.keys(ITEMS), "everything"])(
+    "gives the official client the same %s as the answer",
+    async (name, { serve }) => {
+      const output = name === "everything" ? Object.values(ITEMS) : [ITEMS[name]];
+      const { perennial } = await serve([jsonReply(JSON.stringify(answerOf(output)))]);
+      const { output_text, ...atOnce } = await official(perennial).responses.create({ model: "m", input: "hi" });
+      const final = await official(perennial).responses.stream({ model: "m", input: "hi" }).finalResponse();
+      expect(final).toMatchObject(atOnce);
+      expect(final.output_text).toBe(output_text);
+    },
+  );
 
-  test.each(Object.keys(ITEMS))("gives %s bit by bit, and nothing twice", async (name) => {
-    await serve([jsonReply(JSON.stringify(answerOf([ITEMS[name]])))]);
-    const events = eventsOf(await ask());
+  test.for(Object.keys(ITEMS))("gives %s bit by bit, and nothing twice", async (name, { serve }) => {
+    const { perennial } = await serve([jsonReply(JSON.stringify(answerOf([ITEMS[name]])))]);
+    const events = eventsOf(await ask(perennial));
     expect(events.map((each) => each.sequence_number)).toEqual([...events.keys()]);
     // What a client has that joins the deltas, and never looks at what is done.
     const bits = events.filter(({ type }) => !/\.(done|completed)$/.test(type)).map((each) => `${JSON.stringify(each)}\n`);
@@ -272,9 +261,9 @@ describe("a stream made of a JSON answer", () => {
     expect(events.at(-2)).toMatchObject({ type: "response.output_item.done", item: ITEMS[name] });
   });
 
-  test("keeps thoughts, refusals and arguments out of the text", async () => {
-    await serve([jsonReply(JSON.stringify({ ...answerOf(Object.values(ITEMS)), output_text: TEXT }))]);
-    const events = eventsOf(await ask());
+  test("keeps thoughts, refusals and arguments out of the text", async ({ serve }) => {
+    const { perennial } = await serve([jsonReply(JSON.stringify({ ...answerOf(Object.values(ITEMS)), output_text: TEXT }))]);
+    const events = eventsOf(await ask(perennial));
     expect(events[0].response).toMatchObject({ status: "in_progress", output: [], output_text: "" });
     const joined = (type: string, field = "delta"): string =>
       events.flatMap((each) => (each.type === type ? [each[field]] : [])).join("");
@@ -293,12 +282,12 @@ describe("a stream made of a JSON answer", () => {
     for (const item of announced) {
       expect([item.arguments, item.input, item.code].filter(Boolean)).toEqual([]);
       expect([item.content, item.summary].flat().filter(Boolean)).toEqual([]);
-      // A thought has no status of its own.
-      if (item.type === "reasoning") expect(item).not.toHaveProperty("status");
     }
+    // A thought has no status of its own.
+    expect(announced.find(({ type }) => type === "reasoning")).not.toHaveProperty("status");
   });
 
-  test("takes thoughts for thoughts, and text for text, by whatever name a gateway gives their parts", async () => {
+  test("takes thoughts for thoughts, and text for text, by whatever name a gateway gives their parts", async ({ serve }) => {
     const items = [
       { ...thought, content: [{ type: "text", text: "Hm" }] },
       {
@@ -309,8 +298,8 @@ describe("a stream made of a JSON answer", () => {
         ],
       },
     ];
-    await serve([jsonReply(JSON.stringify(answerOf(items)))]);
-    const deltas = eventsOf(await ask()).filter(({ delta }) => delta);
+    const { perennial } = await serve([jsonReply(JSON.stringify(answerOf(items)))]);
+    const deltas = eventsOf(await ask(perennial)).filter(({ delta }) => delta);
     expect(deltas.map(({ type, delta }) => [type, delta])).toEqual([
       ["response.reasoning_text.delta", "Hm"],
       ["response.reasoning_text.delta", "Hm"],
@@ -320,47 +309,52 @@ describe("a stream made of a JSON answer", () => {
 });
 
 describe("a tool", () => {
-  const progress = (type: string): string => event(type, { output_index: 0, item_id: "t" });
+  const progress = (type: string): string => typed(type, { output_index: 0, item_id: "t" });
   const item = (type: string): object => ({ id: "t", type, status: "in_progress" });
 
-  test.each(["function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"])(
+  test.for(["function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"])(
     "that the client runs (%s) is never seen before it is complete",
-    async (type) => {
-      const begun = [created, added(0, item(type)), event("response.some.delta", { output_index: 0, delta: "{" })];
-      await serve([begun, [created, added(0, item(type)), done(0, item(type)), completed({ status: "completed" })]]);
-      expect((await ask()).body).not.toContain("response.some.delta");
+    async (type, { serve }) => {
+      const begun = [created, added(0, item(type)), typed("response.some.delta", { output_index: 0, delta: "{" })];
+      const { perennial } = await serve([
+        begun,
+        [created, added(0, item(type)), done(0, item(type)), completed({ status: "completed" })],
+      ]);
+      expect((await ask(perennial)).body).not.toContain("response.some.delta");
       expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
     },
   );
 
-  test("that the client runs may come whole, and never be announced", async () => {
+  test("that the client runs may come whole, and never be announced", async ({ serve }) => {
     const events = [created, done(0, item("function_call")), completed({ status: "completed", output: [] })];
-    await serve([events]);
-    expect((await ask()).body).toBe(events.join(""));
+    const { perennial, upstream } = await serve([events]);
+    expect((await ask(perennial)).body).toBe(events.join(""));
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test("that the client runs is measured by what it is called with, not by the events around it", async () => {
-    const piece = event("response.function_call_arguments.delta", { output_index: 0, item_id: "t", delta: "水" });
+  test("that the client runs is measured by what it is called with, not by the events around it", async ({
+    serve,
+    startPerennial,
+  }) => {
+    const piece = typed("response.function_call_arguments.delta", { output_index: 0, item_id: "t", delta: "水" });
     const pieces = Array.from({ length: 200 }, () => piece);
     const call = item("function_call");
     const events = [created, added(0, call), ...pieces, done(0, call), completed({ status: "completed", output: [call] })];
-    await serve([events], { limits: { maxGateBytes: "700B" } });
-    expect((await ask()).body).toBe(events.join(""));
-    await perennial.close();
-    perennial = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
-    expect(codeOf(await ask())).toBe("stream_corrupted");
+    const { perennial, upstream } = await serve([events], { limits: { maxGateBytes: "700B" } });
+    expect((await ask(perennial)).body).toBe(events.join(""));
+    const second = await startPerennial(upstream.baseUrl, { limits: { maxGateBytes: "500B" } });
+    expect(codeIn(await ask(second))).toBe("stream_corrupted");
   });
 
-  test.each([
+  test.for([
     ["web_search_call", "response.web_search_call.searching"],
     ["file_search_call", "response.file_search_call.searching"],
     ["code_interpreter_call", "response.code_interpreter_call.interpreting"],
     ["image_generation_call", "response.image_generation_call.generating"],
     ["mcp_call", "response.mcp_call.in_progress"],
     ["mcp_list_tools", "response.mcp_list_tools.in_progress"],
-  ])("that the server runs (%s) is seen while it runs", async (type, step) => {
-    await serve([`${SSE_HEAD}connection: close\r\n\r\n${created}${added(0, item(type))}${progress(step)}`], {
+  ])("that the server runs (%s) is seen while it runs", async ([type, step], { serve }) => {
+    const { perennial } = await serve([`${STREAM_HEAD}${created}${added(0, item(type))}${progress(step)}`], {
       timeouts: { firstToken: "2s", idle: "2s" },
       retry: { maxAttempts: 1 },
     });
@@ -369,42 +363,44 @@ describe("a tool", () => {
       heard = body.includes(step);
       if (heard) abort();
     };
-    await ask({}, { onRead }).catch(() => {});
+    await ask(perennial, {}, { onRead }).catch(() => {});
     expect(heard).toBe(true);
   });
 
-  test("that draws may show more of its picture than the gate would hold", async () => {
+  test("that draws may show more of its picture than the gate would hold", async ({ serve }) => {
     const picture = "x".repeat(1_200_000);
     const events = [
       created,
       added(0, item("image_generation_call")),
-      event("response.image_generation_call.partial_image", { output_index: 0, item_id: "t", partial_image_b64: picture }),
+      typed("response.image_generation_call.partial_image", { output_index: 0, item_id: "t", partial_image_b64: picture }),
       done(0, { ...item("image_generation_call"), result: picture }),
       completed({ status: "completed", output: [] }),
     ];
-    await serve([events]);
-    expect((await ask()).body === events.join("")).toBe(true);
+    const { perennial } = await serve([events]);
+    expect((await ask(perennial)).body === events.join("")).toBe(true);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "complete" });
   });
 
-  test("that searches for long, and says so, is not stalled", async () => {
-    upstream = await startRawUpstream(async (socket) => {
-      socket.write(`${SSE_HEAD}connection: close\r\n\r\n${created}`);
-      // Longer than either clock allows for silence.
-      for (let step = 0; step < 10; step++) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        socket.write(progress("response.web_search_call.searching"));
-      }
-      socket.end(whole);
-    });
-    perennial = await startPerennial(upstream.baseUrl, { timeouts: { firstToken: "700ms", idle: "700ms" } });
-    expect((await ask()).body.endsWith(whole)).toBe(true);
+  test("that searches for long, and says so, is not stalled", async ({ serve }) => {
+    const { perennial } = await serve(
+      async (socket) => {
+        socket.write(`${STREAM_HEAD}${created}`);
+        // Longer than either clock allows for silence.
+        for (let step = 0; step < 10; step++) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          socket.write(progress("response.web_search_call.searching"));
+        }
+        socket.end(whole);
+      },
+      { timeouts: { firstToken: "700ms", idle: "700ms" } },
+    );
+    expect((await ask(perennial)).body.endsWith(whole)).toBe(true);
   });
 
-  test("that the server runs is called with what is no text of the answer", async () => {
-    const called = event("response.mcp_call_arguments.delta", { output_index: 0, delta: '{"q":' });
-    await serve([[created, added(0, item("mcp_call")), called]]);
-    expect((await ask()).body).toContain("No text had arrived");
+  test("that the server runs is called with what is no text of the answer", async ({ serve }) => {
+    const called = typed("response.mcp_call_arguments.delta", { output_index: 0, delta: '{"q":' });
+    const { perennial } = await serve([[created, added(0, item("mcp_call")), called]]);
+    expect((await ask(perennial)).body).toContain("No text had arrived");
   });
 });
 
@@ -414,28 +410,28 @@ describe("numbers", () => {
     completed({ status: "completed", output: [message("Hi")] }),
   ];
 
-  test.each([
+  test.for([
     ["are all zero", [0, 0, 0]],
     ["start again", [0, 1, 2, 0, 1]],
     ["come twice", [0, 1, 1, 2]],
     ["start again, and mean nothing from there", [4, 5, 0, 7, 3, 9]],
-  ])("that %s are those of a server that does not number its events", async (_what, numbers) => {
-    await serve([numbered(...numbers)]);
-    expect((await ask()).body).toBe(numbered(...numbers).join(""));
+  ])("that %s are those of a server that does not number its events", async ([_what, numbers], { serve }) => {
+    const { perennial } = await serve([numbered(...numbers)]);
+    expect((await ask(perennial)).body).toBe(numbered(...numbers).join(""));
   });
 
-  test("may begin anywhere", async () => {
-    await serve([numbered(7, 8, 9)]);
-    expect((await ask()).body).toBe(numbered(7, 8, 9).join(""));
+  test("may begin anywhere", async ({ serve }) => {
+    const { perennial } = await serve([numbered(7, 8, 9)]);
+    expect((await ask(perennial)).body).toBe(numbered(7, 8, 9).join(""));
   });
 
-  test.each([[[0, 2]], [[0, 1, 2, 4]], [[-1, 1]]])("%j with one missing tell of a loss", async (numbers) => {
-    await serve([numbered(...numbers)]);
-    expect(codeOf(await ask())).toBe("stream_corrupted");
+  test.for([[[0, 2]], [[0, 1, 2, 4]], [[-1, 1]]])("%j with one missing tell of a loss", async ([numbers], { serve }) => {
+    const { perennial } = await serve([numbered(...numbers)]);
+    expect(codeIn(await ask(perennial))).toBe("stream_corrupted");
   });
 
-  test("with one missing raise an error in the official client", async () => {
-    await serve([numbered(0, 2)]);
+  test("with one missing raise an error in the official client", async ({ serve }) => {
+    const { perennial } = await serve([numbered(0, 2)]);
     const client = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
     const read = async (): Promise<void> => {
       for await (const _ of await client.responses.create({ model: "m", input: "hi", stream: true }));

@@ -1,38 +1,22 @@
 /** No key, prompt or answer is found in anything that Perennial tells its operators, nor a key in what it tells its clients. */
+
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, send } from "./support/client.ts";
-import { type OtlpReceiver, startOtlpReceiver } from "./support/otlp-receiver.ts";
-import {
-  chatAnswer,
-  chatEvents,
-  frame,
-  jsonReply,
-  type RawUpstream,
-  SSE_HEAD,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
-import { type SpawnedPerennial, spawnPerennial } from "./support/spawn-perennial.ts";
+import { startOtlpReceiver } from "./support/otlp-receiver.ts";
+import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
 const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
-
-let upstream: RawUpstream | undefined;
-let receiver: OtlpReceiver | undefined;
-let running: SpawnedPerennial | undefined;
-
-afterEach(async () => {
-  await running?.stop("SIGKILL");
-  await upstream?.close();
-  await receiver?.close();
-});
 
 const KEYS = { upstream: "sk-MARK-upstream", client: "MARK-client-key", wrong: "MARK-wrong-key", collector: "MARK-collector" };
 const PROMPT = "MARK-prompt";
 const ANSWER = "MARK-answer";
-const cut = `${SSE_HEAD}connection: close\r\n\r\n`;
+const cut = STREAM_HEAD;
 
 /** Everything an upstream may say, each with the answer, or the prompt, or the key quoted in it. */
 const REPLIES: (string | Buffer)[] = [
@@ -59,16 +43,20 @@ ${more}`;
 const checkConfig = (file: string) =>
   spawnSync(process.execPath, [MAIN, "check-config", file], { encoding: "utf8", env: { PATH: process.env.PATH ?? "" } });
 
-test("marked keys, prompts and answers are in no log, metric, trace or check-config", async () => {
+test("marked keys, prompts and answers are in no log, metric, trace or check-config", async ({
+  startUpstream,
+  closing,
+  spawnPerennial,
+}) => {
   let reply: string | Buffer = "";
-  upstream = await startRawUpstream((socket) => {
+  const upstream = await startUpstream((socket) => {
     if (typeof reply === "string" && !reply.includes("content-length")) socket.end(reply);
     else socket.write(reply);
   });
-  receiver = await startOtlpReceiver();
+  const receiver = closing(await startOtlpReceiver());
   const file = join(mkdtempSync(join(tmpdir(), "perennial-secrets-")), "perennial.yaml");
   writeFileSync(file, yaml(upstream.baseUrl));
-  running = await spawnPerennial(["--config", file, "--port", "0"], {
+  const running = await spawnPerennial(["--config", file, "--port", "0"], {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
     OTEL_EXPORTER_OTLP_HEADERS: `x-key=${KEYS.collector}`,
     OTEL_BSP_SCHEDULE_DELAY: "10",
@@ -95,10 +83,10 @@ test("marked keys, prompts and answers are in no log, metric, trace or check-con
   const refusals = answers.slice(said);
   const metrics = (await send(`${url}/metrics`)).body;
   writeFileSync(file, yaml(upstream.baseUrl, `auth: "${KEYS.client}"\n`));
-  await expect.poll(() => running?.output()).toContain("refused");
+  await expect.poll(() => running.output()).toContain("refused");
   const wrong = checkConfig(file);
   writeFileSync(file, yaml(upstream.baseUrl, "timeouts: { idle: 9s }\n"));
-  await expect.poll(() => running?.output()).toContain("configuration reloaded");
+  await expect.poll(() => running.output()).toContain("configuration reloaded");
   const right = checkConfig(file);
   expect(await running.stop()).toBe(0);
 

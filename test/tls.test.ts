@@ -6,40 +6,30 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer as createTlsServer, type SecureVersion, type TLSSocket } from "node:tls";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, vi } from "vitest";
 import { ConfigError } from "../src/config/config-error.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { chat, readStream, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatEvents, frame, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
+import { chatEvents, frame } from "./support/raw-upstream.ts";
+import { test as fixtureTest, type Tools, withRows } from "./support/test.ts";
 
 const fixture = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
 const CA = readFileSync(fixture("ca.pem"));
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
 
-let folder: string;
-let upstream: RawUpstream | undefined;
-let perennial: TestPerennial | undefined;
-const closing: (() => void)[] = [];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "perennial-tls-"));
-  for (const name of ["server.pem", "server-key.pem"]) copyFileSync(fixture(name), join(folder, name));
-});
-afterEach(async () => {
-  await perennial?.close();
-  await upstream?.close();
-  for (const close of closing.splice(0)) close();
-  perennial = upstream = undefined;
-});
-
-const tlsSettings = () => ({ cert: join(folder, "server.pem"), key: join(folder, "server-key.pem") });
-
-async function serveTls(settings: Record<string, unknown> = {}): Promise<TestPerennial> {
-  upstream = await startRawUpstream((socket) => socket.write(WHOLE));
-  perennial = await startPerennial(upstream.baseUrl, { tls: tlsSettings(), ...settings });
-  return perennial;
-}
+/** A folder with a certificate and its key, and Perennial on TLS with them. */
+const test = withRows(
+  fixtureTest
+    .extend("folder", () => {
+      const folder = mkdtempSync(join(tmpdir(), "perennial-tls-"));
+      for (const name of ["server.pem", "server-key.pem"]) copyFileSync(fixture(name), join(folder, name));
+      return folder;
+    })
+    .extend("serveTls", ({ folder, serve }) => (settings: Record<string, unknown> = {}) => {
+      const tls = { cert: join(folder, "server.pem"), key: join(folder, "server-key.pem") };
+      return serve([WHOLE], { tls, ...settings });
+    }),
+);
 
 /** A streamed chat completion over TLS, and the name in the certificate that was shown. */
 function chatOverTls(baseUrl: string): Promise<{ status: number; text: string; serial: string }> {
@@ -57,8 +47,8 @@ function chatOverTls(baseUrl: string): Promise<{ status: number; text: string; s
   });
 }
 
-test("clients are served over TLS, with HTTP/1.1 and nothing older than TLS 1.2", async () => {
-  const { url, baseUrl } = await serveTls();
+test("clients are served over TLS, with HTTP/1.1 and nothing older than TLS 1.2", async ({ serveTls }) => {
+  const { url, baseUrl } = (await serveTls()).perennial;
   expect(url).toMatch(/^https:/);
   expect(await chatOverTls(baseUrl)).toMatchObject({ status: 200, text: "Hello" });
   await expect(send(url.replace("https:", "http:"))).rejects.toThrow();
@@ -72,8 +62,8 @@ test("clients are served over TLS, with HTTP/1.1 and nothing older than TLS 1.2"
   await expect(new Promise((_resolve, reject) => old.once("error", reject))).rejects.toThrow();
 });
 
-test("what is refused over plain HTTP is refused here too", async () => {
-  const { url } = await serveTls({ timeouts: { request: "300ms" } });
+test("what is refused over plain HTTP is refused here too", async ({ serveTls }) => {
+  const { url } = (await serveTls({ timeouts: { request: "300ms" } })).perennial;
   const say = (text: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect({ port: Number(new URL(url).port), ca: CA, servername: "localhost" });
@@ -89,15 +79,16 @@ test("what is refused over plain HTTP is refused here too", async () => {
   expect(await say("GET /v1/models HTTP/1.1\r\n")).toContain("HTTP/1.1 408");
 });
 
-test("a renewed certificate is shown after a reload, and running connections go on", async () => {
-  const { baseUrl, reload } = await serveTls();
+test("a renewed certificate is shown after a reload, and running connections go on", async ({ serveTls, folder }) => {
+  const { perennial, upstream } = await serveTls();
+  const { baseUrl, reload } = perennial;
   const before = await chatOverTls(baseUrl);
   copyFileSync(fixture("renewed.pem"), join(folder, "server.pem"));
   copyFileSync(fixture("renewed-key.pem"), join(folder, "server-key.pem"));
   const yaml = join(folder, "perennial.yaml");
   writeFileSync(
     yaml,
-    `upstreams: [{ baseUrl: "${upstream?.baseUrl}" }]\ntls: { cert: server.pem, key: server-key.pem }\nport: 0\n`,
+    `upstreams: [{ baseUrl: "${upstream.baseUrl}" }]\ntls: { cert: server.pem, key: server-key.pem }\nport: 0\n`,
   );
   const load = () => loadConfig({ file: yaml, env: {}, flags: {}, cwd: "/" }).config;
   expect((await reload(load())).changed).toContain("certificates");
@@ -111,15 +102,16 @@ test("a renewed certificate is shown after a reload, and running connections go 
   expect((await chatOverTls(baseUrl)).serial).toBe(after.serial);
 });
 
-test("to begin or to end with TLS needs a restart", async () => {
-  const { reload } = await serveTls();
+test("to begin or to end with TLS needs a restart", async ({ serveTls, folder }) => {
+  const { perennial, upstream } = await serveTls();
+  const { reload } = perennial;
   copyFileSync(fixture("server.pem"), join(folder, "server.pem"));
-  writeFileSync(join(folder, "perennial.yaml"), `upstreams: [{ baseUrl: "${upstream?.baseUrl}" }]\ntls: off\nport: 0\n`);
+  writeFileSync(join(folder, "perennial.yaml"), `upstreams: [{ baseUrl: "${upstream.baseUrl}" }]\ntls: off\nport: 0\n`);
   const { config } = loadConfig({ env: {}, flags: {}, cwd: folder });
   expect((await reload(config)).needsRestart).toContain("tls");
 });
 
-test("files that cannot be used are named with their line, and nothing in them is quoted", () => {
+test("files that cannot be used are named with their line, and nothing in them is quoted", ({ folder }) => {
   const problemsOf = (yaml: string): readonly string[] => {
     writeFileSync(join(folder, "perennial.yaml"), yaml);
     try {
@@ -157,7 +149,7 @@ test("files that cannot be used are named with their line, and nothing in them i
 });
 
 /** An upstream over TLS. */
-async function startTlsUpstream(): Promise<{ baseUrl: string; connections: () => number }> {
+async function startTlsUpstream(closing: Tools["closing"]): Promise<{ baseUrl: string; connections: () => number }> {
   let connections = 0;
   const server = createServer(
     { cert: readFileSync(fixture("server.pem")), key: readFileSync(fixture("server-key.pem")) },
@@ -167,44 +159,43 @@ async function startTlsUpstream(): Promise<{ baseUrl: string; connections: () =>
   );
   server.on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closing.push(() => {
-    server.close();
-    server.closeAllConnections();
+  closing({
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
   });
   return { baseUrl: `https://localhost:${(server.address() as AddressInfo).port}/v1`, connections: () => connections };
 }
 
-test("an upstream with a private authority is trusted with its ca, and with nothing less", async () => {
-  const { baseUrl } = await startTlsUpstream();
+test("an upstream with a private authority is trusted with its ca, and with nothing less", async ({
+  startPerennial,
+  closing,
+}) => {
+  const { baseUrl } = await startTlsUpstream(closing);
   const settings = { retry: { maxAttempts: 1 } };
-  const saved = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
-  closing.push(() => {
-    if (saved === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
-    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = saved;
-  });
-  process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
-  perennial = await startPerennial(baseUrl, settings);
+  vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+  closing({ close: () => vi.unstubAllEnvs() });
+  const perennial = await startPerennial(baseUrl, settings);
   const refused = await chat(perennial.baseUrl);
   expect(refused.status).toBe(502);
   expect(JSON.parse(refused.body).error).toMatchObject({
     code: "upstream_unreachable",
     message: expect.stringContaining("certificate is not trusted"),
   });
-  await perennial.close();
-  perennial = await startPerennial(baseUrl, { ...settings, upstream: { ca: fixture("ca.pem") } });
-  expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello", done: true });
-  await perennial.close();
+  const trusting = await startPerennial(baseUrl, { ...settings, upstream: { ca: fixture("ca.pem") } });
+  expect(readStream((await chat(trusting.baseUrl)).body)).toMatchObject({ text: "Hello", done: true });
   // The right authority for another name.
-  perennial = await startPerennial(baseUrl.replace("localhost", "ip6-localhost.localhost"), {
+  const misled = await startPerennial(baseUrl.replace("localhost", "ip6-localhost.localhost"), {
     ...settings,
     upstream: { ca: fixture("ca.pem") },
   });
-  expect((await chat(perennial.baseUrl)).status).toBe(502);
+  expect((await chat(misled.baseUrl)).status).toBe(502);
 });
 
-test.each(["1.2", "1.3"])(
+test.for(["1.2", "1.3"])(
   "a new TLS connection (%s) that dies before any byte of its answer costs an attempt; a kept one does not",
-  async (version) => {
+  async (version, { startPerennial, closing }) => {
     let asked = 0;
     let dies = (_number: number): boolean => true;
     const tls = createTlsServer(
@@ -220,9 +211,9 @@ test.each(["1.2", "1.3"])(
       },
     );
     await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
-    closing.push(() => tls.close());
+    closing(tls);
     const baseUrl = `https://localhost:${(tls.address() as AddressInfo).port}/v1`;
-    perennial = await startPerennial(baseUrl, { upstream: { ca: fixture("ca.pem") }, retry: { maxAttempts: 2 } });
+    const perennial = await startPerennial(baseUrl, { upstream: { ca: fixture("ca.pem") }, retry: { maxAttempts: 2 } });
     expect((await chat(perennial.baseUrl)).headers["x-perennial-attempts"]).toBe("2");
     expect(asked).toBe(2);
     dies = (number) => number === 4;

@@ -1,28 +1,26 @@
 /** The first question, which Perennial asks before a user does: when it is asked, where, in which words, and what /readyz makes of it. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { createChaosServer } from "../src/chaos/chaos-server.ts";
 import type { PersonalityName } from "../src/chaos/personality-name.ts";
 import { applyProfile } from "../src/config/profiles.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { chat, type Seen, send } from "./support/client.ts";
 import { FIXTURES } from "./support/dialect-fixtures.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import {
-  chatAnswer,
-  chatEvents,
-  jsonReply,
-  type RawRequest,
-  type RawUpstream,
-  SSE_HEAD,
-  sendFramed,
-  startRawUpstream,
-} from "./support/raw-upstream.ts";
+import type { TestPerennial } from "./support/perennial.ts";
+import { chatAnswer, chatEvents, jsonReply, type RawRequest, type RawUpstream, sendFramed } from "./support/raw-upstream.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
+import { test as fixtureTest, type Tools, withRows } from "./support/test.ts";
 
-const closing: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const each of closing.splice(0).reverse()) await each.close();
-});
+/** As a user has it, but quick to stop. */
+const test = withRows(
+  fixtureTest.extend(
+    "perennialBefore",
+    ({ startPerennial }): PerennialBefore =>
+      (baseUrl, settings) =>
+        startPerennial(baseUrl, { drain: { timeout: "100ms" }, ...settings }),
+  ),
+);
 
 /** A loaded machine takes its time. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 8_000 });
@@ -31,17 +29,7 @@ const QUESTION = "你好，你是谁？";
 const ANSWER = jsonReply(chatAnswer("我是"));
 const REFUSAL = jsonReply('{"detail":"no such model"}', "400 Bad Request");
 
-async function upstreamThat(answer: Parameters<typeof startRawUpstream>[0]): Promise<RawUpstream> {
-  const upstream = await startRawUpstream(answer);
-  closing.push(upstream);
-  return upstream;
-}
-
-async function perennialBefore(baseUrl: string, settings: Record<string, unknown>): Promise<TestPerennial> {
-  const perennial = await startPerennial(baseUrl, { drain: { timeout: "100ms" }, ...settings });
-  closing.push(perennial);
-  return perennial;
-}
+type PerennialBefore = (baseUrl: string, settings: Record<string, unknown>) => Promise<TestPerennial>;
 
 const ready = async ({ url }: TestPerennial): Promise<number> => (await send(`${url}/readyz`)).status;
 const questionsTo = ({ requests }: RawUpstream): RawRequest[] => requests.filter(({ body }) => body.includes(QUESTION));
@@ -51,15 +39,17 @@ const questionsTo = ({ requests }: RawUpstream): RawRequest[] => requests.filter
 const warnings = ({ log }: TestPerennial): any[] => log.filter(({ level, path }) => level === 40 && path !== undefined);
 
 /** An answer to users that begins when asked and ends when told to; questions are answered at once. */
-async function upstreamWithOpenStream(): Promise<{ upstream: RawUpstream; end: () => void }> {
+async function upstreamWithOpenStream(
+  startUpstream: Tools["startUpstream"],
+): Promise<{ upstream: RawUpstream; end: () => void }> {
   let end = (): void => {};
-  const upstream = await upstreamThat((socket, { body }) => {
+  const upstream = await startUpstream((socket, { body }) => {
     if (body.includes(QUESTION)) {
       socket.write(ANSWER);
       return;
     }
     const [role, first, ...rest] = chatEvents(["one ", "two"]);
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${role}${first}`);
+    socket.write(`${STREAM_HEAD}${role}${first}`);
     end = () => socket.end(rest.join(""));
   });
   return { upstream, end: () => end() };
@@ -78,9 +68,12 @@ async function begin(perennial: TestPerennial): Promise<Promise<Seen>[]> {
 }
 
 describe("when it is asked", () => {
-  test("asks a question at the start, and /readyz is green once it is answered whole", async () => {
+  test("asks a question at the start, and /readyz is green once it is answered whole", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
     let warm = false;
-    const upstream = await upstreamThat((socket) => socket.end(warm ? ANSWER : jsonReply("null")));
+    const upstream = await startUpstream((socket) => socket.end(warm ? ANSWER : jsonReply("null")));
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { request: { model: "glm" } } });
     expect(await ready(perennial)).toBe(503);
     warm = true;
@@ -92,9 +85,9 @@ describe("when it is asked", () => {
     });
   });
 
-  test("asks again after the upstream was down", async () => {
+  test("asks again after the upstream was down", async ({ startUpstream, perennialBefore }) => {
     let down = false;
-    const upstream = await upstreamThat((socket) => (down ? socket.destroy() : socket.write(ANSWER)));
+    const upstream = await startUpstream((socket) => (down ? socket.destroy() : socket.write(ANSWER)));
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {}, retry: { maxAttempts: 1 } });
     await eventually(() => ready(perennial)).toBe(200);
     down = true;
@@ -104,8 +97,11 @@ describe("when it is asked", () => {
     await eventually(() => ready(perennial)).toBe(200);
   });
 
-  test("asks again after a time without requests, and not while an answer is still coming", async () => {
-    const { upstream, end } = await upstreamWithOpenStream();
+  test("asks again after a time without requests, and not while an answer is still coming", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
+    const { upstream, end } = await upstreamWithOpenStream(startUpstream);
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "150ms" } });
     await eventually(() => questionsTo(upstream).length).toBe(2);
     const [seen] = await begin(perennial);
@@ -118,8 +114,11 @@ describe("when it is asked", () => {
     await eventually(() => questionsTo(upstream).length).toBeGreaterThan(asked);
   });
 
-  test("asks nobody when one of two answers has come, and the other is still coming", async () => {
-    const { upstream, end } = await upstreamWithOpenStream();
+  test("asks nobody when one of two answers has come, and the other is still coming", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
+    const { upstream, end } = await upstreamWithOpenStream(startUpstream);
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: { on: "idle", after: "300ms" } });
     await eventually(() => ready(perennial)).toBe(200);
     await begin(perennial);
@@ -130,9 +129,12 @@ describe("when it is asked", () => {
     expect(questionsTo(upstream)).toHaveLength(1);
   });
 
-  test("an upstream that a reload has replaced is asked no more, although its last answer still runs", async () => {
-    const { upstream: old, end } = await upstreamWithOpenStream();
-    const next = await upstreamThat((socket) => socket.write(ANSWER));
+  test("an upstream that a reload has replaced is asked no more, although its last answer still runs", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
+    const { upstream: old, end } = await upstreamWithOpenStream(startUpstream);
+    const next = await startUpstream((socket) => socket.write(ANSWER));
     const settings = { warmup: { on: "idle", after: "100ms" } };
     const perennial = await perennialBefore(old.baseUrl, settings);
     await eventually(() => ready(perennial)).toBe(200);
@@ -145,13 +147,16 @@ describe("when it is asked", () => {
     expect((await seen)?.body).toContain("[DONE]");
   });
 
-  test("an upstream that is down, and replaced by a reload, is asked no more while its last answer still runs", async () => {
+  test("an upstream that is down, and replaced by a reload, is asked no more while its last answer still runs", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
     let down = true;
-    const old = await upstreamThat((socket, { body }) => {
-      if (!body.includes(QUESTION)) socket.write(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["one"])[1]}`);
+    const old = await startUpstream((socket, { body }) => {
+      if (!body.includes(QUESTION)) socket.write(`${STREAM_HEAD}${chatEvents(["one"])[1]}`);
       else if (down) socket.end(jsonReply("null"));
     });
-    const next = await upstreamThat((socket) => socket.write(ANSWER));
+    const next = await startUpstream((socket) => socket.write(ANSWER));
     const perennial = await perennialBefore(old.baseUrl, { warmup: {} });
     await begin(perennial);
     await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: next.baseUrl }], warmup: {} }));
@@ -161,8 +166,8 @@ describe("when it is asked", () => {
     expect(questionsTo(old)).toHaveLength(asked);
   });
 
-  test("nobody is asked any more once Perennial is told to stop", async () => {
-    const { upstream, end } = await upstreamWithOpenStream();
+  test("nobody is asked any more once Perennial is told to stop", async ({ startUpstream, perennialBefore }) => {
+    const { upstream, end } = await upstreamWithOpenStream(startUpstream);
     const perennial = await perennialBefore(upstream.baseUrl, {
       warmup: { on: "idle", after: "50ms" },
       drain: { timeout: "2s" },
@@ -176,13 +181,12 @@ describe("when it is asked", () => {
     await seen;
     await closed;
     expect(questionsTo(upstream)).toHaveLength(asked);
-    closing.splice(closing.indexOf(perennial), 1);
   });
 });
 
 describe("an upstream that answers its users", () => {
-  test("is warm, although the question itself is refused", async () => {
-    const upstream = await upstreamThat((socket, { body }) => {
+  test("is warm, although the question itself is refused", async ({ startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket, { body }) => {
       if (body.includes(QUESTION)) socket.write(REFUSAL);
       else sendFramed(socket, "chunked", chatEvents(["hi"]));
     });
@@ -194,8 +198,8 @@ describe("an upstream that answers its users", () => {
     expect(perennial.log.some(({ msg }) => msg === "the upstream is warm")).toBe(true);
   });
 
-  test("stays warm when a later question is refused", async () => {
-    const upstream = await upstreamThat((socket, { body }) => {
+  test("stays warm when a later question is refused", async ({ startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket, { body }) => {
       if (body.includes(QUESTION)) socket.write(REFUSAL);
       else sendFramed(socket, "chunked", chatEvents(["hi"]));
     });
@@ -207,9 +211,12 @@ describe("an upstream that answers its users", () => {
     expect(await ready(perennial)).toBe(200);
   });
 
-  test("is warm when it answers a user while the question is still open, whatever becomes of the question", async () => {
+  test("is warm when it answers a user while the question is still open, whatever becomes of the question", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
     let fail = (): void => {};
-    const upstream = await upstreamThat((socket, { body }) => {
+    const upstream = await startUpstream((socket, { body }) => {
       if (body.includes(QUESTION)) fail = () => socket.end(jsonReply("null"));
       else sendFramed(socket, "chunked", chatEvents(["hi"]));
     });
@@ -222,14 +229,14 @@ describe("an upstream that answers its users", () => {
     expect(await ready(perennial)).toBe(200);
   });
 
-  test.each([
+  test.for([
     ["a model list", "/models", "GET"],
     ["an answer that is cut", "/chat/completions", "POST"],
-  ])("is not warm for %s alone", async (_what, path, method) => {
-    const upstream = await upstreamThat((socket, { head, body }) => {
+  ])("is not warm for %s alone", async ([_what, path, method], { startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket, { head, body }) => {
       if (head.startsWith("GET")) socket.write(jsonReply('{"data":[]}'));
       else if (body.includes(QUESTION)) socket.write(jsonReply("null"));
-      else socket.end(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["one"])[1]}`);
+      else socket.end(`${STREAM_HEAD}${chatEvents(["one"])[1]}`);
     });
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
     await eventually(() => questionsTo(upstream).length).toBe(1);
@@ -239,16 +246,16 @@ describe("an upstream that answers its users", () => {
 });
 
 describe("where it is asked", () => {
-  test.each([
-    ["openai-chat", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
-    ["openai-completions", { prompt: QUESTION, max_tokens: 32 }],
-    ["openai-responses", { input: QUESTION, max_output_tokens: 32 }],
-    ["anthropic-messages", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
-    ["chatchat-completions", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }],
-    ["chatchat", { query: QUESTION }],
-  ])("a path of %s is asked in its own words", async (name, fields) => {
+  test.for([
+    ["openai-chat", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }, undefined],
+    ["openai-completions", { prompt: QUESTION, max_tokens: 32 }, undefined],
+    ["openai-responses", { input: QUESTION, max_output_tokens: 32 }, undefined],
+    ["anthropic-messages", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }, "2023-06-01"],
+    ["chatchat-completions", { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }, undefined],
+    ["chatchat", { query: QUESTION }, undefined],
+  ])("a path of %s is asked in its own words", async ([name, fields, version], { startUpstream, perennialBefore }) => {
     const fixture = FIXTURES.find((each) => each.name === name) as (typeof FIXTURES)[number];
-    const upstream = await upstreamThat((socket) => {
+    const upstream = await startUpstream((socket) => {
       if (fixture.answer === undefined) sendFramed(socket, "chunked", fixture.events);
       else socket.write(jsonReply(JSON.stringify(fixture.answer)));
     });
@@ -260,17 +267,17 @@ describe("where it is asked", () => {
     await eventually(() => ready(perennial)).toBe(200);
     expect(upstream.requests[0]?.head).toContain(`POST ${fixture.path} `);
     expect(upstream.requests[0]?.json).toEqual({ model: "m", stream: false, ...fields });
-    if (name === "anthropic-messages") expect(upstream.requests[0]?.head).toMatch(/anthropic-version: 2023-06-01/);
+    expect(/anthropic-version: (\S+)/.exec(upstream.requests[0]?.head ?? "")?.[1]).toBe(version);
   });
 
-  test("a question of the user's own is asked as it is", async () => {
-    const upstream = await upstreamThat((socket) => socket.end(jsonReply("null")));
+  test("a question of the user's own is asked as it is", async ({ startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket) => socket.end(jsonReply("null")));
     const request = { model: "m", messages: [{ role: "user", content: "1+1=?" }], max_tokens: 5 };
     await perennialBefore(upstream.baseUrl, { warmup: { request } });
     await eventually(() => upstream.requests[0]?.json).toEqual({ ...request, stream: false });
   });
 
-  test.each<[PersonalityName, string | undefined, object]>([
+  test.for<[PersonalityName, string | undefined, object]>([
     ["chatchat-0.2", "/chat/chat", {}],
     ["chatchat-0.2", "/chat/agent_chat", {}],
     ["chatchat-0.2", "/other/completion", {}],
@@ -279,19 +286,18 @@ describe("where it is asked", () => {
     ["chatchat-0.3", "/chat/chat/completions", { model: "m" }],
     ["chatchat-0.3", "/chat/kb_chat", { kb_name: "samples" }],
     ["chatchat-0.3", "/knowledge_base/chat/completions", { kb_name: "samples" }],
-  ])("%s is warm after an answer at %s", async (as, path, request) => {
-    const server = createChaosServer({ as, tokenDelayMs: 1, firstRequestMs: 0 });
-    closing.push(server);
+  ])("%s is warm after an answer at %s", async ([as, path, request], { closing, perennialBefore }) => {
+    const server = closing(createChaosServer({ as, tokenDelayMs: 1, firstRequestMs: 0 }));
     const { url } = await server.listen();
     const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { path, request } });
     await eventually(() => ready(perennial)).toBe(200);
   });
 
-  test.each([
+  test.for([
     ["an empty stream", []],
     ["a stream that is cut", FIXTURES.find(({ name }) => name === "chatchat-completions")?.events.slice(0, 2) ?? []],
-  ])("%s is no answer to it", async (_what, events) => {
-    const upstream = await upstreamThat((socket) => sendFramed(socket, "chunked", events));
+  ])("%s is no answer to it", async ([_what, events], { startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket) => sendFramed(socket, "chunked", events));
     const perennial = await perennialBefore(upstream.baseUrl.replace("/v1", ""), {
       upstream: { profile: "chatchat" },
       warmup: { path: "/chat/chat/completions" },
@@ -321,9 +327,11 @@ describe("a path that is wrong", () => {
     expect(problemsOf({ warmup: { path: "/x", on: "never" } }).join()).not.toContain("expected a path at");
   });
 
-  test("is told once, with the keys to change, when only the upstream knows that it is wrong", async () => {
-    const server = createChaosServer({ as: "chatchat-0.2", firstRequestMs: 0 });
-    closing.push(server);
+  test("is told once, with the keys to change, when only the upstream knows that it is wrong", async ({
+    closing,
+    perennialBefore,
+  }) => {
+    const server = closing(createChaosServer({ as: "chatchat-0.2", firstRequestMs: 0 }));
     const { url } = await server.listen();
     const perennial = await perennialBefore(url, { upstream: { profile: "chatchat" }, warmup: { request: { model: "m" } } });
     await eventually(() => warnings(perennial).length).toBe(1);
@@ -338,14 +346,17 @@ describe("a path that is wrong", () => {
     expect(warnings(perennial)).toHaveLength(1);
   });
 
-  test.each([401, 403])("a %i asks for a key instead", async (status) => {
-    const upstream = await upstreamThat((socket) => socket.write(jsonReply("{}", `${status} No`)));
+  test.for([401, 403])("a %i asks for a key instead", async (status, { startUpstream, perennialBefore }) => {
+    const upstream = await startUpstream((socket) => socket.write(jsonReply("{}", `${status} No`)));
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });
     await eventually(() => warnings(perennial)[0]?.msg).toMatch(/apiKey/);
   });
 
-  test("a 503 is no refusal: the upstream is still loading, and is asked again soon", async () => {
-    const upstream = await upstreamThat((socket, { number }) =>
+  test("a 503 is no refusal: the upstream is still loading, and is asked again soon", async ({
+    startUpstream,
+    perennialBefore,
+  }) => {
+    const upstream = await startUpstream((socket, { number }) =>
       socket.write(number === 1 ? jsonReply("{}", "503 Loading") : ANSWER),
     );
     const perennial = await perennialBefore(upstream.baseUrl, { warmup: {} });

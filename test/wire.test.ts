@@ -1,20 +1,15 @@
 /** What is between the events must not matter: line ends, comments, split reads; `data` comes out as it went in. */
+
 import type { Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { chat, readStream } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { chatEvents, frame, type RawUpstream, startRawUpstream } from "./support/raw-upstream.ts";
+import { WHOLE } from "./support/events.ts";
+import { chatEvents, frame } from "./support/raw-upstream.ts";
+import { atOnce } from "./support/replies.ts";
+import { test } from "./support/test.ts";
 
 const EVENTS = chatEvents(["Grüße, ", "细水长流 ", "🌊🏔️ ", "spaces  and \\u00e9 kept"]);
 const DATA = EVENTS.map((event) => event.slice("data: ".length, -2));
-
-let upstream: RawUpstream;
-let perennial: TestPerennial;
-
-afterEach(async () => {
-  await perennial.close();
-  await upstream.close();
-});
 
 async function dripped(socket: Socket, bytes: Buffer, step: number): Promise<void> {
   socket.setNoDelay(true);
@@ -36,10 +31,9 @@ const variants: [how: string, events: (string | Buffer)[]][] = [
   ["no blank line after the last event", [...EVENTS.slice(0, -1), "data: [DONE]"]],
 ];
 
-test.each(variants)("data comes out byte for byte with %s, whole and in reads of one byte", async (_how, events) => {
+test.for(variants)("data comes out byte for byte with %s, whole and in reads of one byte", async ([_how, events], { serve }) => {
   const bytes = frame("chunked", events);
-  upstream = await startRawUpstream((socket, { json }) => dripped(socket, bytes, json.model === "drip" ? 1 : bytes.length));
-  perennial = await startPerennial(upstream.baseUrl);
+  const { perennial } = await serve((socket, { json }) => dripped(socket, bytes, json.model === "drip" ? 1 : bytes.length));
   for (const model of ["whole", "drip"]) {
     const { body } = await chat(perennial.baseUrl, { model });
     expect(readStream(body).data).toEqual(DATA);
@@ -48,10 +42,14 @@ test.each(variants)("data comes out byte for byte with %s, whole and in reads of
   }
 });
 
-test("data of several lines stays so", async () => {
+test("data of several lines stays so", async ({ serve }) => {
   const pretty = JSON.stringify(JSON.parse(DATA[1] ?? ""), null, 2);
   const event = `data: ${pretty.replaceAll("\n", "\ndata: ")}\n\n`;
-  upstream = await startRawUpstream((socket) => socket.write(frame("chunked", [EVENTS[0] as string, event, ...EVENTS.slice(2)])));
-  perennial = await startPerennial(upstream.baseUrl);
+  const { perennial } = await serve((socket) => socket.write(frame("chunked", [EVENTS[0] as string, event, ...EVENTS.slice(2)])));
   expect(readStream((await chat(perennial.baseUrl)).body).data[1]).toBe(pretty);
+});
+
+test("pings that are named so are not for the client", async ({ serve }) => {
+  const { perennial } = await serve([atOnce(["event: ping\ndata: {}\n\n", ...WHOLE])]);
+  expect(readStream((await chat(perennial.baseUrl)).body).data).toHaveLength(WHOLE.length);
 });

@@ -24,20 +24,7 @@ export interface ProbeOptions {
   readonly requireDone: boolean;
 }
 
-const QUESTION = "你好，你是谁？";
 const HEADERS = { "content-type": "application/json", accept: "application/json" };
-/** Its API refuses a request that does not name one; clients send it themselves. */
-const ANTHROPIC = { "anthropic-version": "2023-06-01" };
-
-/** The question in the words of a path: few tokens, where that can be said without cutting an agent's thoughts. */
-function questionAt(path: string): Record<string, unknown> {
-  if (/\/(chat\/completions|chat\/fastchat|messages)$/.test(path)) {
-    return { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 };
-  }
-  if (path.endsWith("/responses")) return { input: QUESTION, max_output_tokens: 32 };
-  if (path.endsWith("/completions")) return { prompt: QUESTION, max_tokens: 32 };
-  return { query: QUESTION };
-}
 
 /**
  * Resolves when the answer was whole.
@@ -45,7 +32,7 @@ function questionAt(path: string): Record<string, unknown> {
  */
 export async function probe(options: ProbeOptions, signal: AbortSignal): Promise<void> {
   const { upstream, dialect, path, timeoutMs, maxBytes } = options;
-  const fields = { ...questionAt(path), ...options.request, stream: false };
+  const fields = { ...dialect.question.fields, ...options.request, stream: false };
   const request = dialect.parseRequest(fields);
   const attempt: Attempt = {
     number: 1,
@@ -63,7 +50,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
       request: {
         method: "POST",
         path,
-        headers: { ...HEADERS, ...(path.endsWith("/messages") ? ANTHROPIC : {}) },
+        headers: { ...HEADERS, ...dialect.question.headers },
         set: { "accept-encoding": "identity" },
         body: Buffer.from(JSON.stringify(fields)),
         idempotent: true,

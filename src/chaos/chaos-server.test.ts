@@ -165,7 +165,7 @@ describe("framing", () => {
     chunked: /transfer-encoding: chunked/i,
     "chunked-close": /connection: close[\s\S]*transfer-encoding: chunked/i,
     "content-length": /content-length: \d{4,}/i,
-    "close-delimited": /connection: close/i,
+    "close-delimited": /^(?![\s\S]*(?:transfer-encoding|content-length))[\s\S]*connection: close/i,
   };
   it.each(Object.entries(heads) as [Framing, RegExp][])("%s carries the whole answer", async (framing, pattern) => {
     const { ask } = await start({ framing });
@@ -174,7 +174,6 @@ describe("framing", () => {
     expect(textOf(reply.body)).toBe(ANSWER);
     const head = reply.bytes.subarray(0, reply.bytes.indexOf("\r\n\r\n")).toString();
     expect(head).toMatch(pattern);
-    if (framing === "close-delimited") expect(head).not.toMatch(/transfer-encoding|content-length/i);
   });
 
   it("shows a cut to the client, except where only the close delimits the body", async () => {
@@ -211,14 +210,15 @@ describe("framing", () => {
 
 describe("pace", () => {
   it("waits between events, not before the first", async () => {
+    // With a wait longer than the client's patience, the first comes all the same.
+    const { ask: askPatient } = await start({ tokenDelayMs: 60_000 });
+    const onData: RawRequest["onData"] = (socket, received) => {
+      if (received > 500) socket.destroy();
+    };
+    expect((await askPatient(chat, { onData })).bytes.length).toBeGreaterThan(500);
     const { ask } = await start({ tokenDelayMs: 250 });
     const startedAt = performance.now();
-    let firstAt = 0;
-    const onData: RawRequest["onData"] = (_socket, received) => {
-      if (received > 500 && firstAt === 0) firstAt = performance.now() - startedAt;
-    };
-    await ask({ ...chat, model: "chaos/eof:4" }, { onData });
-    expect(firstAt).toBeLessThan(240);
+    await ask({ ...chat, model: "chaos/eof:4" });
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(700);
   });
 
@@ -273,7 +273,8 @@ describe("close", () => {
   it("ends every open reply at once and leaves no socket or timer", async () => {
     const count = () => process.getActiveResourcesInfo().filter((name) => /^(TCP|Timeout)/.test(name)).length;
     const before = count();
-    const { server, port } = await start({ tokenDelayMs: 5000 });
+    // Left to itself none of them would end while a test may last.
+    const { server, port } = await start({ tokenDelayMs: 60_000 });
     const clients = ["ok", "stall", "stall-headers", "stall-comments", "slow:60s", "hold-open"].map((spec) => {
       const client = httpRequest({ port, path: "/v1/chat/completions", method: "POST", agent: false });
       client.on("error", () => {});
@@ -282,10 +283,8 @@ describe("close", () => {
       return new Promise((resolve) => client.on("close", resolve));
     });
     await vi.waitFor(() => expect(server.requests).toHaveLength(clients.length));
-    const closedAt = performance.now();
     await server.close();
     await Promise.all(clients);
-    expect(performance.now() - closedAt).toBeLessThan(4_000);
     expect(server.requests.some((request) => request.abortedByClient)).toBe(false);
     await vi.waitFor(() => expect(count()).toBeLessThanOrEqual(before));
   });

@@ -1,5 +1,5 @@
 /** Reads the YAML file: plain values, and where each of them stands, for errors that name the line. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar } from "yaml";
 import { ConfigError } from "./config-error.ts";
 import type { Env } from "./env.ts";
@@ -24,6 +24,9 @@ export interface ConfigFile {
 export function readConfigFile(path: string, name: string, env: Env): ConfigFile {
   let source: string;
   try {
+    // A pipe may never end, a device has no end; and neither can be read again on a reload.
+    if (!statSync(path).isFile())
+      throw new Error(statSync(path).isDirectory() ? "it is a directory" : "it is not a regular file");
     source = readFileSync(path, "utf8");
   } catch (error) {
     throw new ConfigError([`${name}: cannot be read: ${reason(error)}`]);
@@ -111,7 +114,7 @@ function scalarValue(node: Scalar, path: Path, env: Env): unknown {
   const expanded = expandVariables(value, env);
   // Quotes count only where any value may stand: inside [ ] and { }, YAML needs them around every variable.
   if (node.type !== "PLAIN" && schemasAt(path).length === 0) return expanded;
-  // Not set; but what is a list or a mapping must not vanish with a variable, and a door with it.
+  // Not set; but a list or a mapping, such as auth.keys, must not vanish with a variable.
   if (expanded === "") return schemasAt(path).every(({ type }) => type !== "object" && type !== "array") ? undefined : "";
   return isText(path) ? expanded : retype(expanded);
 }

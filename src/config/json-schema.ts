@@ -1,4 +1,4 @@
-/** The settings as JSON Schema: editors complete and check a configuration file by it, and Perennial asks it what stands where. */
+/** The settings as JSON Schema: editors complete and check a configuration file by it, and Perennial looks up in it what stands where. */
 import { z } from "zod";
 import { configSchema } from "./schema.ts";
 

@@ -34,6 +34,7 @@ describe("what is there without a word of configuration", () => {
         auth: { keys: [], maxStreamsPerKey: 0 },
         open: false,
         tls: false,
+        cors: { origins: [] },
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },

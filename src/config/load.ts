@@ -114,7 +114,7 @@ function originOf(settings: readonly Setting[], path: Path): string | undefined 
   return settings.findLast((setting) => setting.path.every((part, index) => part === path[index]))?.origin;
 }
 
-/** Whether an apiKey from the environment has an upstream to belong to. */
+/** Whether there is an upstream for an apiKey from the environment. */
 function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean {
   const upstreams = (fileValues as { upstreams?: unknown } | undefined)?.upstreams;
   return settings.some(({ path }) => path.at(-1) === "baseUrl") || (Array.isArray(upstreams) && upstreams.length > 0);

@@ -1,6 +1,6 @@
 /** The certificates and keys that settings name by file: read, and explained when they are not what they should be. */
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "./config-error.ts";
 import type { Complaint } from "./explain-issues.ts";
@@ -31,6 +31,8 @@ export function findPemProblems(config: Config): Complaint[] {
 function read({ tls, upstreams }: Config, problems: Complaint[]): PemFiles {
   const open = (path: Complaint["path"], file: string, check: (pem: string) => void): string => {
     try {
+      // A pipe may never end, and cannot be read again on a reload.
+      if (!statSync(file).isFile()) throw new RangeError("is not a regular file");
       const pem = readFileSync(file, "utf8");
       check(pem);
       return pem;

@@ -39,6 +39,7 @@ export function printConfig(config: Config): string {
     },
     auth: { keys: config.auth.keys.map(() => MASK), maxStreamsPerKey: config.auth.maxStreamsPerKey },
     open: config.open,
+    cors: config.cors,
     tls: config.tls === false ? "off" : config.tls,
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,

@@ -9,7 +9,7 @@ import type { Config } from "./schema.ts";
  * @throws ConfigError when `next` must not take the place of `running`.
  */
 export function refuseReload(listeningHost: string, running: Config, next: Config): void {
-  refuseOpenDoor(listeningHost, next);
+  refuseUnprotected(listeningHost, next);
   refuseSandbox(running, next);
 }
 
@@ -33,7 +33,7 @@ function fixedOf({ host, port, drain, log, tls }: Config): object {
  * The schema lets a loopback host do without keys, but until the next start the old host is the one that is open.
  * @throws ConfigError
  */
-function refuseOpenDoor(listeningHost: string, { auth, open }: Config): void {
+function refuseUnprotected(listeningHost: string, { auth, open }: Config): void {
   if (isLoopback(listeningHost) || auth.keys.length > 0 || open) return;
   throw new ConfigError([
     `auth.keys: ${listeningHost} can be reached from other machines, and stays open until a restart: keep a key, or set open: true`,

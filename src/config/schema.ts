@@ -5,7 +5,7 @@ import { isLoopback } from "./loopback.ts";
 import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { clientPathsOf, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
-import { duration, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
+import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
@@ -76,7 +76,7 @@ const heartbeat = z
 
 const limits = z
   .strictObject({
-    maxBodyBytes: size().prefault("32MiB").describe("Largest request body, as a size. Default: 32MiB."),
+    maxBodyBytes: size().prefault("32MiB").describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
     maxEventBytes: size().prefault("4MiB").describe("Largest single event of a stream, as a size. Default: 4MiB."),
     maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
     maxStreams: wholeNumber(1)
@@ -84,7 +84,9 @@ const limits = z
       .describe("Most exchanges at one time; further ones are refused with 503. Default: 1000."),
     maxClientConnections: wholeNumber(1)
       .default(4000)
-      .describe("Most connections from clients at one time, idle ones included; further ones are closed at once. Default: 4000."),
+      .describe(
+        "Most connections from clients at one time, idle ones included; for further ones those go that have been silent for longest. Default: 4000.",
+      ),
   })
   .prefault({})
   .describe("Bounds that keep one client, or one upstream, from using up the memory.");
@@ -106,6 +108,18 @@ const auth = z
   })
   .prefault({})
   .describe("Who may use this proxy.");
+
+const cors = z
+  .strictObject({
+    origins: z
+      .array(origin)
+      .default([])
+      .describe(
+        "Web pages from elsewhere, each as its origin (https://chat.example), that may use this proxy without a key. Pages of this machine always may; with auth.keys or open: true, all may. Default: none.",
+      ),
+  })
+  .prefault({})
+  .describe("Which web pages may use this proxy from a browser.");
 
 const tls = z
   .union(
@@ -149,6 +163,7 @@ export const configSchema = z
     limits,
     auth,
     open: z.boolean().default(false).describe(OPEN),
+    cors,
     tls,
     drain: z
       .strictObject({

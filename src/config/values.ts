@@ -55,3 +55,15 @@ export const baseUrl = z.string({ error: URL_EXPECTED }).transform((value, ctx) 
   if (/[?#]/.test(value)) return fail("a base URL ends before any ? or #");
   return url.href.replace(/\/+$/, "");
 });
+
+const ORIGIN_EXPECTED = "expected the origin of a page, such as https://chat.example or https://chat.example:8443";
+
+/** As browsers write it in `Origin`: in small letters, without a port that goes without saying. */
+export const origin = z.string({ error: ORIGIN_EXPECTED }).transform((value, ctx) => {
+  const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\/[^/?#@\s*]+\/?$/i.exec(value) ?? [];
+  if (scheme === undefined || !URL.canParse(value)) {
+    ctx.addIssue({ code: "custom", message: ORIGIN_EXPECTED });
+    return z.NEVER;
+  }
+  return /^https?$/i.test(scheme) ? new URL(value).origin : value.toLowerCase().replace(/\/$/, "");
+});

@@ -47,11 +47,20 @@ export interface StreamEnd {
   readonly acceptEmpty: boolean;
 }
 
+/** A small request that shows whether an upstream answers. */
+export interface Question {
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Headers that its API insists on; clients send them themselves. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface Dialect {
   /** As it appears in logs. */
   readonly name: string;
-  /** What is done here, for traces, where that is neither a chat nor a completion. */
-  readonly operation?: string;
+  /** `gen_ai.operation.name` of OpenTelemetry's semantic conventions. */
+  readonly operation: string;
+  /** Asks for few tokens, where that can be said without cutting an agent's thoughts. */
+  readonly question: Question;
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
   parseRequest(body: unknown): DialectRequest;
   inspectStream(request: DialectRequest): StreamInspector;

@@ -16,6 +16,8 @@ export interface ExchangeRequest {
   readonly headers: Headers;
   /** The original bytes; a stream where they are passed through unread; null when there are none. */
   readonly body: Buffer | Readable | null;
+  /** What a compressed body says, to be read, or sent without its content-encoding where it is rewritten; absent where `body` is plain. */
+  readonly plain?: Buffer;
 }
 
 /** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */

@@ -1,24 +1,42 @@
-/** What the lower floors tell whoever listens (log lines, counters, traces), so that they need not know who does. */
+/** What the lower floors report of requests, so that they need not know who listens: log lines, counters, traces. */
 import type { Attempt } from "./attempt.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure, FailureCode } from "./failure.ts";
 
+/** Only listens: what it returns is not looked at, and what it throws changes nothing (see combineObservers). */
 export interface Observer {
-  /** A request has been read, and is about to be answered. */
+  /** A request has become an exchange; its first attempt comes next. */
   onExchangeStart?(exchange: Exchange): void;
   /** An attempt begins; its request is sent next. */
   onAttemptStart?(exchange: Exchange, attempt: Attempt): void;
-  /** An attempt has brought its first content, and has won. */
-  onCommit?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt is over, well or not; called exactly once for each. */
   onAttemptEnd?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt failed and another will follow after `delayMs`. */
   onRetry?(exchange: Exchange, attempt: Attempt, failure: Failure, delayMs: number): void;
+  /** An attempt has won: its content goes to the client, and no other can follow. */
+  onCommit?(exchange: Exchange, attempt: Attempt): void;
   /** The exchange is over; called exactly once for each. */
   onExchangeEnd?(exchange: Exchange, end: ExchangeEnd): void;
+  /** A request was answered without becoming an exchange. */
+  onRejected?(refusal: Refusal): void;
 }
 
-/** Adds headers to the requests that upstreams get, such as `traceparent`. */
+/** A request that Perennial answered by itself, without asking an upstream. */
+export interface Refusal {
+  readonly id: string;
+  readonly method: string;
+  /** As received, without the query. */
+  readonly path: string;
+  readonly failure: FailureCode;
+  /** HTTP status sent to the client. */
+  readonly status: number;
+  readonly durationMs: number;
+  /** The underlying error of a defect of ours, for the log; undefined for a refusal that was meant. */
+  readonly defect: unknown;
+}
+
+/** Adds headers to the requests that go upstream, such as `traceparent`. */
 export interface Propagator {
+  /** Asked once for each attempt, after its start was reported. */
   headersFor(exchange: Exchange, attempt: Attempt): Readonly<Record<string, string>>;
 }

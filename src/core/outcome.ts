@@ -1,4 +1,6 @@
 /** How an exchange ended: exactly one of these, in the log line and wherever exchanges are counted. */
+import type { FailureCode } from "./failure.ts";
+
 export type Outcome =
   /** Whole, at the first attempt, as the upstream sent it. */
   | "complete"
@@ -16,3 +18,8 @@ export type Outcome =
   | "cancelled"
   /** Perennial refused; the upstream was never asked. */
   | "rejected";
+
+/** How a request ended that never became an exchange: with a defect of ours, or with a refusal that was meant. */
+export function outcomeOfRefusal(failure: FailureCode): "failed" | "rejected" {
+  return failure === "internal_error" ? "failed" : "rejected";
+}

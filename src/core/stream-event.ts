@@ -7,7 +7,7 @@ export interface StreamEvent {
   /** The `data:` field, lines joined with a line feed; forwarded as it came. */
   readonly data: string;
   /** Characters of text in it, as its dialect counts them; set by the reader that had it judged. */
-  characters?: number;
+  characters?: number | undefined;
 }
 
 /**

@@ -7,9 +7,15 @@ import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
 import { partOnStrayLine } from "./openai-error.ts";
+import { QUESTION } from "./question.ts";
 
 export const anthropicMessages: Dialect = {
   name: "anthropic-messages",
+  operation: "chat",
+  question: {
+    fields: { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 },
+    headers: { "anthropic-version": "2023-06-01" },
+  },
   terminator: encodeNamed("message_stop", '{"type":"message_stop"}'),
   repairsTerminator: true,
   allowsComments: true,

@@ -10,8 +10,11 @@ import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, stra
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
 import { ChoicesInspector, DONE, readFinish } from "./openai-choices.ts";
 import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
+import { QUESTION } from "./question.ts";
 
 const shared = {
+  operation: "chat" as const,
+  question: { fields: { query: QUESTION }, headers: {} },
   terminator: "",
   repairsTerminator: false,
   inspectAnswer,
@@ -37,6 +40,9 @@ export const chatchat: Dialect = {
   answerToEvents: () => undefined,
 };
 
+/** Those of them that take messages in place of a query (`/chat/fastchat`, `/knowledge_base/chat/completions`). */
+export const chatchatMessages: Dialect = { ...chatchat, question: openAiChat.question };
+
 /** `/chat/agent_chat` of 0.2: the same, but that only its last word is the answer. */
 export const chatchatAgent: Dialect = {
   ...chatchat,
@@ -55,6 +61,7 @@ export const chatchatWords: Dialect = {
 export const chatchatCompletions: Dialect = {
   ...shared,
   name: "chatchat-completions",
+  question: openAiChat.question,
   allowsComments: true,
   oneEventPerWrite: false,
   parseRequest: openAiChat.parseRequest,

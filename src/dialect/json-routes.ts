@@ -6,9 +6,12 @@ import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import { isObject } from "./json.ts";
 import { findOpenAiError, openAiErrorBody } from "./openai-error.ts";
+import { QUESTION } from "./question.ts";
 
 const jsonRoute = {
   name: "json",
+  operation: "json",
+  question: { fields: { input: QUESTION }, headers: {} },
   pipesLargeAnswers: true,
   parseRequest: (body): DialectRequest => ({
     stream: false,

@@ -6,9 +6,12 @@ import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
 import { holdsSomething, isObject, type JsonObject } from "./json.ts";
 import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
+import { QUESTION } from "./question.ts";
 
 export const openAiChat: Dialect = {
   name: "openai-chat",
+  operation: "chat",
+  question: { fields: { messages: [{ role: "user", content: QUESTION }], max_tokens: 32 }, headers: {} },
   terminator: encodeData(DONE),
   repairsTerminator: true,
   allowsComments: true,

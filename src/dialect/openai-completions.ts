@@ -5,9 +5,12 @@ import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
 import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
+import { QUESTION } from "./question.ts";
 
 export const openAiCompletions: Dialect = {
   name: "openai-completions",
+  operation: "text_completion",
+  question: { fields: { prompt: QUESTION, max_tokens: 32 }, headers: {} },
   terminator: encodeData(DONE),
   repairsTerminator: true,
   allowsComments: true,

@@ -7,10 +7,13 @@ import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, stra
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
 import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
+import { QUESTION } from "./question.ts";
 import { encodeResponsesError } from "./responses-error-event.ts";
 
 export const openAiResponses: Dialect = {
   name: "openai-responses",
+  operation: "chat",
+  question: { fields: { input: QUESTION, max_output_tokens: 32 }, headers: {} },
   // The last event of the answer ends it, and cannot be made up: it holds the whole response.
   terminator: "",
   repairsTerminator: false,

@@ -1,7 +1,7 @@
 /** Every dialect that Perennial understands, and the paths at which it is spoken: a new one is a file and a line here. */
 import type { Dialect } from "../core/dialect.ts";
 import { anthropicMessages } from "./anthropic-messages.ts";
-import { chatchat, chatchatAgent, chatchatCompletions, chatchatWords } from "./chatchat.ts";
+import { chatchat, chatchatAgent, chatchatCompletions, chatchatMessages, chatchatWords } from "./chatchat.ts";
 import { createJsonRoute } from "./json-routes.ts";
 import { openAiChat } from "./openai-chat.ts";
 import { openAiCompletions } from "./openai-completions.ts";
@@ -38,7 +38,7 @@ export const OPENAI_ROUTES: readonly Route[] = [
 export const CHATCHAT_ROUTES: readonly Route[] = [
   // 0.2.x
   { path: "/chat/chat", dialect: chatchat },
-  { path: "/chat/fastchat", dialect: chatchat },
+  { path: "/chat/fastchat", dialect: chatchatMessages },
   { path: "/chat/knowledge_base_chat", dialect: chatchat },
   { path: "/chat/search_engine_chat", dialect: chatchat },
   { path: "/chat/file_chat", dialect: chatchat },
@@ -46,7 +46,7 @@ export const CHATCHAT_ROUTES: readonly Route[] = [
   { path: "/other/completion", dialect: chatchatWords },
   // 0.3.x
   { path: "/chat/kb_chat", dialect: chatchat },
-  { path: "/knowledge_base/chat/completions", dialect: chatchat },
+  { path: "/knowledge_base/chat/completions", dialect: chatchatMessages },
   { path: "/chat/chat/completions", dialect: chatchatCompletions },
   { path: "/v1/chat/completions", dialect: chatchatCompletions },
   // What its knowledge bases live on, in both.

@@ -3,12 +3,13 @@ import type { ServerResponse } from "node:http";
 import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { Failure, toFailure } from "../core/failure.ts";
+import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { Outcome } from "../core/outcome.ts";
+import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
-import { flushed } from "../downstream/connection-end.ts";
+import { cut, flushed } from "../downstream/connection-end.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunEnd } from "../run/run.ts";
 import { deliver, respondWithFailure } from "./deliver.ts";
@@ -69,19 +70,25 @@ interface Told {
   readonly failure: Failure | undefined;
 }
 
-/** Gives the client what is still to be given. */
+/** Gives the client what is still to be given. Never throws: a defect on the way cuts the client off, who must not wait for ever. */
 function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run: Run, end: RunEnd): Told {
-  let { failure } = end.kind === "failed" ? end : { failure: undefined };
   try {
-    if (end.kind === "won") {
-      const repaired = deliver(exchange, raw, client, end.result);
-      return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure };
-    }
+    if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
+    const repaired = deliver(exchange, raw, client, end.result);
+    return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
   } catch (thrown) {
-    failure = toFailure(thrown);
+    return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);
   }
-  const reason = failure ?? new Failure("internal_error", "Perennial lost an answer; this is a bug, please report it.");
-  return { outcome: respondWithFailure(exchange, raw, client, reason, run.transcript), failure: reason };
+}
+
+function tellFailure(exchange: Exchange, raw: ServerResponse, client: ClientStream, failure: Failure, given: Transcript): Told {
+  try {
+    return { outcome: respondWithFailure(exchange, raw, client, failure, given), failure };
+  } catch (thrown) {
+    const outcome = raw.headersSent ? "interrupted" : "failed";
+    cut(raw);
+    return { outcome, failure: toFailure(thrown) };
+  }
 }
 
 function hasLeft({ signal }: Exchange): boolean {

@@ -22,21 +22,23 @@ export interface Journal extends RunClient {
 
 /** Keeps nothing: whoever listens is given each event as it comes, and the slowest client sets the pace. */
 export class ForwardingJournal implements Journal {
-  readonly #clients = new Set<RunClient>();
+  /** A list, not a set: most have one entry, and it is walked for every event. */
+  #clients: readonly RunClient[] = [];
   readonly #drainListeners = new Set<() => void>();
 
   attach(client: RunClient): () => void {
-    this.#clients.add(client);
+    this.#clients = [...this.#clients, client];
     const stopListening = client.onDrain(() => this.#drained());
     return () => {
       stopListening();
+      this.#clients = this.#clients.filter((other) => other !== client);
       // The others must not wait for one that has left.
-      if (this.#clients.delete(client)) this.#drained();
+      this.#drained();
     };
   }
 
   get clientCount(): number {
-    return this.#clients.size;
+    return this.#clients.length;
   }
 
   commit(headers: ReplyHeaders): void {

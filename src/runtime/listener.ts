@@ -2,8 +2,10 @@
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Server as SecureServer } from "node:tls";
+import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
 import { toClientHost } from "../core/client-host.ts";
+import { watchClientConnections } from "../server/client-connections.ts";
 import { createServer } from "../server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "../server/http-limits.ts";
 import { watchUnfinishedAnswers } from "../server/unfinished-answers.ts";
@@ -25,13 +27,15 @@ export interface Listener {
 const FLUSH_MS = 2_000;
 /** How often connections are looked for that have become idle in that time, in milliseconds. */
 const SWEEP_MS = 50;
+const TOO_MANY_CONNECTIONS = "connections from clients were closed: there are as many as limits.maxClientConnections allows";
 
-export function createListener({ open, current, drain }: Runtime): Listener {
+export function createListener({ open, current, drain }: Runtime, logger: Logger): Listener {
   const { config: started, pem } = current();
   const app = createServer({ open, tls: pem.tls, current: () => current().settings });
   const { server } = app;
   const answers = watchUnfinishedAnswers(server);
   setHttpLimits(server, httpLimitsOf(started));
+  watchClientConnections(server, (closed) => logger.warn(closed, TOO_MANY_CONNECTIONS));
   return {
     async listen() {
       await app.listen({ host: started.host, port: started.port });

@@ -6,7 +6,7 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
-import { combineObservers } from "../telemetry/combine-observers.ts";
+import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
 import { type Backend, candidatesOf } from "./backend.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
@@ -26,17 +26,19 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
   const [candidate] = candidatesOf(config, backend.upstreams);
   return {
     mount,
+    basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
     routes: dialects,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
+    corsOrigins: config.cors.origins,
     isWarm: backend.isWarm,
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
     relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },
     context: {
       runs,
       held,
-      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers]),
-      propagator: telemetry.propagator,
+      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
+      propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
     },
   };
 }

@@ -5,6 +5,8 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
+import type { OnDefect } from "../telemetry/combine-observers.ts";
+import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Traces } from "../telemetry/traces.ts";
@@ -16,10 +18,11 @@ export interface Counted {
 }
 
 export interface Telemetry {
-  readonly logger: Logger;
   /** Told in this order. */
   readonly observers: readonly Observer[];
-  readonly propagator: Propagator;
+  readonly propagators: readonly Propagator[];
+  /** Called with what one of them threw. */
+  readonly onDefect: OnDefect;
   /** Loaded when it is first asked for, and counting on from there. */
   metrics(): Promise<Metrics>;
   close(): Promise<void>;
@@ -29,9 +32,9 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
   const traces = await startTraces(logger);
   let metrics: Promise<Metrics> | undefined;
   return {
-    logger,
     observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
-    propagator: traces?.propagator ?? { headersFor: () => ({}) },
+    propagators: traces === undefined ? [] : [traces.propagator],
+    onDefect: createDefectLog(logger),
     metrics() {
       metrics ??= startMetrics(counted);
       return metrics;

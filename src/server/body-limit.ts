@@ -29,7 +29,10 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
       } else chunks.push(chunk);
     });
     incoming.once("end", () => resolve(Buffer.concat(chunks, bytes)));
-    incoming.once("error", (cause) => reject(new Failure("invalid_request", "The request body broke off.", { cause })));
+    const brokeOff = (cause?: unknown): void => reject(new Failure("invalid_request", "The request body broke off.", { cause }));
+    incoming.once("error", brokeOff);
+    // Without it a body that ends without an end would be waited for, and keep its place, for ever.
+    incoming.once("close", () => brokeOff());
   });
 }
 

@@ -39,7 +39,7 @@ export function createBrokenRequestHandler(): BrokenRequestHandler {
       const inMidResponse = responses.some((response) => response.headersSent && !response.writableFinished);
       if (error.code === "ECONNRESET" || !socket.writable || inMidResponse) socket.destroy();
       else if (error.code === "HPE_HEADER_OVERFLOW") refuse(socket, 431);
-      else refuse(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400);
+      else refuse(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400, corsLines(responses));
     },
   };
 }
@@ -52,12 +52,19 @@ export function refuseOtherProtocols(server: Server): void {
   });
 }
 
-function refuse(socket: Duplex, status: BrokenStatus): void {
+/** What the response that is not to be would have said to the browser of its page, see setCorsHeaders. */
+function corsLines([response]: readonly ServerResponse[]): string {
+  const names = response?.getHeaderNames().filter((name) => name.startsWith("access-control-")) ?? [];
+  return names.map((name) => `${name}: ${response?.getHeader(name)}\r\n`).join("");
+}
+
+function refuse(socket: Duplex, status: BrokenStatus, more = ""): void {
   const body = bodyOf(status);
   socket.on("error", () => {});
   socket.end(
-    `HTTP/1.1 ${status} ${REASONS[status][0]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+    `HTTP/1.1 ${status} ${REASONS[status][0]}\r\ncontent-type: application/json; charset=utf-8\r\n${more}` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    "latin1",
   );
   // Whoever sends slowly may also close slowly, or never. Not at once: what is unread would reset the connection, and the answer with it.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();

@@ -13,8 +13,10 @@ import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-reque
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
 import { createFastifyLimits, findOddHead } from "./http-limits.ts";
 import { isFromForeignPage } from "./local-names.ts";
-import type { OpenExchanges } from "./open-exchanges.ts";
-import { reject } from "./reject.ts";
+import type { OpenExchanges, Slot } from "./open-exchanges.ts";
+import { isAllowedOrigin, isPreflight, preflightHeaders, setCorsHeaders } from "./origins.ts";
+import { foreignPage, reject } from "./reject.ts";
+import { decodeBody } from "./request-encoding.ts";
 import { type Mount, readRequestPath } from "./request-path.ts";
 
 export interface ServerOptions {
@@ -28,6 +30,8 @@ export interface ServerOptions {
 /** What a new configuration may change while the server runs. */
 export interface ServerSettings {
   readonly mount: Mount;
+  /** The path of the upstream's base URL. */
+  readonly basePath: string;
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
   readonly routes: ReadonlyMap<string, Dialect>;
   readonly relay: RelaySettings;
@@ -36,11 +40,16 @@ export interface ServerSettings {
   readonly keyOf: (headers: IncomingHttpHeaders) => string | undefined;
   /** No key is needed since only this machine can connect: then a web page from elsewhere must not use its user's browser to do so. */
   readonly localOnly: boolean;
+  /** Web pages from elsewhere that may use it all the same (`cors.origins`). */
+  readonly corsOrigins: readonly string[];
   /** The upstream has been asked a first question and has answered it, where that is wanted. */
   readonly isWarm: () => boolean;
   /** What `/metrics` answers; undefined when there is nothing at that path. */
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
 }
+
+/** What stands at the root: some programs ask there whether anything listens. */
+const ABOUT = { name: "Perennial", what: "a proxy that makes LLM streams unbreakable", api: "/v1", health: "/healthz" };
 
 /** TRACE is left out: it would send our key for the upstream back to whoever asks. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -57,22 +66,28 @@ export function createServer(options: ServerOptions): FastifyInstance {
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
     clientErrorHandler: brokenRequests.answer,
+    // A path that cannot be decoded finds no route, and so none of what stands before the routes.
+    frameworkErrors: (error, request, reply) => refuseUnrouted(error, request, reply),
   });
   refuseOtherProtocols(app.server);
 
   app.addHook("onRequest", (request, reply, done) => {
-    brokenRequests.watch(request.raw.socket, reply.raw);
-    reply.header("x-perennial-id", request.id);
-    const odd = findOddHead(request.raw);
-    // Whatever follows it may be as odd.
-    if (odd !== undefined) reply.header("connection", "close");
-    done(odd);
+    const odd = greet(request, reply);
+    if (odd !== undefined || !isPreflight(request.method, request.headers)) return done(odd);
+    if (!isAllowedOrigin(request.headers.origin ?? "", current())) return done(foreignPage());
+    reply.code(204).headers(preflightHeaders(request.headers)).send();
   });
   app.setErrorHandler((error, request, reply) => reject(request, reply, error, observer(), dialectOf(request)));
   app.setNotFoundHandler((request, reply) => {
     reject(request, reply, new Failure("not_found", `There is nothing for ${request.method} here.`), observer());
   });
 
+  app.get("/", (request, reply) => {
+    if (current().mount !== "/") return reply.send(ABOUT);
+    // Here the root is the upstream's.
+    keyOf(request);
+    return serve(request, reply);
+  });
   app.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
   app.get("/readyz", (_request, reply) => {
     const status = open.draining ? "draining" : current().isWarm() ? "ready" : "warming up";
@@ -97,6 +112,30 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done();
   });
 
+  /** What every response needs, whatever becomes of its request. @returns why the request is refused for its head alone. */
+  function greet(request: FastifyRequest, reply: FastifyReply): Failure | undefined {
+    brokenRequests.watch(request.raw.socket, reply.raw);
+    reply.header("x-perennial-id", request.id);
+    setCorsHeaders(request.headers, reply.raw, current());
+    const odd = findOddHead(request.raw);
+    // What it may speak instead of WebSocket must be named (RFC 9110 §15.5.22).
+    if (odd?.status === 426) reply.headers({ upgrade: "HTTP/1.1", connection: "upgrade, close" });
+    // Whatever follows it may be as odd.
+    else if (odd !== undefined) reply.header("connection", "close");
+    return odd;
+  }
+
+  function refuseUnrouted(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+    let refusal: unknown =
+      greet(request, reply) ?? new Failure("invalid_request", "The path is not spelled as URLs are.", { cause: error });
+    try {
+      keyOf(request);
+    } catch (noKey) {
+      refusal = noKey;
+    }
+    reject(request, reply, refusal, observer());
+  }
+
   /** @throws Failure `unauthorized` */
   function keyOf({ method, headers }: FastifyRequest): string {
     const settings = current();
@@ -104,22 +143,26 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (key === undefined) {
       throw new Failure("unauthorized", "A valid key is needed: send it as `Authorization: Bearer <key>`.");
     }
-    if (settings.localOnly && isFromForeignPage(method, headers)) {
-      throw new Failure(
-        "unauthorized",
-        "This request comes from a web page, or under a name in Host, that is not of this machine. To allow it, add a key to auth.keys, or set open: true.",
-        { status: 403 },
-      );
-    }
+    if (settings.localOnly && isFromForeignPage(method, headers, (origin) => isAllowedOrigin(origin, settings)))
+      throw foreignPage();
     return key;
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    open.admit(keyOf(request));
+    const slot = open.admit(keyOf(request));
+    try {
+      await begin(request, reply, slot);
+    } catch (refusal) {
+      slot.release();
+      throw refusal;
+    }
+  }
+
+  async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot): Promise<void> {
     const settings = current();
     const { method, headers } = request;
-    const { path, plain, query } = readRequestPath(request.url, settings.mount);
-    const dialect = method === "POST" ? settings.routes.get(plain) : undefined;
+    const { path, plain, route, query } = readRequestPath(request.url, settings.mount, settings.basePath);
+    const dialect = method === "POST" ? settings.routes.get(route) : undefined;
     const { maxBodyBytes } = settings.relay.limits;
     // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
     // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
@@ -128,17 +171,22 @@ export function createServer(options: ServerOptions): FastifyInstance {
     });
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
     const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody(request.raw) : null;
-    // A body takes its time: others may have begun since, and the configuration may be another.
-    const key = keyOf(request);
-    open.admit(key);
+    const decoded = Buffer.isBuffer(body) ? await decodeBody(body, headers["content-encoding"], maxBodyBytes) : undefined;
+    // A body takes its time: the configuration may be another by now.
+    keyOf(request);
+    open.refuseWhileDraining();
     // However a client spells a dialect's path, the upstream gets it in one spelling.
     const target = (dialect === undefined ? path : plain) + query;
-    const exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
+    const exchange = createExchange({
+      id: request.id,
+      dialect,
+      request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
+    });
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
-    open.add(exchange, key, relayed(exchange, reply.raw));
+    slot.hold(exchange, relayed(exchange, reply.raw));
   }
 
   function relayed(exchange: Exchange, raw: ServerResponse): Promise<void> {
@@ -148,9 +196,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */
   function dialectOf(request: FastifyRequest): Dialect | undefined {
-    const { routes, mount } = current();
+    const { routes, mount, basePath } = current();
     try {
-      return routes.get(readRequestPath(request.url, mount).plain);
+      return routes.get(readRequestPath(request.url, mount, basePath).route);
     } catch {
       return undefined;
     }

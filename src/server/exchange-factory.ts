@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import { createExchangeStats, type Exchange, type ExchangeRequest, type PolicyOverrides } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
+import { DURATION_UNITS, readQuantity } from "../core/quantity.ts";
+import { checkJsonShape } from "./json-shape.ts";
 
 export interface ExchangeInput {
   readonly id: string;
@@ -11,10 +13,7 @@ export interface ExchangeInput {
   readonly request: ExchangeRequest;
 }
 
-/** No request that makes sense comes near it. */
-const MAX_DEPTH = 200;
-
-/** @throws Failure `invalid_request` for a body that is not JSON, or a policy header that makes no sense. */
+/** @throws Failure `invalid_request` for a body that is not JSON, or holds absurdly much, or a policy header that makes no sense. */
 export function createExchange({ id, dialect, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
@@ -41,21 +40,12 @@ export function abortWhenClientLeaves(exchange: Exchange, incoming: IncomingMess
   if (incoming.socket.destroyed) onClose();
 }
 
-function parseBody({ body, headers }: ExchangeRequest): unknown {
-  if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity") {
-    throw new Failure(
-      "invalid_request",
-      "The request body is compressed, which is not supported here. Send it without content-encoding.",
-    );
-  }
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+function parseBody({ body, plain }: ExchangeRequest): unknown {
+  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
   // The upstream gets these bytes as they are, and would read them otherwise than we do.
   if (!isUtf8(bytes)) throw new Failure("invalid_request", "The request body is not valid UTF-8.");
-  const parsed = parseJson(bytes.toString("utf8"));
-  if (isDeeperThan(MAX_DEPTH, parsed)) {
-    throw new Failure("invalid_request", `The request body is nested more than ${MAX_DEPTH} levels deep.`);
-  }
-  return parsed;
+  checkJsonShape(bytes);
+  return parseJson(bytes.toString("utf8"));
 }
 
 function parseJson(text: string): unknown {
@@ -64,20 +54,6 @@ function parseJson(text: string): unknown {
   } catch {
     throw new Failure("invalid_request", "The request body is not valid JSON.");
   }
-}
-
-/** JSON.parse takes any depth; JSON.stringify, and most upstreams, overflow their stack. A level at a time, so that this does not. */
-function isDeeperThan(levels: number, value: unknown): boolean {
-  let inside = [value].filter(isContainer);
-  for (let level = 1; inside.length > 0; level++) {
-    if (level > levels) return true;
-    inside = inside.flatMap((each) => Object.values(each).filter(isContainer));
-  }
-  return false;
-}
-
-function isContainer(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
 }
 
 function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
@@ -93,14 +69,14 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+/** Longer units would name times that no request may take. */
+const SHORT_DURATION = /^\d{1,9}(ms|s|m)$/;
 
 function readDuration(headers: ExchangeRequest["headers"], name: string): number | undefined {
   const text = headers[name];
   if (text === undefined) return undefined;
-  const [, amount, unit] = /^(\d{1,9})(ms|s|m)$/.exec(String(text)) ?? [];
-  const ms = Number(amount) * (UNITS[unit ?? ""] ?? Number.NaN);
-  if (!(ms > 0)) throw new Failure("invalid_request", `The header ${name} must be a duration such as 500ms, 30s or 10m.`);
+  const ms = SHORT_DURATION.test(String(text)) ? readQuantity(String(text), DURATION_UNITS) : undefined;
+  if (!ms) throw new Failure("invalid_request", `The header ${name} must be a duration such as 500ms, 30s or 10m.`);
   return ms;
 }
 

@@ -1,7 +1,8 @@
 /** What a connection may ask of the HTTP server itself: how much, how many, and how slowly. */
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
 import type { FastifyServerOptions } from "fastify";
 import { Failure } from "../core/failure.ts";
+import { ByteHeadResponse } from "./byte-head-response.ts";
 
 export interface HttpLimits {
   /** Receiving a request, head and body, may take this long, in milliseconds; a slower client is a slow loris. */
@@ -25,6 +26,7 @@ export function createFastifyLimits(tls: { readonly cert: string; readonly key: 
     maxHeaderSize: MAX_HEAD_BYTES,
     connectionsCheckingInterval: CHECK_MS,
     insecureHTTPParser: false,
+    ServerResponse: ByteHeadResponse,
     // Ours to refuse, with a body that says why: see findOddHead.
     requireHostHeader: false,
   };
@@ -37,9 +39,14 @@ export function createFastifyLimits(tls: { readonly cert: string; readonly key: 
 export function setHttpLimits(server: Server, { requestMs, maxConnections }: HttpLimits): void {
   server.requestTimeout = requestMs;
   server.headersTimeout = Math.min(MAX_HEAD_MS, requestMs);
-  server.maxConnections = maxConnections;
+  // One more, for the newcomer in whose favour another one goes: see watchClientConnections.
+  server.maxConnections = maxConnections + 1;
   // Node would drop further headers without a word, and with them whatever they forbid; they are counted in findOddHead.
   server.maxHeadersCount = 0;
+}
+
+export function wantsWebSocket({ upgrade = "" }: IncomingHttpHeaders): boolean {
+  return /\bwebsocket\b/i.test(upgrade);
 }
 
 /** A head that is valid HTTP, but is refused before anything else is looked at. */
@@ -56,8 +63,11 @@ export function findOddHead({ rawHeaders, headers, httpVersion }: IncomingMessag
   if (/,\s*chunked\s*$/i.test(headers["transfer-encoding"] ?? "")) {
     return new Failure("invalid_request", "The only transfer-encoding that is served here is chunked.", { status: 501 });
   }
-  if (/\bwebsocket\b/i.test(headers.upgrade ?? "")) {
-    return new Failure("invalid_request", "WebSockets are not served here. Use the HTTP API, with `stream: true`.");
+  if (wantsWebSocket(headers)) {
+    // Codex goes on over HTTP when it hears this status, and gives up at any other.
+    return new Failure("invalid_request", "WebSockets are not served here. Use the HTTP API, with `stream: true`.", {
+      status: 426,
+    });
   }
   return undefined;
 }

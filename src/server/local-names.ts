@@ -2,6 +2,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
 
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8);
+LOOPBACK.addAddress("::1", "ipv6");
+
 const PRIVATE = new BlockList();
 for (const [network, bits] of [
   ["10.0.0.0", 8],
@@ -22,12 +26,24 @@ for (const [network, bits] of [
  * A browser on this machine can reach what listens here, on behalf of any page that is open in it; such a page shows in `Origin`, also where its
  * own name was made to point to this machine (DNS rebinding). Programs send no `Origin`, and desktop apps one that is no web address.
  * To read what is its own, as it believes, a page sends none either: then its name is in `Host`.
+ * @param isAllowed whether a page with this origin may use the proxy.
  */
-export function isFromForeignPage(method: string, { origin, host, "sec-fetch-site": site }: IncomingHttpHeaders): boolean {
-  if (origin !== undefined) return origin === "null" || (/^https?:/i.test(origin) && !isLocal(nameIn(origin)));
+export function isFromForeignPage(
+  method: string,
+  { origin, host, "sec-fetch-site": site }: IncomingHttpHeaders,
+  isAllowed: (origin: string) => boolean,
+): boolean {
+  if (origin !== undefined) return !isAllowed(origin);
   if (site === "cross-site") return true;
   const isRead = method === "GET" || method === "HEAD";
   return isRead && Boolean(host) && !isLocal(nameIn(`http://${host}`));
+}
+
+/** @param hostname as `URL` gives it. Names under `localhost` never leave this machine (RFC 6761 §6.3). */
+export function isLoopbackName(hostname: string): boolean {
+  const name = hostname.replace(/^\[|\]$|\.$/g, "");
+  const version = isIP(name);
+  return version === 0 ? /^(.+\.)?localhost$/.test(name) : LOOPBACK.check(name, version === 6 ? "ipv6" : "ipv4");
 }
 
 function nameIn(url: string): string {

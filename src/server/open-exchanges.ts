@@ -3,6 +3,14 @@ import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import { ANYBODY } from "./client-keys.ts";
 
+/** A place among those that may run, and among its key's; taken before the body is read, so that uploads are bounded too. */
+export interface Slot {
+  /** Gives the place back, for a request that is refused; without effect once the exchange has begun, or the second time. */
+  release(): void;
+  /** @param work the exchange's whole run, at whose end the place is free; it never rejects. */
+  hold(exchange: Exchange, work: Promise<void>): void;
+}
+
 export class OpenExchanges {
   draining = false;
   /** How many exchanges may run at a time (`limits.maxStreams`). */
@@ -11,12 +19,14 @@ export class OpenExchanges {
   maxPerKey: number;
   readonly #running = new Map<Exchange, Promise<void>>();
   readonly #byKey = new Map<string, number>();
+  #taken = 0;
 
   constructor(max: number, maxPerKey: number) {
     this.max = max;
     this.maxPerKey = maxPerKey;
   }
 
+  /** Exchanges that run; those whose body is still read have not begun. */
   get size(): number {
     return this.#running.size;
   }
@@ -25,9 +35,9 @@ export class OpenExchanges {
    * @param key whose it would be; see createKeyCheck.
    * @throws Failure `draining` or `overloaded` when no more may begin.
    */
-  admit(key: string): void {
-    if (this.draining) throw new Failure("draining", "Perennial is shutting down. Send the request again in a moment.");
-    if (this.#running.size >= this.max) {
+  admit(key: string): Slot {
+    this.refuseWhileDraining();
+    if (this.#taken >= this.max) {
       throw new Failure(
         "overloaded",
         `Perennial is serving ${this.max} requests already (limits.maxStreams). Send the request again in a moment.`,
@@ -39,19 +49,38 @@ export class OpenExchanges {
         `Perennial is serving ${this.maxPerKey} requests with this key already (auth.maxStreamsPerKey). Send the request again in a moment.`,
       );
     }
+    return this.#take(key);
   }
 
-  /** @param work the exchange's whole run; it never rejects. */
-  add(exchange: Exchange, key: string, work: Promise<void>): void {
-    this.#running.set(exchange, work);
-    this.#count(key, 1);
-    void work.finally(() => {
-      this.#running.delete(exchange);
+  /** @throws Failure `draining`; asked again once the body is there, which may have taken its time. */
+  refuseWhileDraining(): void {
+    if (this.draining) throw new Failure("draining", "Perennial is shutting down. Send the request again in a moment.");
+  }
+
+  #take(key: string): Slot {
+    let state: "reserved" | "running" | "free" = "reserved";
+    const free = (): void => {
+      state = "free";
       this.#count(key, -1);
-    });
+    };
+    this.#count(key, 1);
+    return {
+      release() {
+        if (state === "reserved") free();
+      },
+      hold: (exchange, work) => {
+        state = "running";
+        this.#running.set(exchange, work);
+        void work.finally(() => {
+          this.#running.delete(exchange);
+          free();
+        });
+      },
+    };
   }
 
   #count(key: string, change: 1 | -1): void {
+    this.#taken += change;
     const count = (this.#byKey.get(key) ?? 0) + change;
     // A key that is in use no more leaves nothing behind, or a reload would leave a little each time.
     if (count === 0) this.#byKey.delete(key);

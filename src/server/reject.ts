@@ -1,12 +1,11 @@
 /** Refusals: requests that Perennial answers by itself, without asking the upstream. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
-import { createExchangeStats, type Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
 
-/** Answers with the failure in its dialect's error shape, or in OpenAI's, and reports the exchange that never was. */
+/** Answers with the failure in its dialect's error shape, or in OpenAI's, and reports the refusal. */
 export function reject(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -21,13 +20,24 @@ export function reject(
     .header("x-perennial-attempts", "0")
     .code(failure.status)
     .send((dialect?.errorBody ?? openAiErrorBody)(failure, failure.message));
-  observer.onExchangeEnd?.(refusedExchange(request), {
-    outcome: failure.code === "internal_error" ? "failed" : "rejected",
+  observer.onRejected?.({
+    id: request.id,
+    method: request.method,
+    path: request.url.split("?", 1)[0] ?? "",
     failure: failure.code,
     status: failure.status,
     durationMs: Math.round(reply.elapsedTime),
     defect: failure.code === "internal_error" ? failure.cause : undefined,
   });
+}
+
+/** A page that is open in a browser here has no right to what its user may do. */
+export function foreignPage(): Failure {
+  return new Failure(
+    "unauthorized",
+    "This request comes from a web page, or under a name in Host, that is not of this machine. To allow it, name its origin in cors.origins, add a key to auth.keys, or set open: true.",
+    { status: 403 },
+  );
 }
 
 function fromFastify(thrown: unknown): Failure {
@@ -40,19 +50,4 @@ function fromFastify(thrown: unknown): Failure {
     return new Failure("invalid_request", (thrown as Error).message, { status: statusCode });
   }
   return toFailure(thrown);
-}
-
-function refusedExchange(request: FastifyRequest): Exchange {
-  return {
-    id: request.id,
-    api: undefined,
-    request: { method: request.method, path: request.url.split("?", 1)[0] ?? "", headers: {}, body: null },
-    overrides: {},
-    startedAt: Date.now(),
-    arrivedAt: performance.now(),
-    signal: AbortSignal.abort(),
-    abort: () => {},
-    attempts: [],
-    stats: createExchangeStats(),
-  };
 }

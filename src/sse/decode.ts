@@ -37,7 +37,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     onEvent(event) {
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
       if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
-      else if (broken === undefined) sink.onEvent({ event: event.event, data: event.data });
+      else if (broken === undefined) sink.onEvent({ event: event.event, data: event.data, characters: undefined });
     },
     onError(error: ParseError) {
       if (error.type === "max-buffer-size-exceeded") broken ??= overLimit(maxEventBytes);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Attempt } from "../core/attempt.ts";
 import { createExchangeStats, type Exchange, type ExchangeEnd } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
+import type { Refusal } from "../core/observer.ts";
 import { createExchangeLog } from "./exchange-log.ts";
 import { createLogger, type LogOptions } from "./logger.ts";
 
@@ -42,6 +43,34 @@ function createLog(format: LogOptions["format"] = "json") {
   const logger = createLogger({ level: "debug", format }, destination);
   return { logger, log: createExchangeLog(logger), text: () => text, line: () => JSON.parse(text) };
 }
+
+describe("the line of a refusal", () => {
+  const refusal: Refusal = {
+    id: "ex1",
+    method: "GET",
+    path: "/elsewhere",
+    failure: "not_found",
+    status: 404,
+    durationMs: 1.6,
+    defect: undefined,
+  };
+  const unasked: Exchange = { ...exchange([]), api: undefined, stats: createExchangeStats() };
+
+  it.each<[string, Refusal]>([
+    ["one that was meant", refusal],
+    ["a defect", { ...refusal, failure: "internal_error", status: 500, defect: new Error("x") }],
+  ])("is that of an exchange without an attempt: %s", (_what, told) => {
+    const { failure, status, durationMs, defect } = told;
+    const [asRefusal, asExchange] = [createLog(), createLog()];
+    asRefusal.log.onRejected?.(told);
+    const outcome = failure === "internal_error" ? "failed" : "rejected";
+    asExchange.log.onExchangeEnd?.(unasked, { outcome, failure, status, durationMs: Math.round(durationMs), defect });
+    const line = asRefusal.line();
+    expect({ ...line, time: 0 }).toEqual({ ...asExchange.line(), time: 0 });
+    expect(Object.keys(line)).toEqual(Object.keys(asExchange.line()));
+    expect(line).toMatchObject({ outcome, failure, status, durationMs: 2, msg: `${outcome}: ${failure}` });
+  });
+});
 
 describe("the line of an exchange", () => {
   it("says in one place how it went", () => {

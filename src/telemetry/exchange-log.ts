@@ -2,7 +2,8 @@
 import type { Logger } from "pino";
 import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
-import type { Outcome } from "../core/outcome.ts";
+import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
+import { describeDefect } from "./describe-defect.ts";
 
 /** The client names the model, so it could be anything, of any length. */
 const MAX_MODEL_LENGTH = 200;
@@ -54,6 +55,25 @@ export function createExchangeLog(logger: Logger): Observer {
         describeEnd(exchange, end),
       );
     },
+
+    onRejected({ id, failure, status, durationMs, defect }) {
+      const outcome = outcomeOfRefusal(failure);
+      logger[defect === undefined ? LEVELS[outcome] : "error"](
+        {
+          id,
+          dialect: "passthrough",
+          outcome,
+          failure,
+          status,
+          attempts: [],
+          durationMs: Math.round(durationMs),
+          events: 0,
+          bytes: 0,
+          err: defect === undefined ? undefined : describeDefect(defect),
+        },
+        `${outcome}: ${failure}`,
+      );
+    },
   };
 }
 
@@ -61,14 +81,4 @@ function describeEnd({ attempts }: Exchange, { outcome, failure }: ExchangeEnd):
   if (outcome === "cancelled") return "cancelled by the client";
   const after = attempts.length > 1 ? ` after ${attempts.length} attempts` : "";
   return failure === undefined ? `${outcome}${after}` : `${outcome}${after}: ${failure}`;
-}
-
-/**
- * Name and stack frames, without the message: JSON.parse and others quote their input in it, which is the user's text.
- */
-function describeDefect(defect: unknown): { name: string; stack: string } {
-  if (!(defect instanceof Error)) return { name: typeof defect, stack: `${typeof defect} was thrown` };
-  const stack = defect.message === "" ? (defect.stack ?? "") : (defect.stack ?? "").replaceAll(defect.message, "");
-  const frames = stack.split("\n").filter((line) => /^\s+at .*(:\d+:\d+\)?|\(<anonymous>\)|\(native\))$/.test(line));
-  return { name: defect.name, stack: [defect.name, ...frames].join("\n") };
 }

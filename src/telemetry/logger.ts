@@ -36,7 +36,8 @@ const REDACTED = [...PARENTS.flatMap((parent) => SECRETS.map((name) => `${parent
 
 /** @param destination where the lines go. @defaultValue stdout */
 export function createLogger({ level, format }: LogOptions, destination?: DestinationStream): Logger {
-  const isTerminal = destination === undefined && process.stdout.isTTY === true;
+  const { isTTY } = (destination ?? process.stdout) as { isTTY?: boolean };
+  const isTerminal = isTTY === true;
   const isPretty = format === "pretty" || (format === "auto" && isTerminal);
   const options = {
     level,

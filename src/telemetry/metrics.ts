@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import type { Outcome } from "../core/outcome.ts";
+import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
 
 export interface MetricsOptions {
   /** Names of the dialects: the values that the label `dialect` can have, beside `passthrough`. */
@@ -164,6 +164,13 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+    },
+
+    onRejected({ failure, durationMs }) {
+      const outcome = outcomeOfRefusal(failure);
+      exchanges.inc({ dialect: PASSTHROUGH, outcome });
+      failures.inc({ code: failure });
+      if (outcome !== "rejected") duration.observe({ dialect: PASSTHROUGH }, durationMs / 1_000);
     },
   };
 

@@ -1,8 +1,8 @@
-/** What is logged of the first question to an upstream. */
+/** Log lines of the warm-up. */
 import type { Logger } from "pino";
 import type { WarmUpOptions } from "../balance/warm-up.ts";
 
-/** @param path where it is asked, as clients would. */
+/** @param path of the question, as clients would spell it. */
 export function createWarmUpLog(logger: Logger, upstream: string, path: string): Pick<WarmUpOptions, "onWarm" | "onFailure"> {
   let isRefusalTold = false;
   return {

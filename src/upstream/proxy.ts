@@ -2,6 +2,7 @@
 import { BlockList, connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type buildConnector, errors } from "undici";
+import { isOutOfDescriptors } from "./descriptors.ts";
 
 export interface UpstreamProxy {
   readonly url: URL;
@@ -126,7 +127,10 @@ export function createTunnelConnector(
       else secure({ ...options, httpSocket: socket }, settle);
     };
     socket.on("data", onData);
-    socket.once("error", (error: NodeJS.ErrnoException) => fail(`could not be reached${error.code ? ` (${error.code})` : ""}`));
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (isOutOfDescriptors(error.code)) settle(error, null);
+      else fail(`could not be reached${error.code ? ` (${error.code})` : ""}`);
+    });
     socket.once("close", () => fail("closed the connection"));
     const authorization = proxy.authorization === undefined ? "" : `proxy-authorization: ${proxy.authorization}\r\n`;
     socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization}\r\n`);

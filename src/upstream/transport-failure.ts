@@ -1,6 +1,7 @@
 /** What an error of undici means for an exchange; the only place that knows its codes. */
 import { errors } from "undici";
 import { Failure } from "../core/failure.ts";
+import { isOutOfDescriptors } from "./descriptors.ts";
 import { ProxyError } from "./proxy.ts";
 
 /**
@@ -9,18 +10,34 @@ import { ProxyError } from "./proxy.ts";
  */
 export function toTransportFailure(error: Error, headersSeen: boolean): Failure {
   const code = codeOf(error);
+  if (isOutOfDescriptors(code)) {
+    const limit = "Raise `ulimit -n`, or lower limits.maxClientConnections and limits.maxStreams.";
+    return new Failure("overloaded", `Perennial can open no more connections (${code}). ${limit}`, { cause: error });
+  }
   if (!headersSeen) return new Failure("upstream_unreachable", unreachable(error, code), { cause: error });
   // A chunk size that is no number is garbage; the end of the file where a chunk was due is a cut.
   if (error instanceof errors.HTTPParserError && !/EOF/i.test(error.message)) {
     return new Failure("stream_corrupted", "the upstream's response breaks the rules of HTTP", { cause: error });
   }
-  return new Failure("stream_truncated", "the upstream closed the connection in the middle of its answer", { cause: error });
+  const message =
+    code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"
+      ? "the upstream's answer is not as long as its content-length says"
+      : "the upstream closed the connection in the middle of its answer";
+  return new Failure("stream_truncated", message, { cause: error });
 }
 
 function unreachable(error: Error, code: string): string {
   if (error instanceof errors.HTTPParserError) return "what the upstream answered is not HTTP";
   if (error instanceof ProxyError) return error.message;
   switch (code) {
+    case "UND_ERR_HEADERS_OVERFLOW":
+      return "the headers of the upstream's answer are larger than Perennial takes (16 KiB)";
+    case "UND_ERR_RES_CONTENT_LENGTH_MISMATCH":
+      return "the upstream's answer is not as long as its content-length says, or says its length in two ways";
+    case "ERR_ASSERTION":
+      // undici asserts nothing else about what a server sends.
+      if (/statusCode/.test(error.message)) return "the upstream answered with a status that HTTP does not know";
+      return "the upstream's answer could not be read (ERR_ASSERTION)";
     case "UND_ERR_CONNECT_TIMEOUT":
       return "the upstream did not accept a connection in time";
     case "ECONNREFUSED":

@@ -5,6 +5,7 @@ import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 import { type ConnectedCall, Connection } from "./connection.ts";
+import { isOutOfDescriptors } from "./descriptors.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
 import { toTransportFailure } from "./transport-failure.ts";
@@ -123,7 +124,7 @@ function createRoute({ baseUrl, ca, proxy, connectTimeoutMs }: UpstreamOptions):
     connect(options, callback) {
       direct(options, (...result) => {
         const { code } = (result[0] ?? {}) as NodeJS.ErrnoException;
-        if (result[0] === null) callback(...result);
+        if (result[0] === null || isOutOfDescriptors(code)) callback(...result);
         else callback(new ProxyError(`the proxy (${variable}) could not be reached${code ? ` (${code})` : ""}`), null);
       });
     },

@@ -93,3 +93,50 @@ export function readStream(body: string): ReadStream {
   }
   return { data, text, done, errorCode, finish };
 }
+
+/** A streamed request to any path, as a client of that path would make it. */
+export function ask(
+  { url }: { readonly url: string },
+  path: string,
+  fields: object = {},
+  sent: Omit<Sent, "body" | "method"> = {},
+): Promise<Seen> {
+  return send(url + path, {
+    method: "POST",
+    ...sent,
+    headers: { "content-type": "application/json", ...sent.headers },
+    body: JSON.stringify({ model: "m", stream: true, messages: [], ...fields }),
+  });
+}
+
+/** Asks as `ask` does, through a client that reads only what it is told to read. */
+export function askSlowly({ url }: { readonly url: string }, path: string, signal: AbortSignal | null = null): Promise<Response> {
+  return fetch(url + path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "m", stream: true, messages: [] }),
+    signal,
+  });
+}
+
+/** Asks, and leaves as soon as `text` has come. @returns whether it came while the upstream was still sending. */
+export async function hears(perennial: { readonly url: string }, path: string, text: string): Promise<boolean> {
+  const patience = AbortSignal.timeout(8_000);
+  let seen = "";
+  try {
+    const { body } = await askSlowly(perennial, path, patience);
+    for await (const read of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      seen += read;
+      if (seen.includes(text)) return true;
+    }
+  } catch (error) {
+    if (!patience.aborted) throw error;
+  }
+  return false;
+}
+
+/** `error.code` of an error that is a whole reply. */
+export const codeOf = ({ body }: Pick<Seen, "body">): string => JSON.parse(body).error.code;
+
+/** `error.code` wherever it is, in a reply or in a stream of any dialect. */
+export const codeIn = ({ body }: Pick<Seen, "body">): string | undefined => /"code":"(\w+)"/.exec(body)?.[1];

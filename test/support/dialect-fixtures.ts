@@ -22,6 +22,10 @@ export interface DialectFixture {
   readonly answer: Record<string, unknown> | undefined;
   /** Where whole begins: the bytes after which a cut cannot matter. Undefined: only a clean end is whole. */
   readonly wholeAfter: string | undefined;
+  /** What stands in an error's reply beside `error`, or in it, where the dialect has more than OpenAI. */
+  readonly failureOf: (message: string) => object;
+  /** What an upstream that is asked for a whole answer gets of the client's `stream_options`. */
+  readonly wholeStreamOptions: object | undefined;
   /** Text of one parsed event. */
   // biome-ignore lint/suspicious/noExplicitAny: events of every shape
   readonly textOf: (json: any) => string;
@@ -53,6 +57,9 @@ const response = {
   error: null,
   usage: { output_tokens: 3 },
 };
+
+/** What Chatchat's clients read of an error, beside what OpenAI's do. */
+const codeAndMessage = (msg: string): object => ({ code: 502, msg });
 
 export const FIXTURES: readonly DialectFixture[] = [
   {
@@ -95,6 +102,8 @@ export const FIXTURES: readonly DialectFixture[] = [
       choices: [{ index: 0, message: { role: "assistant", content: TEXT }, logprobs: null, finish_reason: "stop" }],
     },
     wholeAfter: '"finish_reason":"stop"',
+    failureOf: codeAndMessage,
+    wholeStreamOptions: undefined,
     textOf: (json) => json.choices?.[0]?.delta?.content ?? "",
     isWhole: (json) => json === "[DONE]",
   },
@@ -125,6 +134,8 @@ export const FIXTURES: readonly DialectFixture[] = [
       choices: [{ index: 0, text: TEXT, logprobs: null, finish_reason: "length" }],
     },
     wholeAfter: '"finish_reason":"length"',
+    failureOf: codeAndMessage,
+    wholeStreamOptions: undefined,
     textOf: (json) => json.choices?.[0]?.text ?? "",
     isWhole: (json) => json === "[DONE]",
   },
@@ -151,6 +162,8 @@ export const FIXTURES: readonly DialectFixture[] = [
     ],
     answer: response,
     wholeAfter: JSON.stringify({ type: "response.completed", sequence_number: number - 1, response }),
+    failureOf: codeAndMessage,
+    wholeStreamOptions: undefined,
     textOf: (json) => (json.type === "response.output_text.delta" ? json.delta : ""),
     isWhole: (json) => json.type === "response.completed",
   },
@@ -195,6 +208,8 @@ export const FIXTURES: readonly DialectFixture[] = [
       delta: { stop_reason: "end_turn", stop_sequence: null },
       usage: { output_tokens: 3 },
     }),
+    failureOf: () => ({ type: "error", error: { type: "api_error" } }),
+    wholeStreamOptions: { include_usage: true },
     textOf: (json) => json.delta?.text ?? "",
     isWhole: (json) => json.type === "message_stop",
   },
@@ -224,6 +239,8 @@ export const FIXTURES: readonly DialectFixture[] = [
     ],
     answer: undefined,
     wholeAfter: '"finish_reason":"stop"',
+    failureOf: codeAndMessage,
+    wholeStreamOptions: { include_usage: true },
     textOf: (json) => json.choices?.[0]?.delta?.content ?? "",
     isWhole: (json) => json.choices?.[0]?.finish_reason === "stop",
   },
@@ -236,6 +253,8 @@ export const FIXTURES: readonly DialectFixture[] = [
     events: WORDS.map((text) => data({ text, message_id: "1" })),
     answer: undefined,
     wholeAfter: undefined,
+    failureOf: codeAndMessage,
+    wholeStreamOptions: { include_usage: true },
     textOf: (json) => json.text ?? "",
     isWhole: () => false,
   },

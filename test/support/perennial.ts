@@ -37,7 +37,8 @@ export async function startPerennial(
       done();
     },
   });
-  const app = await startApp(config, pino({ level: "debug" }, sink));
+  const { level = "debug" } = (settings.log ?? {}) as { level?: string };
+  const app = await startApp(config, pino({ level }, sink));
   return {
     ...app,
     baseUrl: `${app.url}/v1`,

@@ -9,8 +9,11 @@ export interface RawAnswer {
   readonly closed: boolean;
 }
 
-/** @param parts sent one after the other, 20 ms apart. */
-export function sendRaw(url: string, parts: string | Buffer | readonly (string | Buffer)[], silenceMs = 300): Promise<RawAnswer> {
+/** Bytes, or bytes that are sent only when a text has come back. */
+type Part = string | Buffer | { readonly after: string; readonly bytes: string };
+
+/** @param parts sent one after the other, 20 ms apart, or when what they wait for has come. */
+export function sendRaw(url: string, parts: string | Buffer | readonly Part[], silenceMs = 300): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     let text = "";
@@ -18,6 +21,7 @@ export function sendRaw(url: string, parts: string | Buffer | readonly (string |
     socket.setNoDelay(true);
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
+      if (awaited !== undefined && text.includes(awaited)) next();
     });
     socket.setTimeout(silenceMs, () => {
       closed = false;
@@ -25,10 +29,23 @@ export function sendRaw(url: string, parts: string | Buffer | readonly (string |
     });
     socket.on("close", () => resolve({ text, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0), closed }));
     socket.on("error", () => {});
-    const [first = "", ...rest] = Array.isArray(parts) ? (parts as readonly (string | Buffer)[]) : [parts as string | Buffer];
-    socket.write(first);
-    rest.forEach((part, index) => {
-      setTimeout(() => socket.writable && socket.write(part), 20 * (index + 1));
-    });
+    const left: Part[] = typeof parts === "string" || Buffer.isBuffer(parts) ? [parts] : [...(parts as readonly Part[])];
+    let awaited: string | undefined;
+    function next(): void {
+      const part = left[0];
+      if (part === undefined || !socket.writable) return;
+      if (isWaiting(part) && !text.includes(part.after)) {
+        awaited = part.after;
+        return;
+      }
+      awaited = undefined;
+      left.shift();
+      socket.write(isWaiting(part) ? part.bytes : part);
+      setTimeout(next, 20);
+    }
+    next();
   });
 }
+
+const isWaiting = (part: Part): part is { readonly after: string; readonly bytes: string } =>
+  typeof part !== "string" && !Buffer.isBuffer(part);

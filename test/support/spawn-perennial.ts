@@ -11,6 +11,8 @@ export interface SpawnedPerennial {
   output(): string;
   /** Sends the signal, once, and waits for the end. @returns the exit code, or the signal's name. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
+  /** Ends it whatever it is doing, if it has not ended. */
+  close(): Promise<number | string>;
 }
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -35,14 +37,16 @@ export async function spawnPerennial(args: readonly string[], env: Record<string
     child.stderr.on("data", onText);
     void ended.then((end) => reject(new Error(`perennial ended (${end}) before it listened:\n${output}`)));
   });
+  function stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | string> {
+    child.kill(signal);
+    return ended;
+  }
   return {
     process: child,
     pid: child.pid as number,
     url,
     output: () => output,
-    stop(signal = "SIGTERM") {
-      child.kill(signal);
-      return ended;
-    },
+    stop,
+    close: () => stop("SIGKILL"),
   };
 }

@@ -1,0 +1,155 @@
+/** The program: load the configuration, start the app, reload it on request, close it gracefully. */
+import { closeSync, openSync } from "node:fs";
+import closeWithGrace from "close-with-grace";
+import type { Logger } from "pino";
+import { type App, startApp } from "./app.ts";
+import { endProcess, untilThreadsAreFree } from "./cli/end-process.ts";
+import { runProgram } from "./cli/program.ts";
+import { ConfigError } from "./config/config-error.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { MAX_DURATION_MS } from "./config/units.ts";
+import { watchConfig } from "./config/watch.ts";
+import { fitToDescriptors, readDescriptorLimit } from "./server/file-descriptors.ts";
+import { LogOutput } from "./telemetry/log-output.ts";
+import { createLogger } from "./telemetry/logger.ts";
+
+/** Beyond `drain.timeout`: for the last bytes to leave, in milliseconds. */
+const CLOSING_MS = 5_000;
+/** For the log's last lines to be written, in milliseconds. */
+const LAST_LINES_MS = 500;
+
+async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise<void> {
+  const read = (): LoadedConfig => fitToProcess(readAll());
+  const { config, file, warnings } = fitToProcess(loaded);
+  const output = new LogOutput();
+  const logger = createLogger(config.log, output);
+  output.onLost = (lines) => logger.warn({ lines }, "log lines were lost: they could not be written");
+  for (const warning of warnings) logger.warn(warning);
+  surviveDefects(logger);
+  const starting = startApp(config, logger);
+  // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
+  const { close, uninstall } = closeWithGrace(
+    {
+      // A timer that is asked for more fires at once.
+      delay: Math.min(config.drain.timeout + CLOSING_MS, MAX_DURATION_MS),
+      logger: false,
+      skip: ["uncaughtException", "unhandledRejection", "SIGHUP"],
+      onSecondSignal: () => endProcess(1),
+      onTimeout: () => endProcess(1),
+    },
+    async ({ signal }) => {
+      logger.info({ signal, drainMs: config.drain.timeout }, "draining: no new requests, running ones may finish");
+      await (await starting).close();
+      logger.info("closed");
+      await output.flushed(LAST_LINES_MS);
+      await untilThreadsAreFree();
+    },
+  );
+  const app = await starting.catch((error: NodeJS.ErrnoException) => {
+    uninstall();
+    if (error.syscall !== "getaddrinfo") throw error;
+    throw new ConfigError([`host: ${config.host} cannot be resolved to an address of this machine (${error.code})`]);
+  });
+  process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
+  if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
+  const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
+  logger.info({ url: app.url, upstream, config: file }, `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`);
+  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
+}
+
+/** With no more connections than the process can open. */
+function fitToProcess({ config, warnings, ...rest }: LoadedConfig): LoadedConfig {
+  const { limits, warning } = fitToDescriptors(config.limits, readDescriptorLimit());
+  return { ...rest, config: { ...config, limits }, warnings: warning === undefined ? warnings : [...warnings, warning] };
+}
+
+/** Where it listens, in the words of the configuration: an address for clients would hide that others can reach it. */
+function listeningAt({ url }: App, host: string): string {
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  return url.replace(/^(https?:\/\/).*(:\d+)$/, `$1${bracketed}$2`);
+}
+
+/** Never throws: a wrong configuration is a line in the log, and the old one goes on. */
+async function reload(app: App, read: () => LoadedConfig, logger: Logger): Promise<void> {
+  try {
+    const { config, warnings } = read();
+    const { changed, needsRestart } = await app.reload(config);
+    for (const warning of warnings) logger.warn(warning);
+    if (changed.length === 0) logger.info("configuration read again: nothing has changed");
+    else logger.info({ changed }, "configuration reloaded; running streams keep the old one");
+    if (needsRestart.length > 0) logger.warn({ settings: needsRestart }, "these settings have changed and need a restart");
+  } catch (error) {
+    const reason = error instanceof ConfigError ? { problems: error.problems } : { err: error };
+    logger.error(reason, "the new configuration is refused, and the old one stays");
+  }
+}
+
+function watchFile(file: string, onChange: () => void, logger: Logger): void {
+  try {
+    watchConfig(file, onChange);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    logger.warn({ config: file, code }, "the configuration file cannot be watched: send SIGHUP after a change");
+  }
+}
+
+/** A terminal that closes sends SIGHUP too: then its user can no longer stop the program, or read what it says. */
+function isTerminalGone(): boolean {
+  if (!process.stdout.isTTY) return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** One exchange's defect must not end the others: it is logged, and what it broke is ended by its own timers. */
+function surviveDefects(logger: Logger): void {
+  process.on("uncaughtException", (error) => logger.error({ err: error }, "uncaught error; this is a bug, please report it"));
+  process.on("unhandledRejection", (error) =>
+    logger.error({ err: error }, "unhandled rejection; this is a bug, please report it"),
+  );
+}
+
+function sandboxNotice(url: string): string {
+  return `
+No upstream is configured, so the built-in sandbox answers: real-looking text, and any failure you ask for.
+
+Try it:
+  curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model":"chaos/empty,ok","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+
+"chaos/empty,ok" fails once and is retried unseen; "chaos/truncate" breaks off and says so. \`perennial chaos --list\` names the rest.
+For your own upstream: --upstream https://api.openai.com/v1, or perennial.yaml; see config.example.yaml.
+
+`;
+}
+
+// What nobody reads any more, or cannot be written, is no reason to end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+try {
+  process.exitCode = await runProgram(process.argv.slice(2), {
+    serve,
+    async chaos(options) {
+      const { runChaos } = await import("./chaos/run-chaos.ts");
+      const chaos = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
+      if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
+    },
+    stdout: process.stdout,
+    stderr: process.stderr,
+  });
+} catch (error) {
+  process.stderr.write(`perennial: ${explainStart(error as NodeJS.ErrnoException)}\n`);
+  process.exitCode = 1;
+}
+
+function explainStart(error: NodeJS.ErrnoException): string {
+  if (error.code === "EADDRINUSE")
+    return `${error.message}. Another program listens there; choose another port with --port or PERENNIAL_PORT.`;
+  if (error.code === "EACCES")
+    return `${error.message}. Ports below 1024 need rights; choose another with --port or PERENNIAL_PORT.`;
+  if (error.code === "EADDRNOTAVAIL") return `${error.message}. This machine does not have that address; check host.`;
+  return error.stack ?? String(error);
+}
