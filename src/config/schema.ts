@@ -76,7 +76,9 @@ const heartbeat = z
 
 const limits = z
   .strictObject({
-    maxBodyBytes: size().prefault("32MiB").describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
+    maxBodyBytes: size()
+      .prefault("32MiB")
+      .describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
     maxEventBytes: size().prefault("4MiB").describe("Largest single event of a stream, as a size. Default: 4MiB."),
     maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
     maxStreams: wholeNumber(1)
