@@ -53,7 +53,7 @@ describe.each(clients)("$name", (client) => {
     const job = newJob(cell.baseUrl(gateways), cell.fault, { stream, readMs });
     const told = await client.ask(job);
     table.add(client.name, cell, told);
-    expect(describeTold(told)).toBe(cell.told);
+    expect(cell.told.split(" or ")).toContain(describeTold(told));
     expect(ANSWER.startsWith(told.text)).toBe(true);
     expect(told.text).toBe(cell.text ?? told.text);
     if (cell.fault === "429:0") expect(gateways.requestsOf(job.id)).toBe(ATTEMPTS);
