@@ -37,3 +37,6 @@ export interface UpstreamPolicy {
   /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */
   readonly nonStreaming: "direct" | "viaStream";
 }
+
+/** Where nothing else is set, an answer that is not streamed may take so many times `timeouts.total`. */
+export const UNSTREAMED_TOTALS = 4;
