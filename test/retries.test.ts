@@ -77,9 +77,9 @@ for (const stream of [true, false]) {
 }
 
 test("a status that may pass is passed on whole when the attempts are used up, and SDKs are told not to start over", async () => {
-  await serve([refusal("503 Busy", "x-request-id: abc\r\n")]);
+  await serve([refusal("500 Oops", "x-request-id: abc\r\n")]);
   const seen = await chat(perennial.baseUrl);
-  expect(seen).toMatchObject({ status: 503, body: '{"error":{"message":"no","type":"t","code":null}}' });
+  expect(seen).toMatchObject({ status: 500, body: '{"error":{"message":"no","type":"t","code":null}}' });
   expect(seen.headers).toMatchObject({ "x-request-id": "abc", "x-should-retry": "false", "x-perennial-attempts": "3" });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "failed", failure: "upstream_status" });
 });
@@ -92,10 +92,19 @@ test.each(["400 Bad", "401 Who", "403 No", "404 Gone", "422 What"])("%s is passe
   expect(upstream.requests).toHaveLength(1);
 });
 
-test("a redirect is passed on, never followed", async () => {
-  await serve(["HTTP/1.1 307 Elsewhere\r\nlocation: http://127.0.0.1:1/v1\r\ncontent-length: 0\r\n\r\n"]);
-  expect((await chat(perennial.baseUrl)).status).toBe(307);
-  expect(upstream.requests).toHaveLength(1);
+test.each([
+  ["http://127.0.0.1:1/v2/chat/completions?key=secret", "put http://127.0.0.1:1/v2 in baseUrl"],
+  ["/other", "put the address that answers there in baseUrl"],
+  ["/v1/chat/completions/", "wants this path in another form"],
+])("a redirect to %s is never followed, nor passed on: SDKs would follow it around Perennial", async (location, advice) => {
+  await serve([`HTTP/1.1 307 Elsewhere\r\nlocation: ${location}\r\ncontent-length: 0\r\n\r\n`]);
+  for (const stream of [true, false]) {
+    const seen = await chat(perennial.baseUrl, { stream });
+    expect(seen).toMatchObject({ status: 502, body: expect.stringContaining(advice) });
+    expect(seen.body).not.toContain("secret");
+    expect([seen.headers.location, seen.headers["x-should-retry"]]).toEqual([undefined, undefined]);
+  }
+  expect(upstream.requests).toHaveLength(2);
 });
 
 test.each([

@@ -71,7 +71,15 @@ function joinStream(
     },
     flush() {
       if (bytes > limits.maxBodyBytes) {
-        control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${limits.maxBodyBytes} bytes`));
+        control.fail(
+          new Failure(
+            "stream_corrupted",
+            `the upstream's answer is larger than limits.maxBodyBytes (${limits.maxBodyBytes} bytes)`,
+            {
+              scope: "never",
+            },
+          ),
+        );
       }
       return true;
     },

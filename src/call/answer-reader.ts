@@ -20,7 +20,15 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
       bytes += chunk.length;
       options.onProgress();
       if (bytes > options.maxBytes) {
-        options.onFailure(new Failure("stream_corrupted", `the upstream's answer is larger than ${options.maxBytes} bytes`));
+        options.onFailure(
+          new Failure(
+            "stream_corrupted",
+            `the upstream's answer is larger than limits.maxBodyBytes (${options.maxBytes} bytes)`,
+            {
+              scope: "never",
+            },
+          ),
+        );
       }
     },
     onEnd(cause) {

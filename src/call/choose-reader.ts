@@ -12,7 +12,9 @@ export interface Readers {
 export function chooseByMediaType(headers: ReplyHeaders, readers: Readers): BodyReader {
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
-    throw new Failure("stream_corrupted", `the upstream compressed its answer (${encoding}), though identity was asked for`);
+    throw new Failure("stream_corrupted", `the upstream compressed its answer (${encoding}), though identity was asked for`, {
+      scope: "elsewhere",
+    });
   }
   const type = mediaType(headers);
   if (type === "text/event-stream" && readers.stream !== undefined) return readers.stream();
@@ -20,7 +22,9 @@ export function chooseByMediaType(headers: ReplyHeaders, readers: Readers): Body
   const mayBeJson = readers.stream === undefined && type !== "text/event-stream" && type !== "text/html";
   if (type === "application/json" || mayBeJson) return readers.json();
   const wanted = readers.stream === undefined ? "JSON" : "an event stream";
-  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of ${wanted}`);
+  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of ${wanted}`, {
+    scope: "elsewhere",
+  });
 }
 
 function mediaType(headers: ReplyHeaders): string {

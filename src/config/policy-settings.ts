@@ -5,6 +5,9 @@ import { someTime } from "./values.ts";
 export const timeouts = z
   .strictObject({
     connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
+    queue: someTime()
+      .prefault("30s")
+      .describe("Longest wait for one of the upstream's connections, where maxConnections limits them. Default: 30s."),
     firstToken: someTime().prefault("60s").describe("Longest wait for the first content of an attempt. Default: 60s."),
     idle: someTime().prefault("30s").describe("Longest silence between two pieces of content; pings do not count. Default: 30s."),
     total: someTime().prefault("10m").describe("Longest time for the whole exchange, all attempts included. Default: 10m."),
@@ -19,6 +22,9 @@ export const timeouts = z
 export const ownTimeouts = z
   .strictObject({
     connect: someTime().optional().describe("Longest wait for a connection to this upstream, TLS included. Default: as for all."),
+    queue: someTime()
+      .optional()
+      .describe("Longest wait for one of its connections, where maxConnections limits them. Default: as for all."),
     firstToken: someTime().optional().describe("Longest wait for its first content in an attempt. Default: as for all."),
     idle: someTime()
       .optional()

@@ -6,6 +6,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
   const { timeouts, gate, nonStreaming } = upstream;
   return {
     timeouts: {
+      queue: timeouts.queue ?? config.timeouts.queue,
       firstToken: timeouts.firstToken ?? config.timeouts.firstToken,
       idle: timeouts.idle ?? config.timeouts.idle,
       total: timeouts.total ?? config.timeouts.total,

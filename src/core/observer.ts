@@ -6,6 +6,10 @@ import type { Failure } from "./failure.ts";
 export interface Observer {
   /** A request has been read, and is about to be answered. */
   onExchangeStart?(exchange: Exchange): void;
+  /** It waits for one of an upstream's connections, whose number is limited (`maxConnections`). */
+  onQueueStart?(exchange: Exchange, upstream: string): void;
+  /** That wait is over, with a connection or without. */
+  onQueueEnd?(exchange: Exchange, upstream: string, waitedMs: number): void;
   /** An attempt begins; its request is sent next. */
   onAttemptStart?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt has brought its first content, and has won. */

@@ -204,6 +204,7 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,
+    hasTools: [body.tools, body.functions].some((tools) => Array.isArray(tools) && tools.length > 0),
   };
   return { request, fields: body };
 }

@@ -59,17 +59,24 @@ export function respondWithFailure(
 
 function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Failure, body: unknown): void {
   const { reply } = failure;
-  // Our retries are used up: an SDK that now began its own would multiply them.
-  const isExhausted = failure.scope === "again" || failure.code === "deadline_exceeded";
+  const wait = retryAfterOf(failure);
+  // What may cost something has been tried as often as it may be: an SDK that now began its own round would multiply the cost.
+  const isExhausted = failure.exhausted || (failure.code === "deadline_exceeded" && exchange.attempts.length > 0);
   const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
-    sendReply(raw, exchange, { ...reply, headers: { ...reply.headers, ...exhausted } });
+    sendReply(raw, exchange, { ...reply, headers: { ...wait, ...reply.headers, ...exhausted } });
     return;
   }
-  const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
   sendReply(raw, exchange, {
     status: failure.status,
     headers: { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
     body: JSON.stringify(body),
   });
+}
+
+/** When to come back, where waiting is all that is needed. What the upstream itself says stands over it. */
+function retryAfterOf({ code, outage, retryAfterMs }: Failure): { "retry-after"?: string } {
+  if (code === "draining") return { "retry-after": "1" };
+  const isWaitAll = outage !== undefined || code === "overloaded";
+  return isWaitAll && retryAfterMs !== undefined ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

@@ -27,6 +27,7 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
       policy: {
         ...policy,
         timeouts: {
+          ...timeouts,
           firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
           idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
           total: Math.min(timeouts.total, totalMs ?? timeouts.total),

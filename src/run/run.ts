@@ -39,6 +39,7 @@ export class Run {
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
+  #isTaken = false;
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -53,6 +54,14 @@ export class Run {
 
   get state(): RunState {
     return this.#state;
+  }
+
+  /**
+   * An upstream works on it, or has: it is known to be no outage. Before that its clients are given nothing, not even a sign
+   * that it lives, so that each may still get an HTTP status, and try again by itself.
+   */
+  get isTaken(): boolean {
+    return this.#isTaken;
   }
 
   /** What its clients have been given. */
@@ -121,7 +130,7 @@ export class Run {
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan }) => {
+    return runAttempts(loop, async ({ attempt, plan, onTaken }) => {
       const share = held.open();
       try {
         return await attemptOnce({
@@ -132,8 +141,11 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
-          output: this.#outputOf(attempt, share),
+          output: this.#outputOf(attempt, share, onTaken),
         });
+      } catch (thrown) {
+        if (toFailure(thrown).outage === undefined) this.#isTaken = true;
+        throw thrown;
       } finally {
         // The attempt's gate and hold are gone, with what they held.
         share.release();
@@ -141,9 +153,13 @@ export class Run {
     });
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare): AttemptOutput {
+  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
     const journal = this.#journal;
     return {
+      onTaken: () => {
+        this.#isTaken = true;
+        onTaken();
+      },
       openStream: (headers) =>
         new Gate({
           next: this.#recorded,

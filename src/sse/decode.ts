@@ -94,5 +94,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
 }
 
 function overLimit(maxEventBytes: number): Failure {
-  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`);
+  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`, {
+    scope: "never",
+  });
 }

@@ -5,6 +5,12 @@ import type { Observer } from "../core/observer.ts";
 export function combineObservers(observers: readonly (Observer | undefined)[]): Observer {
   const present = observers.filter((observer) => observer !== undefined);
   return {
+    onQueueStart(exchange, upstream) {
+      for (const observer of present) observer.onQueueStart?.(exchange, upstream);
+    },
+    onQueueEnd(exchange, upstream, waitedMs) {
+      for (const observer of present) observer.onQueueEnd?.(exchange, upstream, waitedMs);
+    },
     onAttemptStart(exchange, attempt) {
       for (const observer of present) observer.onAttemptStart?.(exchange, attempt);
     },

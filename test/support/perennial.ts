@@ -21,12 +21,13 @@ export async function startPerennial(
   baseUrl: string | undefined,
   settings: Record<string, unknown> = {},
 ): Promise<TestPerennial> {
-  const { upstream, ...rest } = settings as { upstream?: object };
+  const { upstream, retry, ...rest } = settings as { upstream?: object; retry?: object };
   const config = configSchema.parse(
     applyProfile({
       port: 0,
       ...(baseUrl === undefined ? {} : { upstreams: [{ baseUrl, ...upstream }] }),
-      retry: { backoff: { initial: "1ms", jitter: false } },
+      // An upstream that is down stays so in most tests, and is not waited for.
+      retry: { outage: "50ms", ...(retry ?? { backoff: { initial: "1ms", jitter: false } }) },
       ...rest,
     }),
   );
