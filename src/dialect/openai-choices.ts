@@ -2,7 +2,7 @@
 import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { isObject, type JsonObject, parseObject, strayObject } from "./json.ts";
+import { holdsSomething, isObject, type JsonObject, parseObject, strayObject } from "./json.ts";
 import { badFinish, findOpenAiError, partOnStrayLine, reportedError } from "./openai-error.ts";
 
 export const DONE = "[DONE]";
@@ -204,7 +204,7 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,
-    hasTools: [body.tools, body.functions].some((tools) => Array.isArray(tools) && tools.length > 0),
+    hasTools: holdsSomething(body.tools) || holdsSomething(body.functions),
   };
   return { request, fields: body };
 }
