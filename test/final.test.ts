@@ -25,7 +25,7 @@ test.each<[string, string | Buffer, Record<string, unknown>, number]>([
   ["a key that is refused", refusal("401 Who", "invalid_api_key"), {}, 1],
   ["an answer over a limit of ours", jsonReply(BIG), SMALL_LIMITS, 1],
   ["an event over a limit of ours", frame("chunked", [`data: ${BIG}\n\n`]), SMALL_LIMITS, 1],
-  ["a page", page, {}, 1],
+  ["the same page", page, {}, 2],
   ["the same garbage", frame("chunked", ["data: {not json\n\n", "data: [DONE]\n\n"]), {}, 2],
 ])("%s is asked for as often as it makes sense", async (_what, reply, settings, requests) => {
   upstream = await startRawUpstream((socket) => socket.write(reply));

@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
 const EMPTY = frame("chunked", []);
-const BUSY = jsonReply("{}", "503 Busy");
+const BUSY = jsonReply("{}", "500 Oops");
 
 /** Answers the requests in order, the last step again and again. */
 async function serve(steps: (string | Buffer)[], settings: Record<string, unknown> = {}): Promise<void> {

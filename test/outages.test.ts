@@ -86,18 +86,21 @@ describe("an upstream that stays out", () => {
     perennial = await startPerennial(upstream.baseUrl, { ...retry("600ms"), heartbeat: { after: "50ms", every: "50ms" } });
     const began = performance.now();
     const seen = await chat(perennial.baseUrl);
-    expect(performance.now() - began).toBeGreaterThan(350);
+    expect(performance.now() - began).toBeGreaterThan(550);
     expect(seen).toMatchObject({ status: 503, body: '{"error":{"message":"no","type":"t","code":null}}' });
     expect(seen.headers).toMatchObject({ "x-request-id": "abc", "retry-after": "1" });
     expect(seen.headers["x-should-retry"]).toBeUndefined();
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "failed", failure: "upstream_status" });
   });
 
-  test("keeps its own retry-after, and is not waited for when that is longer than retry.outage", async () => {
-    upstream = await startRawUpstream((socket) => socket.write(refusal("503 Busy", "retry-after: 7\r\n")));
-    perennial = await startPerennial(upstream.baseUrl, retry("2s"));
-    expect(await chat(perennial.baseUrl)).toMatchObject({ status: 503, headers: { "retry-after": "7" } });
-    expect(upstream.requests).toHaveLength(1);
+  test.each([
+    ["7", 2],
+    ["3600", 1],
+  ])("keeps its own retry-after (%s), and is asked once more at the end", async (seconds, requests) => {
+    upstream = await startRawUpstream((socket) => socket.write(refusal("503 Busy", `retry-after: ${seconds}\r\n`)));
+    perennial = await startPerennial(upstream.baseUrl, retry("500ms"));
+    expect(await chat(perennial.baseUrl)).toMatchObject({ status: 503, headers: { "retry-after": seconds } });
+    expect(upstream.requests).toHaveLength(requests);
   });
 
   test("is told as 502 where there was no answer, with a time to come back", async () => {
@@ -125,7 +128,7 @@ describe("an upstream that stays out", () => {
       expect((await chat(perennial.baseUrl)).status).toBe(529);
       await sleep(60);
     }
-    expect(inTheBeginning).toBeLessThanOrEqual(7);
+    expect(inTheBeginning).toBeLessThanOrEqual(8);
     expect(upstream.requests.length - inTheBeginning).toBeLessThanOrEqual(10);
   });
 
@@ -155,7 +158,7 @@ describe("one asks for all", () => {
     await startDownFor(1_500, refusal("503 Busy"));
     perennial = await startPerennial(upstream?.baseUrl, retry("20s"));
     const first = chat(perennial.baseUrl);
-    await expect.poll(() => upstream?.requests.length).toBe(1);
+    await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const others = await askAll(50);
     for (const seen of await Promise.all([first, ...others])) expect(readStream(seen.body).text).toBe("Hello");
     const requests = upstream?.requests ?? [];
@@ -174,7 +177,7 @@ describe("one asks for all", () => {
       body: JSON.stringify({ model: "m", stream: true, messages: [] }),
       signal: gone.signal,
     }).catch(() => undefined);
-    await expect.poll(() => upstream?.requests.length).toBe(1);
+    await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const others = await askAll(3);
     gone.abort();
     await first;
@@ -185,7 +188,7 @@ describe("one asks for all", () => {
     upstream = await startRawUpstream((socket, { json }) => socket.write(json.model === "slow" ? refusal("503 Busy") : WHOLE));
     perennial = await startPerennial(upstream.baseUrl, retry("5s"));
     const slow = chat(perennial.baseUrl, { model: "slow" });
-    await expect.poll(() => upstream?.requests.length).toBe(1);
+    await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const began = performance.now();
     expect((await chat(perennial.baseUrl, { model: "quick" })).status).toBe(200);
     expect(performance.now() - began).toBeLessThan(1_000);
@@ -199,7 +202,7 @@ describe("one asks for all", () => {
     );
     perennial = await startPerennial(upstream.baseUrl, retry("2s"));
     const poison = chat(perennial.baseUrl, { user: "poison" });
-    await expect.poll(() => upstream?.requests.length).toBe(1);
+    await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const others = await askAll(5);
     for (const seen of await Promise.all(others)) expect(readStream(seen.body).text).toBe("Hello");
     expect((await poison).status).toBe(502);

@@ -432,7 +432,7 @@ interface Served {
   /** Nothing was lost on the way, so what is known is certain. */
   readonly certain: boolean;
   readonly bytes: string;
-  /** The connection had served before, or had begun to answer, and died before the head was there: Perennial may ask again, outside its count. */
+  /** It died before its head was there, or turned the request away at once: Perennial may ask again, outside its count. */
   readonly mayNotCount: boolean;
 }
 
@@ -503,7 +503,7 @@ describe("a client of Perennial, whatever the upstream does", () => {
     if (attempt.kind === "status") {
       const failure = attempt.status === 400 ? "final" : "retryable";
       const bytes = jsonReply('{"error":{"message":"m","type":"t","code":null}}', `${attempt.status} Status`);
-      served.push({ known: [know([{ lines: [], failure }], asked)], certain: true, bytes, mayNotCount: false });
+      served.push({ known: [know([{ lines: [], failure }], asked)], certain: true, bytes, mayNotCount: attempt.status === 503 });
       socket.write(bytes);
       return;
     }
@@ -516,7 +516,7 @@ describe("a client of Perennial, whatever the upstream does", () => {
       known: possible(script.pieces, here(sent.length), isLossy, asked),
       certain: !isLossy,
       bytes: `${slices(sent, reads).map(exact).join(", ")} then ${cut?.how ?? "its regular end"}`,
-      mayNotCount: cut !== null && (wasUsed || sent.length > 0) && (cut.how === "RST" || sent.length < headLength),
+      mayNotCount: cut !== null && (cut.how === "RST" || sent.length < headLength),
     });
     socket.setNoDelay(true);
     for (const slice of slices(sent, reads)) {

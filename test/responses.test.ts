@@ -104,8 +104,9 @@ describe("an answer via a stream", () => {
       ],
     ],
   ])("is asked for again when %s, not told without it", async (_what, events) => {
-    await serve([events, [created, whole]], VIA_STREAM);
+    await serve([events, jsonReply(JSON.stringify({ id: "r", status: "completed", output: [message("Hi")] }))], VIA_STREAM);
     expect(JSON.parse((await ask({ stream: false })).body).output).toEqual([message("Hi")]);
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, false]);
     await perennial.close();
     await upstream.close();
     await serve([events], VIA_STREAM);

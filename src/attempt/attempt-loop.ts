@@ -27,6 +27,8 @@ export interface AttemptLoopOptions {
 export interface PlannedAttempt {
   readonly attempt: Attempt;
   readonly plan: AttemptPlan;
+  /** Nothing is known that speaks against the upstream. */
+  readonly isHopeful: boolean;
   /** The upstream works on it, as far as can be known. */
   onTaken(): void;
 }
@@ -91,7 +93,8 @@ export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: Plann
     attempts.push(attempt);
     observer.onAttemptStart?.(exchange, attempt);
     try {
-      return await run({ attempt, plan, onTaken: () => turn?.works() });
+      const isHopeful = turn?.asksForAll !== true && history.every(({ failure }) => failure.outage === undefined);
+      return await run({ attempt, plan, isHopeful, onTaken: () => turn?.works() });
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;

@@ -154,15 +154,17 @@ test("gives up with the failure that came last", () => {
 describe("while the upstream is out", () => {
   const refused = fails("upstream_unreachable", { outage: "connection" });
   const busy = fails("upstream_status", { status: 503, outage: "answer" });
+  const tooLong = fails("upstream_status", { status: 503, outage: "answer", retryAfterMs: 60_001 });
   const out = (lastedMs: number, waitMs: number, failure = busy): Setup => ({ outage: { failure, lastedMs, waitMs } });
 
   test.each<[string, Failure[], Setup, string]>([
     ["it is asked again as soon as it is asked at all", [busy], out(0, 1_000), "as-asked in 1000"],
     ["however often it was asked", Array(9).fill(busy), out(20_000, 5_000), "as-asked in 5000"],
     ["one that has not asked yet waits with the others", [], out(5_000, 3_000), "as-asked in 3000"],
-    ["but not beyond retry.outage", [busy], out(20_001, 5_000), "give up"],
-    ["which holds for all that wait", [], out(20_001, 5_000), "give up"],
-    ["nor beyond retry.maxRetryAfter", [busy], out(0, 60_001), "give up"],
+    ["but not beyond retry.outage", [busy], out(25_000, 1_000), "give up"],
+    ["until its end", [busy], out(24_990, 10), "as-asked in 10"],
+    ["which holds for all that wait", [], out(25_000, 5_000), "give up"],
+    ["nor when it asks for longer than retry.maxRetryAfter", [tooLong], out(0, 25_000), "give up"],
     ["nor into the deadline", [busy], { ...out(0, 1_000), remainingMs: 1_000 }, "give up"],
     ["and not again what may be sent once", [busy], { maxAttempts: 1 }, "give up"],
     ["it takes no attempt away", [busy, refused, cut], { maxAttempts: 2 }, "as-asked in 1000"],
@@ -225,6 +227,12 @@ describe("what Perennial altered is not blamed on the client", () => {
     ],
     ["refused as the client asked: told", [refusal, refusal], { ...viaStream, asks: ["via-stream", "as-asked"] }, "give up"],
     ["refused whole: as the client asked", [nothing, refusal], { ...NEXT, asks: ["as-asked", "whole"] }, "as-asked in 0"],
+    [
+      "refused whole at the last attempt: told, since it was asked as the client did",
+      [nothing, refusal],
+      { maxAttempts: 2, asks: ["as-asked", "whole"] },
+      "give up",
+    ],
     ["remembered", [], { ...viaStream, refusedAsks: ["via-stream"] }, "as-asked in 0"],
     [
       "another refusal is told",

@@ -3,7 +3,7 @@ import type { Candidate } from "../balance/candidate.ts";
 import type { OutagePace, OutageView } from "../balance/outage-gate.ts";
 import type { AlteredAsk } from "../balance/refused-asks.ts";
 import type { Attempt } from "../core/attempt.ts";
-import { type Failure, type FailureCode, withDetails } from "../core/failure.ts";
+import { Failure, type FailureCode, withDetails } from "../core/failure.ts";
 
 export interface AttemptPolicyOptions {
   readonly candidate: Candidate;
@@ -80,24 +80,34 @@ export interface AttemptPolicy {
  */
 const EMPTY: ReadonlySet<FailureCode> = new Set(["empty_stream", "stream_corrupted"]);
 
+/** A timer may fire so much before its time. */
+const TIMER_SLACK_MS = 5;
+
 /** What the upstream refuses in an altered request may be the alteration. */
 const REFUSES_REQUEST: ReadonlySet<number> = new Set([400, 422]);
 
 /** A request that Perennial had altered was refused: the client must not be blamed for what it has not asked. */
 export function isRefusedAlteration({ plan, failure }: PastAttempt): boolean {
-  return plan.ask !== "as-asked" && failure.code === "upstream_status" && REFUSES_REQUEST.has(failure.status);
+  // Asked whole it is told as what made us ask so.
+  const refusal = failure.cause instanceof Failure ? failure.cause : failure;
+  return plan.ask !== "as-asked" && refusal.code === "upstream_status" && REFUSES_REQUEST.has(refusal.status);
 }
 
-/** The attempts that may have cost something. */
+/** The attempts that may have cost something, and those that count since the client's own request had been sent before them. */
 function costlyOf(history: readonly PastAttempt[]): readonly PastAttempt[] {
-  return history.filter((past) => past.failure.outage === undefined && !isRefusedAlteration(past));
+  return history.filter((past, index) => {
+    const isFree = isRefusedAlteration(past) && !history.slice(0, index).some(({ plan }) => plan.ask === "as-asked");
+    return past.failure.outage === undefined && !isFree;
+  });
 }
 
 /** @param random between 0 and 1; for the jitter. */
 export function createAttemptPolicy(options: AttemptPolicyOptions, random: () => number = Math.random): AttemptPolicy {
   const { candidate, retry } = options;
   const maxAttempts = options.idempotent ? retry.maxAttempts : 1;
-  const backoffMs = (failures: number): number => backoff(retry, failures, random);
+  const backoffMs = (failures: number): number => backoff(retry.backoff, failures, random);
+  // An outage may take so long that it must not be asked without a pause.
+  const slowly = { ...retry.backoff, initial: Math.max(retry.backoff.initial, 1) };
 
   function plan(history: readonly PastAttempt[], delayMs: number): Decision {
     const costly = costlyOf(history);
@@ -108,20 +118,22 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
 
   function afterOutage({ history, remainingMs }: RunView, { failure, lastedMs, waitMs }: OutageView): Decision {
     const own = history.at(-1)?.failure;
-    const isOver = lastedMs + waitMs > retry.outage || waitMs > retry.maxRetryAfter || waitMs >= remainingMs;
-    if (isOver) return { giveUp: passedOn(own?.outage === undefined ? withoutReply(failure) : own, retry) };
+    const told = own?.outage === undefined ? withoutReply(failure) : own;
+    const isOver = lastedMs + TIMER_SLACK_MS >= retry.outage || waitMs >= remainingMs;
+    if (isOver || (told.retryAfterMs ?? 0) > retry.maxRetryAfter) return { giveUp: passedOn(told, retry) };
     return plan(history, waitMs);
   }
 
   return {
-    outagePace: maxAttempts === 1 ? undefined : { limitMs: retry.outage, pauseMs: backoffMs },
+    outagePace:
+      maxAttempts === 1 ? undefined : { limitMs: retry.outage, pauseMs: (failures) => backoff(slowly, failures, random) },
     next(view) {
       const { history, state, remainingMs, outage } = view;
       const last = history.at(-1);
       if (last === undefined) return outage === undefined ? plan(history, 0) : afterOutage(view, outage);
       const { failure } = last;
       if (state.at !== "waiting") return { giveUp: failure };
-      if (isRefusedAlteration(last)) return plan(history, 0);
+      if (isRefusedAlteration(last)) return costlyOf(history).length >= maxAttempts ? { giveUp: failure } : plan(history, 0);
       if (failure.scope !== "again" || isRepeated(history)) return { giveUp: failure };
       if (outage !== undefined) return afterOutage(view, outage);
       // A request that may be sent once was, though it cost nothing.
@@ -143,7 +155,9 @@ function chooseAsk(options: AttemptPolicyOptions, history: readonly PastAttempt[
     if (kind === "passthrough") return "as-asked";
     if (kind === "whole") {
       // A server that cannot stream every answer cannot stream its tool calls either: ChatGLM3 runs them itself.
-      const canStream = !(emptyFallback === "next" && hasTools) && !history.some(({ failure }) => EMPTY.has(failure.code));
+      const cannotStream = emptyFallback === "next" && hasTools;
+      const hasNoStream = emptyFallback !== "off" && history.some(({ failure }) => EMPTY.has(failure.code));
+      const canStream = !cannotStream && !hasNoStream;
       return nonStreaming === "viaStream" && canStream ? "via-stream" : "as-asked";
     }
     const costly = costlyOf(history);
@@ -175,8 +189,7 @@ function isRepeated(history: readonly PastAttempt[]): boolean {
 }
 
 /** Exponential backoff; jitter takes up to half of it off, so that clients which failed together do not return together. */
-function backoff({ backoff }: RetryOptions, failures: number, random: () => number): number {
-  const { initial, factor, max, jitter } = backoff;
+function backoff({ initial, factor, max, jitter }: RetryOptions["backoff"], failures: number, random: () => number): number {
   const full = Math.min(initial * factor ** (failures - 1), max);
   return Math.round(jitter ? full * (0.5 + random() / 2) : full);
 }

@@ -26,6 +26,8 @@ export interface OutagePace {
 
 /** Leave to ask. It ends in one of these ways; what is said after the first of them has no effect. */
 export interface Turn {
+  /** The upstream is known to be out, and others wait for what comes of it. */
+  readonly asksForAll: boolean;
   /** The upstream works on the request, or has answered it. */
   works(): void;
   /** It turned the request away. @returns how things stand now. */
@@ -86,8 +88,8 @@ export class OutageGate {
       this.#state = { at: "up" };
       return this.#turn(asker, false);
     }
-    // Its client has not been told yet, and would by itself have asked at once.
-    if (asker.isNew && state.askAt - state.since > asker.pace.limitMs) {
+    // Its client would by itself have asked at once; those for whom the wait was have given up.
+    if (asker.isNew && this.#waiters.size === 0 && !state.isAsking) {
       state.askAt = Math.min(state.askAt, state.failedAt + asker.pace.pauseMs(1));
     }
     return new Promise((resolve, reject) => {
@@ -124,6 +126,7 @@ export class OutageGate {
       isOver = true;
     };
     return {
+      asksForAll,
       // Of one that went out before the outage it is not known what its answer says of the time since.
       works: () => once(() => asksForAll && this.#open()),
       isOut: (failure) => {
@@ -154,7 +157,6 @@ export class OutageGate {
       this.#state = { at: "out", since: beganAt, failure, failedAt: now, askAt: 0, failures: 0, isAsking: false };
     } else if (!askedForAll) {
       // It went out before the outage was known.
-      this.#state.askAt = Math.max(this.#state.askAt, now + (failure.retryAfterMs ?? 0));
       return;
     }
     const state = this.#state;
@@ -162,7 +164,10 @@ export class OutageGate {
     state.failedAt = now;
     state.failures++;
     state.isAsking = false;
-    state.askAt = now + Math.max(pace.pauseMs(state.failures), failure.retryAfterMs ?? 0);
+    const pauseMs = Math.max(pace.pauseMs(state.failures), failure.retryAfterMs ?? 0);
+    // Its clients are told at the limit: before that it is asked once more, whatever wait it names.
+    const lastMs = state.since + pace.limitMs - now;
+    state.askAt = now + (lastMs > 0 ? Math.min(pauseMs, lastMs) : pauseMs);
     const view = this.#view() as OutageView;
     for (const { settle } of [...this.#waiters]) settle(view);
   }

@@ -31,6 +31,7 @@ export class Outages {
 
   #join(part: string, gate: OutageGate, asker: Asker, inner: Turn, outer: Turn): Turn {
     return {
+      asksForAll: inner.asksForAll || outer.asksForAll,
       works: () => {
         outer.works();
         inner.works();

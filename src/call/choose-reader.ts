@@ -12,9 +12,7 @@ export interface Readers {
 export function chooseByMediaType(headers: ReplyHeaders, readers: Readers): BodyReader {
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
-    throw new Failure("stream_corrupted", `the upstream compressed its answer (${encoding}), though identity was asked for`, {
-      scope: "elsewhere",
-    });
+    throw new Failure("stream_corrupted", `the upstream compressed its answer (${encoding}), though identity was asked for`);
   }
   const type = mediaType(headers);
   if (type === "text/event-stream" && readers.stream !== undefined) return readers.stream();
@@ -22,9 +20,7 @@ export function chooseByMediaType(headers: ReplyHeaders, readers: Readers): Body
   const mayBeJson = readers.stream === undefined && type !== "text/event-stream" && type !== "text/html";
   if (type === "application/json" || mayBeJson) return readers.json();
   const wanted = readers.stream === undefined ? "JSON" : "an event stream";
-  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of ${wanted}`, {
-    scope: "elsewhere",
-  });
+  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of ${wanted}`);
 }
 
 function mediaType(headers: ReplyHeaders): string {

@@ -39,7 +39,7 @@ export class Run {
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
-  #isTaken = false;
+  #taken: "no" | "presumed" | "yes" = "no";
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -57,11 +57,11 @@ export class Run {
   }
 
   /**
-   * An upstream works on it, or has: it is known to be no outage. Before that its clients are given nothing, not even a sign
-   * that it lives, so that each may still get an HTTP status, and try again by itself.
+   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
+   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
    */
   get isTaken(): boolean {
-    return this.#isTaken;
+    return this.#taken !== "no";
   }
 
   /** What its clients have been given. */
@@ -130,7 +130,8 @@ export class Run {
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan, onTaken }) => {
+    return runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
       const share = held.open();
       try {
         return await attemptOnce({
@@ -144,7 +145,8 @@ export class Run {
           output: this.#outputOf(attempt, share, onTaken),
         });
       } catch (thrown) {
-        if (toFailure(thrown).outage === undefined) this.#isTaken = true;
+        if (toFailure(thrown).outage === undefined) this.#taken = "yes";
+        else if (this.#taken === "presumed") this.#taken = "no";
         throw thrown;
       } finally {
         // The attempt's gate and hold are gone, with what they held.
@@ -157,7 +159,7 @@ export class Run {
     const journal = this.#journal;
     return {
       onTaken: () => {
-        this.#isTaken = true;
+        this.#taken = "yes";
         onTaken();
       },
       openStream: (headers) =>

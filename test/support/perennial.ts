@@ -26,8 +26,8 @@ export async function startPerennial(
     applyProfile({
       port: 0,
       ...(baseUrl === undefined ? {} : { upstreams: [{ baseUrl, ...upstream }] }),
-      // An upstream that is down stays so in most tests, and is not waited for.
-      retry: { outage: "50ms", ...(retry ?? { backoff: { initial: "1ms", jitter: false } }) },
+      // Long enough under load; tests of what stays down make it shorter.
+      retry: { outage: "2s", ...(retry ?? { backoff: { initial: "1ms", jitter: false } }) },
       ...rest,
     }),
   );
