@@ -438,7 +438,6 @@ interface Served {
 
 describe("a client of Perennial, whatever the upstream does", () => {
   const exchanges = new Map<string, { attempts: readonly Attempt[]; asked: number; served: Served[] }>();
-  const used = new WeakSet<Socket>();
   let upstream: RawUpstream;
   let quiet: TestPerennial;
   let beating: TestPerennial;
@@ -447,10 +446,8 @@ describe("a client of Perennial, whatever the upstream does", () => {
     upstream = await startRawUpstream(async (socket, { json }) => {
       const exchange = exchanges.get(json.model);
       if (exchange === undefined) return;
-      const wasUsed = used.has(socket);
-      used.add(socket);
       const number = exchange.served.length;
-      await answer(socket, exchange.attempts[number % exchange.attempts.length] as Attempt, { ...exchange, number, wasUsed });
+      await answer(socket, exchange.attempts[number % exchange.attempts.length] as Attempt, { ...exchange, number });
     });
     const settings = {
       log: { level: "silent" },
@@ -498,7 +495,7 @@ describe("a client of Perennial, whatever the upstream does", () => {
   async function answer(
     socket: Socket,
     attempt: Attempt,
-    { asked, served, number, wasUsed }: { asked: number; served: Served[]; number: number; wasUsed: boolean },
+    { asked, served, number }: { asked: number; served: Served[]; number: number },
   ): Promise<void> {
     if (attempt.kind === "status") {
       const failure = attempt.status === 400 ? "final" : "retryable";
