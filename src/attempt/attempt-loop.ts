@@ -5,11 +5,11 @@ import type { Release } from "../balance/connection-queue.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { type Failure, toFailure } from "../core/failure.ts";
+import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
 import { enterQueue } from "./enter-queue.ts";
-import { OutageClock } from "./outage-clock.ts";
+import { OutageDoor } from "./outage-door.ts";
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -37,7 +37,7 @@ export interface PlannedAttempt {
 export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const history: PastAttempt[] = [];
-  const clock = new OutageClock();
+  const door = new OutageDoor({ exchange, pace: policy.outagePace, signal });
   let plan = nextPlan(undefined);
 
   /** @throws Failure */
@@ -46,38 +46,10 @@ export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: Plann
       history,
       state: options.state(),
       remainingMs: options.deadlineAt - performance.now(),
-      outage: outage === undefined ? undefined : { ...outage, lastedMs: Math.max(outage.lastedMs, clock.totalMs) },
+      outage,
     });
     if ("giveUp" in decision) throw decision.giveUp;
     return decision.plan;
-  }
-
-  /** While the upstream is out, one asks for all. @throws Failure when the others have asked in vain for too long. */
-  async function takeTurn(): Promise<Turn | undefined> {
-    const { outagePace: pace } = policy;
-    if (pace === undefined) return undefined;
-    const part = exchange.api?.request.model ?? exchange.request.path;
-    const asked = history.filter(({ failure }) => failure.outage !== undefined).length;
-    for (let isNew = history.length === 0; ; isNew = false) {
-      const { outages } = plan.candidate.shared;
-      const entered = await outages.enter(part, { arrivedAt: exchange.arrivedAt, asked, isNew, pace, signal });
-      if ("works" in entered) return entered;
-      clock.start();
-      plan = nextPlan(entered);
-    }
-  }
-
-  /** @returns how the outage stands that the failure was part of. */
-  function learn(turn: Turn | undefined, failure: Failure): OutageView | undefined {
-    if (failure.outage !== undefined) {
-      clock.start();
-      return turn?.isOut(failure);
-    }
-    clock.stop();
-    // What ended it from outside says nothing of the upstream.
-    if (signal.aborted) turn?.giveBack();
-    else turn?.works();
-    return undefined;
   }
 
   async function attemptOnce(turn: Turn | undefined, release: Release): Promise<T> {
@@ -111,7 +83,10 @@ export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: Plann
   return pRetry(
     async () => {
       signal.throwIfAborted();
-      const turn = await takeTurn();
+      const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
+      const turn = await door.enter(plan.candidate.shared.outages, { inVain, isNew: history.length === 0 }, (out) => {
+        plan = nextPlan(out);
+      });
       try {
         const release = await enterQueue(plan.candidate, exchange, observer, signal);
         const result = await attemptOnce(turn, release);
@@ -120,7 +95,7 @@ export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: Plann
         return result;
       } catch (thrown) {
         const tried = history.at(-1);
-        if (tried !== undefined && tried.failure === thrown) outage = learn(turn, tried.failure);
+        if (tried !== undefined && tried.failure === thrown) outage = door.learn(turn, tried.failure);
         else turn?.giveBack();
         throw thrown;
       }

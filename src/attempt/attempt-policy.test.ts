@@ -180,6 +180,13 @@ describe("while the upstream is out", () => {
     expect(inWords(decide(failures, setup))).toBe(expected);
   });
 
+  test("gives up in the end also where an altered request was refused before", () => {
+    const refusal = fails("upstream_status", { status: 422, scope: "never" });
+    const setup: Setup = { kind: "whole", policy: { nonStreaming: "viaStream" }, asks: ["via-stream"] };
+    expect(inWords(decide([refusal], { ...setup, ...out(25_000, 1_000) }))).toBe("give up");
+    expect(inWords(decide([refusal], { ...setup, ...out(1_000, 1_000) }))).toBe("as-asked in 1000");
+  });
+
   test("tells the client its own last status, and when to come back", () => {
     expect(decide([busy], out(25_000, 1_000))).toMatchObject({
       giveUp: { status: 503, retryAfterMs: 25_000, exhausted: false },

@@ -133,7 +133,10 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       if (last === undefined) return outage === undefined ? plan(history, 0) : afterOutage(view, outage);
       const { failure } = last;
       if (state.at !== "waiting") return { giveUp: failure };
-      if (isRefusedAlteration(last)) return costlyOf(history).length >= maxAttempts ? { giveUp: failure } : plan(history, 0);
+      if (isRefusedAlteration(last)) {
+        if (costlyOf(history).length >= maxAttempts) return { giveUp: failure };
+        return outage === undefined ? plan(history, 0) : afterOutage(view, outage);
+      }
       if (failure.scope !== "again" || isRepeated(history)) return { giveUp: failure };
       if (outage !== undefined) return afterOutage(view, outage);
       // A request that may be sent once was, though it cost nothing.
