@@ -3,6 +3,7 @@
  * knows src/: when a part moves, this file follows it, and the figures before and after stay comparable.
  */
 import type { ServerResponse } from "node:http";
+import { createUpstreamShared } from "../../src/balance/candidate.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { servedUpstreams } from "../../src/config/served-upstreams.ts";
@@ -51,6 +52,8 @@ export async function openStream(url: string, headers: Record<string, string>, b
     candidate: {
       upstream: {
         name: "micro",
+        hasOwnKey: false,
+        addressOf: (path) => `http://127.0.0.1:1${path}`,
         send(_request, sink) {
           upstream = sink;
           return { pause() {}, resume() {}, abort() {}, release() {} };
@@ -59,6 +62,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
       },
       policy: resolvePolicy(config, served),
       model: undefined,
+      shared: createUpstreamShared(undefined),
     },
     retry: config.retry,
     limits: config.limits,

@@ -30,6 +30,7 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
     signal,
     propagated,
     onDrain: output.onDrain,
+    onTaken: output.onTaken,
     maxReplyBytes: limits.maxBodyBytes,
   } satisfies Partial<CallOptions>;
 }

@@ -1,13 +1,15 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
-import { Failure, type FailureScope, toFailure } from "../core/failure.ts";
+import { Failure, toFailure, withDetails } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import { readReplyBody } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
+import { BodyFingerprint } from "./body-fingerprint.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { readRetryAfterMs, readShouldRetry } from "./retry-after.ts";
+import { redirected } from "./redirect.ts";
+import { meaningOf, OUTAGE_WITHIN_MS } from "./reply-scope.ts";
+import { readRetryAfterMs } from "./retry-after.ts";
 import { type Sign, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface CallOptions {
@@ -24,6 +26,8 @@ export interface CallOptions {
   readonly answersBelow: 300 | 400;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
+  /** The upstream has begun to answer, or has had the request for so long that it may work on it. */
+  readonly onTaken?: (() => void) | undefined;
 }
 
 /** What a running call offers to the reader of its body. */
@@ -58,6 +62,10 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     let settled = false;
     /** What came last while the upload still ran. */
     let early: Sign | undefined;
+    /** On the clock of `performance.now()`; undefined while there is no connection. */
+    let handedOverAt: number | undefined;
+    let takenTimer: NodeJS.Timeout | undefined;
+    const fingerprint = new BodyFingerprint();
     const watchdog = new Watchdog(options.watchdog, endWith);
 
     const settleListeners: (() => void)[] = [];
@@ -86,14 +94,24 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       fail(failure) {
         if (!settle()) return;
         call?.abort();
-        reject(failure);
+        reject(failure.code === "stream_corrupted" ? withDetails(failure, { fingerprint: fingerprint.read() }) : failure);
       },
     };
+
+    const tookMs = (): number => (handedOverAt === undefined ? 0 : performance.now() - handedOverAt);
+
+    function onHandover(): void {
+      handedOverAt = performance.now();
+      watchdog.begin();
+      clearTimeout(takenTimer);
+      takenTimer = setTimeout(() => options.onTaken?.(), OUTAGE_WITHIN_MS);
+    }
 
     function settle(): boolean {
       if (settled) return false;
       settled = true;
       watchdog.stop();
+      clearTimeout(takenTimer);
       signal.removeEventListener("abort", onAbort);
       upload?.off("close", onUploadEnd);
       stopListening?.();
@@ -134,21 +152,31 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     call = upstream.send(
       { ...request, set: { ...request.set, ...options.propagated } },
       {
-        onHandover: () => watchdog.begin(),
+        onHandover,
         onHead(status, headers) {
           attempt.status = status;
           const isAnswer = status < options.answersBelow;
+          if (isAnswer) options.onTaken?.();
           if (!isAnswer || options.watchdog.idleFrom === "head") control.notice("content");
           try {
-            reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+            if (!isAnswer && status < 400 && status !== 304)
+              throw redirected(status, headers, upstream.addressOf(request.path), request.path);
+            reader = isAnswer
+              ? readBody({ status, headers }, control)
+              : readErrorReply(status, headers, { ...options, tookMs }, control);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }
         },
-        onData: (chunk) => guarded((body) => body.onData(chunk)),
+        onData(chunk) {
+          fingerprint.add(chunk);
+          guarded((body) => body.onData(chunk));
+        },
         onEnd: () => guarded((body) => body.onEnd(undefined)),
         onFailure(failure) {
-          if (reader === undefined) control.fail(failure);
+          // What took its time may have been worked on.
+          const isLate = failure.outage === "answer" && tookMs() > OUTAGE_WITHIN_MS;
+          if (reader === undefined) control.fail(isLate ? withDetails(failure, { outage: false }) : failure);
           else guarded((body) => body.onEnd(failure));
         },
       },
@@ -157,21 +185,33 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   });
 }
 
-function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallOptions, control: CallControl<T>): BodyReader {
+interface ErrorReplyOptions extends CallOptions {
+  tookMs(): number;
+}
+
+function readErrorReply<T>(
+  status: number,
+  headers: ReplyHeaders,
+  { maxReplyBytes, upstream, tookMs }: ErrorReplyOptions,
+  control: CallControl<T>,
+): BodyReader {
   return createAnswerReader({
-    maxBytes: options.maxReplyBytes,
+    maxBytes: maxReplyBytes,
     onProgress: () => control.notice("content"),
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
-      // Its message is for a client that has had its headers, and cannot get this reply as it is.
-      const said = readReplyBody(status, body, retryAfterMs !== undefined);
+      const waitMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
+      const context = { hasOwnKey: upstream.hasOwnKey, namesWait: waitMs !== undefined, tookMs: tookMs() };
+      const { status: meant, scope, message, isOutage, isLoading } = meaningOf({ status, headers, body }, context);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
-          status: said.status,
-          scope: scopeOfReply(said.scope, headers),
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          ...(said.message === undefined ? {} : { upstreamMessage: said.message }),
-          reply: { status: said.status, headers, body },
+          status: meant,
+          scope,
+          // How long a model loads is guessed, and to ask costs nothing.
+          ...(waitMs === undefined || (isOutage && isLoading) ? {} : { retryAfterMs: waitMs }),
+          // For a client that has had its headers, and cannot get this reply as it is.
+          ...(message === undefined ? {} : { upstreamMessage: message }),
+          ...(isOutage ? { outage: "answer" } : {}),
+          reply: { status: meant, headers, body },
         }),
       );
     },
@@ -183,11 +223,4 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
 function dateOf({ date }: ReplyHeaders): number {
   const at = typeof date === "string" ? Date.parse(date) : Number.NaN;
   return Number.isNaN(at) ? Date.now() : at;
-}
-
-/** What the upstream says outright wins over what its reply means. */
-function scopeOfReply(scope: FailureScope, headers: ReplyHeaders): FailureScope {
-  const shouldRetry = readShouldRetry(headers);
-  if (shouldRetry === undefined) return scope;
-  return shouldRetry ? "again" : "never";
 }

@@ -13,6 +13,9 @@ const offOrTime = z
 export const timeouts = z
   .strictObject({
     connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
+    queue: someTime()
+      .prefault("30s")
+      .describe("Longest wait for one of the upstream's connections, where maxConnections limits them. Default: 30s."),
     firstToken: someTime()
       .prefault("3m")
       .describe("Streamed: longest wait of an attempt for the first sign of life, from when its request goes out. Default: 3m."),
@@ -56,6 +59,9 @@ export function unstreamedAfter(total: number): number {
 export const ownTimeouts = z
   .strictObject({
     connect: someTime().optional().describe("Longest wait for a connection to this upstream, TLS included. Default: as for all."),
+    queue: someTime()
+      .optional()
+      .describe("Longest wait for one of its connections, where maxConnections limits them. Default: as for all."),
     firstToken: someTime().optional().describe("Longest wait of an attempt for its first sign of life. Default: as for all."),
     idle: someTime().optional().describe("After its first content: longest time without one byte. Default: as for all."),
     alive: someTime()

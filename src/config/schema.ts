@@ -32,7 +32,7 @@ const backoff = z
       .min(1, { error: "expected a number of at least 1" })
       .default(2)
       .describe("By how much each wait is longer than the one before; at least 1. Default: 2."),
-    max: duration().prefault("30s").describe("Longest wait between two attempts, as a duration. Default: 30s."),
+    max: duration().prefault("5s").describe("Longest wait between two attempts, as a duration. Default: 5s."),
     jitter: z
       .boolean()
       .default(true)
@@ -45,7 +45,14 @@ const retry = z
   .strictObject({
     maxAttempts: wholeNumber(1, 20)
       .default(3)
-      .describe("Most attempts for one request, the first included; 1 to 20. Default: 3."),
+      .describe(
+        "Most attempts that may cost something for one request, the first included; 1 to 20. With 1 it is asked once, whatever happens. Default: 3.",
+      ),
+    outage: duration()
+      .prefault("25s")
+      .describe(
+        "How long requests wait while the upstream is down, restarts or loads, which costs nothing and is not counted as attempts; 0 for not at all. Default: 25s.",
+      ),
     backoff,
     maxRetryAfter: duration()
       .prefault("60s")
@@ -79,7 +86,7 @@ const limits = z
     maxBodyBytes: size()
       .prefault("32MiB")
       .describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
-    maxEventBytes: size().prefault("4MiB").describe("Largest single event of a stream, as a size. Default: 4MiB."),
+    maxEventBytes: size().prefault("16MiB").describe("Largest single event of a stream, as a size. Default: 16MiB."),
     maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
     maxStreams: wholeNumber(1)
       .default(1000)

@@ -7,6 +7,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
   const { timeouts, gate, nonStreaming } = upstream;
   return {
     timeouts: {
+      queue: timeouts.queue ?? config.timeouts.queue,
       firstToken: timeouts.firstToken ?? config.timeouts.firstToken,
       idle: timeouts.idle ?? config.timeouts.idle,
       // What may be silent for so long may be as long without content.

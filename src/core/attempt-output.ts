@@ -3,6 +3,8 @@ import type { EventSink } from "./event-sink.ts";
 import type { ReplyHeaders } from "./reply.ts";
 
 export interface AttemptOutput {
+  /** The upstream works on it, as far as can be known: from here on the attempt may cost something. */
+  onTaken(): void;
   /** The way of a streamed answer's events: held until the first content, which commits the attempt. */
   openStream(headers: ReplyHeaders): EventSink;
   /** The head of a body that is passed through; it commits the attempt. */

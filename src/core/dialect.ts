@@ -12,6 +12,8 @@ export interface DialectRequest {
   readonly choices: number;
   /** The client asked for a final usage chunk. */
   readonly includeUsage: boolean;
+  /** The client names tools that the model may call. */
+  readonly hasTools?: boolean;
 }
 
 /** Watches one attempt's stream, event by event. Holds the state that decides whether it is whole. */

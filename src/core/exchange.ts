@@ -32,6 +32,8 @@ export interface PolicyOverrides {
 export interface ExchangeStats {
   /** Milliseconds from arrival to the first content. */
   firstTokenMs: number | undefined;
+  /** Milliseconds for which it waited for one of the upstream's connections; undefined where it did not. */
+  waitedMs: number | undefined;
   /** Events sent to the client. */
   events: number;
   /** Body bytes sent to the client. */
@@ -43,7 +45,7 @@ export interface ExchangeStats {
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
+  return { firstTokenMs: undefined, waitedMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
 }
 
 /** A request in a dialect that Perennial understands. */

@@ -23,7 +23,7 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
   const metrics = await metricsFor(config, telemetry);
   const { mount, dialects } = uniteRoutes(servedUpstreams(config));
   // There is one until there is a selector; the schema refuses a second.
-  const [candidate] = candidatesOf(config, backend.upstreams);
+  const [candidate] = candidatesOf(config, backend);
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
