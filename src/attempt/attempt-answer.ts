@@ -2,7 +2,7 @@
 import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -26,9 +26,17 @@ export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
       streamed,
     ),
     ({ status, headers }, control) => {
-      const json = (): BodyReader => readAnswer(status, headers, control, context);
-      if (!viaStream) return chooseByMediaType(headers, { json });
-      return chooseByMediaType(headers, { json, stream: () => joinStream(status, headers, control, context) });
+      // With a head that announces the whole answer, silence is a stall, however it was asked for.
+      if (labelOf(headers) === "json") control.progress();
+      const readers = {
+        json: () => readAnswer(status, headers, control, context),
+        stream: () => joinStream(status, headers, control, context, viaStream),
+      };
+      return chooseReader(headers, readers, {
+        form: viaStream ? "stream" : "json",
+        onUndecided: viaStream ? () => {} : control.progress,
+        onFailure: control.fail,
+      });
     },
   );
 }
@@ -39,16 +47,15 @@ function readAnswer(
   control: CallControl<AttemptResult>,
   { plan, limits, dialect, request }: DialectAttempt,
 ): BodyReader {
-  // With a head that announces the whole answer, silence is a stall, however it was asked for.
-  control.progress();
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
     onProgress: control.progress,
     onFailure: control.fail,
     onWhole(body) {
-      const problem = dialect.inspectAnswer(parseAnswer(body), plan.acceptEmpty, request);
+      const answer = parseAnswer(body);
+      const problem = dialect.inspectAnswer(answer.value, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
-      control.succeed({ kind: "reply", status, headers, body, repaired: false }, true);
+      control.succeed({ kind: "reply", status, headers: asJson(headers), body: answer.body, repaired: false }, true);
     },
   });
 }
@@ -59,6 +66,7 @@ function joinStream(
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
   { plan, limits, held, dialect, request }: DialectAttempt,
+  viaStream: boolean,
 ): BodyReader {
   const events: StreamEvent[] = [];
   let bytes = 0;
@@ -77,7 +85,7 @@ function joinStream(
     },
     finish() {},
   };
-  return createStreamReader({
+  const reader = createStreamReader({
     inspector: dialect.inspectStream(request),
     control,
     sink: collect,
@@ -91,12 +99,29 @@ function joinStream(
         {
           kind: "reply",
           status,
-          headers: { ...headers, "content-type": "application/json" },
+          headers: asJson(headers),
           body: Buffer.from(JSON.stringify(answer)),
-          repaired: !terminated && dialect.repairsTerminator,
+          repaired: !viaStream || (!terminated && dialect.repairsTerminator),
         },
         bodyEnded,
       );
     },
   });
+  return viaStream ? reader : fedByBytes(reader, control);
+}
+
+/** Where nothing is streamed only silence is a stall: the upstream was not asked to show how far it has come. */
+function fedByBytes(reader: BodyReader, { progress }: Pick<CallControl<unknown>, "progress">): BodyReader {
+  return {
+    onData(chunk) {
+      progress();
+      reader.onData(chunk);
+    },
+    onEnd: (cause) => reader.onEnd(cause),
+  };
+}
+
+/** The same headers for what is JSON, whatever the upstream called it. */
+function asJson(headers: ReplyHeaders): ReplyHeaders {
+  return labelOf(headers) === "json" ? headers : { ...headers, "content-type": "application/json" };
 }

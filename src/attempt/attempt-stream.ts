@@ -2,7 +2,7 @@
 import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { StreamInspector } from "../core/dialect.ts";
@@ -28,10 +28,19 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
         bodyForWhole,
       ),
       ({ headers }, control) =>
-        chooseByMediaType(headers, {
-          stream: () => readStream(headers, control, context),
-          json: () => readAnswerAsStream(headers, control, context),
-        }),
+        chooseReader(
+          headers,
+          {
+            stream: () => readStream(headers, control, context),
+            json: () => readAnswerAsStream(headers, control, context),
+          },
+          {
+            form: asksWhole ? "json" : "stream",
+            // What is made at once is kept alive with blanks; in a stream they say nothing of how far it has come.
+            onUndecided: asksWhole || labelOf(headers) === "json" ? control.progress : () => {},
+            onFailure: control.fail,
+          },
+        ),
     );
   } catch (thrown) {
     throw asksWhole ? asRefusedFallback(thrown) : thrown;
@@ -75,12 +84,14 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
     onProgress: control.progress,
     onFailure: control.fail,
     onWhole(body) {
-      const answer = parseAnswer(body);
+      const { value: answer, body: alone } = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
       const events = dialect.answerToEvents(answer, request);
       if (events === undefined) {
-        control.succeed({ kind: "reply", status: 200, headers, body, repaired: false }, true);
+        // Of a stream that its upstream cannot write as events, this may be the first piece alone.
+        if (labelOf(headers) === "stream") throw new Failure("empty_stream", "the upstream sent JSON in place of events");
+        control.succeed({ kind: "reply", status: 200, headers, body: alone, repaired: false }, true);
         return;
       }
       const inspector = dialect.inspectStream(request);

@@ -16,6 +16,7 @@ export function dialectCall(
     request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
     watchdog,
     answersBelow: 300,
+    inflates: true,
   };
 }
 

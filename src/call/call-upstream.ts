@@ -7,6 +7,7 @@ import { messageInReply } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
+import { createInflatingReader, encodingOf, type InflatingReader, withoutEncoding } from "./inflating-reader.ts";
 import { readRetryAfterMs, readShouldRetry } from "./retry-after.ts";
 import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
@@ -22,6 +23,8 @@ export interface CallOptions {
   readonly onDrain?: ((listener: () => void) => () => void) | undefined;
   /** Statuses below this are an answer, and read as one; the rest are the upstream's refusals. */
   readonly answersBelow: 300 | 400;
+  /** Identity was asked for: a body that is compressed all the same is inflated. Otherwise it is read as it comes. */
+  readonly inflates: boolean;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
 }
@@ -52,6 +55,8 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   const upload = request.body instanceof Readable ? request.body : undefined;
   return new Promise<T>((resolve, reject) => {
     let reader: BodyReader | undefined;
+    /** Before the reader, where the body is compressed. */
+    let inflater: InflatingReader | undefined;
     let call: Call | undefined;
     let settled = false;
     const watchdog = new Watchdog(options.watchdog, endWith);
@@ -64,11 +69,13 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       pause() {
         watchdog.pause();
         call?.pause();
+        inflater?.pause();
       },
       resume() {
         if (settled) return;
         watchdog.resume();
         call?.resume();
+        inflater?.resume();
       },
       succeed(result, bodyEnded) {
         if (!settle()) return;
@@ -89,6 +96,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       signal.removeEventListener("abort", onAbort);
       upload?.off("close", onUploadEnd);
       stopListening?.();
+      inflater?.close();
       return true;
     }
 
@@ -97,7 +105,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       if (settled) return;
       // A client that left takes no answer, whole or not.
       if (reader === undefined || cause.code === "client_gone") control.fail(cause);
-      else guarded((body) => body.onEnd(cause));
+      else take((body) => body.onEnd(cause));
       call?.abort();
     }
 
@@ -120,6 +128,28 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       }
     }
 
+    /** What comes from the upstream goes to the reader, through the inflater where there is one. */
+    function take(use: (body: BodyReader) => void): void {
+      if (inflater === undefined) guarded(use);
+      else use(inflater);
+    }
+
+    function read(status: number, head: ReplyHeaders, isAnswer: boolean): void {
+      const encoding = options.inflates ? encodingOf(head) : undefined;
+      const headers = encoding === undefined ? head : withoutEncoding(head);
+      reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+      if (encoding === undefined) return;
+      const inflated: BodyReader = {
+        onData: (chunk) => guarded((body) => body.onData(chunk)),
+        onEnd: (cause) => guarded((body) => body.onEnd(cause)),
+      };
+      inflater = createInflatingReader(encoding, inflated, (failure) => {
+        // A refusal stays one, with as much of its reason as can be read.
+        if (isAnswer) control.fail(failure);
+        else inflated.onEnd(undefined);
+      });
+    }
+
     const stopListening = options.onDrain?.(() => control.resume());
     signal.addEventListener("abort", onAbort);
     upload?.once("close", onUploadEnd);
@@ -131,16 +161,16 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
           const isAnswer = status < options.answersBelow;
           if (!isAnswer || options.watchdog.idleFrom === "head") control.progress();
           try {
-            reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+            read(status, headers, isAnswer);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }
         },
-        onData: (chunk) => guarded((body) => body.onData(chunk)),
-        onEnd: () => guarded((body) => body.onEnd(undefined)),
+        onData: (chunk) => take((body) => body.onData(chunk)),
+        onEnd: () => take((body) => body.onEnd(undefined)),
         onFailure(failure) {
           if (reader === undefined) control.fail(failure);
-          else guarded((body) => body.onEnd(failure));
+          else take((body) => body.onEnd(failure));
         },
       },
     );
