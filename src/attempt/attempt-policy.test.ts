@@ -23,7 +23,7 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
     model: undefined,
     policy: {
       timeouts: { firstToken: 1, idle: 1, total: 1 },
-      gate: { toolCalls: "hold" },
+      gate: { open: "content", toolCalls: "hold" },
       emptyFallback: "last",
       requireDone: false,
       nonStreaming: "direct",

@@ -61,7 +61,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
   return createStreamReader({
     inspector,
     control,
-    sink: withHold(output.openStream(headers), inspector, context),
+    sink: withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,
@@ -95,7 +95,7 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
         return;
       }
       const inspector = dialect.inspectStream(request);
-      const gate = output.openStream(headers);
+      const gate = output.openStream(headers, "content");
       for (const event of events) {
         const before = inspector.characters;
         inspector.onEvent(event);

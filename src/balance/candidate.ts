@@ -18,8 +18,12 @@ export interface UpstreamPolicy {
     /** Longest time for the whole exchange, all attempts included. */
     readonly total: number;
   };
-  /** Tool calls reach the client whole, or as they come. */
-  readonly gate: { readonly toolCalls: "hold" | "stream" };
+  readonly gate: {
+    /** A streamed answer begins to reach the client at its first content, or once it is whole. */
+    readonly open: "content" | "whole";
+    /** Tool calls reach the client whole, or as they come. */
+    readonly toolCalls: "hold" | "stream";
+  };
   /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
   readonly emptyFallback: "next" | "last" | "off";
   /** A stream without its terminator is cut, even when every choice has finished. */

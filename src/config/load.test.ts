@@ -21,7 +21,7 @@ describe("what is there without a word of configuration", () => {
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         interruptEnd: "clean",
-        gate: { toolCalls: "hold" },
+        gate: { open: "content", toolCalls: "hold" },
         warmup: false,
         nonStreaming: "direct",
         limits: {

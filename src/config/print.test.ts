@@ -35,6 +35,7 @@ it("prints what a profile presets with its upstream, and loads again as the same
     { upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }], timeouts: { firstToken: "7s" }, warmup: "off" },
     { upstreams: [{ baseUrl: "http://a", timeouts: { idle: "90s" }, gate: { toolCalls: "stream" }, nonStreaming: "viaStream" }] },
     { upstreams: [{ baseUrl: "http://a", profile: "chatchat", warmup: "off" }], warmup: { on: "idle" } },
+    { upstreams: [{ baseUrl: "http://a", gate: { open: "whole" } }] },
   ]) {
     const config = configSchema.parse(applyProfile(input));
     expect(configSchema.parse(applyProfile(parse(printConfig(config))))).toEqual(config);

@@ -54,7 +54,7 @@ function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, ...rest }: U
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
-    ...(gate.toolCalls === undefined ? {} : { gate }),
+    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };
 }

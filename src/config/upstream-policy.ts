@@ -10,7 +10,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
       idle: timeouts.idle ?? config.timeouts.idle,
       total: timeouts.total ?? config.timeouts.total,
     },
-    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls },
+    gate: { open: gate.open ?? config.gate.open, toolCalls: gate.toolCalls ?? config.gate.toolCalls },
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
     requireDone: upstream.requireDone,

@@ -144,11 +144,12 @@ export class Run {
   #outputOf(attempt: Attempt, held: HeldShare): AttemptOutput {
     const journal = this.#journal;
     return {
-      openStream: (headers) =>
+      openStream: (headers, openAt) =>
         new Gate({
           next: this.#recorded,
           held,
-          maxBytes: this.#options.limits.maxGateBytes,
+          openAt,
+          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
