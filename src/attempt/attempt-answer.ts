@@ -9,7 +9,7 @@ import type { EventSink } from "../core/event-sink.ts";
 import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
 /** @throws Failure */
@@ -86,7 +86,7 @@ function joinStream(
     finish() {},
   };
   const reader = createStreamReader({
-    inspector: dialect.inspectStream(request),
+    inspector: withRepair(dialect.inspectStream(request), collect, { dialect, plan }),
     control,
     sink: collect,
     maxEventBytes: limits.maxEventBytes,

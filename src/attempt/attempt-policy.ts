@@ -75,8 +75,9 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
 
   function plan(history: readonly PastAttempt[], delayMs: number): Decision {
     const isLast = history.length + 1 >= maxAttempts;
-    const acceptEmpty = isLast && history.every(({ failure }) => failure.formallyWhole);
-    return { plan: { candidate, ask: chooseAsk(options, history, isLast), delayMs, acceptEmpty } };
+    const ask = chooseAsk(options, history, isLast);
+    const acceptEmpty = isLast && history.every((past) => past.failure.formallyWhole || saysNothing(past, ask));
+    return { plan: { candidate, ask, delayMs, acceptEmpty } };
   }
 
   return {
@@ -91,6 +92,12 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       return plan(history, delayMs);
     },
   };
+}
+
+/** Where empty streams are asked again whole at once, they are known to say nothing of the answer, which may be empty all the same. */
+function saysNothing({ plan, failure }: PastAttempt, next: Ask): boolean {
+  if (plan.candidate.policy.emptyFallback !== "next") return false;
+  return next === "whole" && plan.ask === "as-asked" && EMPTY.has(failure.code);
 }
 
 function chooseAsk({ kind, candidate }: AttemptPolicyOptions, history: readonly PastAttempt[], isLast: boolean): Ask {

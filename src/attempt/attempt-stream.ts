@@ -9,7 +9,7 @@ import type { StreamInspector } from "../core/dialect.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
 import { ToolCallHold } from "./tool-call-hold.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
@@ -58,10 +58,11 @@ function asRefusedFallback(thrown: unknown): Failure {
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
   const { plan, limits, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
+  const sink = withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, context);
   return createStreamReader({
-    inspector,
+    inspector: withRepair(inspector, sink, context),
     control,
-    sink: withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, context),
+    sink,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,

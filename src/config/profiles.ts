@@ -91,6 +91,11 @@ export const PROFILES = {
         value: "next",
         why: "an answer of 7 characters or fewer is streamed as nothing at all, at every attempt; asked whole, it comes",
       },
+      {
+        key: "repairRawAnswer",
+        value: true,
+        why: "where its answer says get_, the rest comes as one raw line that repeats the whole answer, without a finish",
+      },
       patient("the first request after its start is slow, and blocks all others"),
       {
         key: "warmup",

@@ -13,6 +13,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
     gate: { open: gate.open ?? config.gate.open, toolCalls: gate.toolCalls ?? config.gate.toolCalls },
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
+    repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
   };
 }

@@ -7,6 +7,7 @@ import { holdsSomething, isObject, type JsonObject } from "./json.ts";
 import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
+import { RawAnswerInspector } from "./raw-answer.ts";
 
 export const openAiChat: Dialect = {
   name: "openai-chat",
@@ -20,6 +21,7 @@ export const openAiChat: Dialect = {
   parseRequest: (body) => readRequest(body).request,
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readChatChoice),
+  repairRawAnswer: (inspector, push) => new RawAnswerInspector(inspector, push),
   inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readChatChoice),
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "chat.completion.chunk", toChunkChoice, { delta: {} }),
   eventsToAnswer: (events) => withoutIndexes(eventsToChoices(events, "chat.completion", joinChatChoice)),
