@@ -30,7 +30,11 @@ export const PROFILES = {
   azure: {
     summary: "Azure OpenAI",
     presets: [
-      { key: "api", value: "azure", why: "its API is Azure's; so far the same paths are watched as with openai" },
+      {
+        key: "api",
+        value: "azure",
+        why: "its deployments have paths of their own, /openai/deployments/{name}/…, which are watched too",
+      },
       { key: "keyHeader", value: "api-key", why: "Azure takes its keys in a header of its own" },
     ],
   },

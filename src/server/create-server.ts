@@ -7,6 +7,7 @@ import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { RouteTable } from "../dialect/route-table.ts";
 import { type RelayContext, relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
 import { limitBody, readBody } from "./body-limit.ts";
@@ -29,8 +30,10 @@ export interface ServerOptions {
 /** What a new configuration may change while the server runs. */
 export interface ServerSettings {
   readonly mount: Mount;
+  /** Beginnings of paths that are served without the mount as well. */
+  readonly bare: readonly string[];
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
-  readonly routes: ReadonlyMap<string, Dialect>;
+  readonly routes: RouteTable;
   readonly relay: RelaySettings;
   readonly context: RelayContext;
   /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
@@ -119,8 +122,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     open.admit(keyOf(request));
     const settings = current();
     const { method, headers } = request;
-    const { path, plain, query } = readRequestPath(request.url, settings.mount);
-    const dialect = method === "POST" ? settings.routes.get(plain) : undefined;
+    const { path, plain, query } = readRequestPath(request.url, settings.mount, settings.bare);
+    const route = method === "POST" ? settings.routes.find(plain) : undefined;
+    const dialect = route?.dialect;
     const { maxBodyBytes } = settings.relay.limits;
     let exchange: Exchange | undefined;
     // A request that was refused all the same, for its headers perhaps, has no exchange that could be ended.
@@ -135,8 +139,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     // A body takes its time: others may have begun since, and the configuration may be another.
     const key = keyOf(request);
     open.admit(key);
-    // However a client spells a dialect's path, the upstream gets it in one spelling.
-    const target = (dialect === undefined ? path : plain) + query;
+    // However a client spells a dialect's path, the upstream gets it in one spelling; a name in it is the client's to spell.
+    const target = (route === undefined || route.isNamed ? path : plain) + query;
     exchange = createExchange({ id: request.id, dialect, request: { method, path: target, headers, body } });
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
@@ -152,9 +156,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */
   function dialectOf(request: FastifyRequest): Dialect | undefined {
-    const { routes, mount } = current();
+    const { routes, mount, bare } = current();
     try {
-      return routes.get(readRequestPath(request.url, mount).plain);
+      return routes.find(readRequestPath(request.url, mount, bare).plain)?.dialect;
     } catch {
       return undefined;
     }

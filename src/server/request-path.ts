@@ -15,10 +15,11 @@ export interface RequestPath {
 
 /**
  * @param url the request target as received, such as `/v1/models?limit=2`.
+ * @param bare beginnings of paths that need no mount before them.
  * @throws Failure `not_found` for what is not under the mount; `invalid_request` for dot segments in any spelling, which an
  * upstream might resolve above its base path, and for a target with a host in it: where requests go is never the client's choice.
  */
-export function readRequestPath(url: string, mount: Mount): RequestPath {
+export function readRequestPath(url: string, mount: Mount, bare: readonly string[] = []): RequestPath {
   const mark = url.indexOf("?");
   const whole = (mark === -1 ? url : url.slice(0, mark)).replace(/\/{2,}/g, "/");
   const query = mark === -1 ? "" : url.slice(mark);
@@ -28,7 +29,7 @@ export function readRequestPath(url: string, mount: Mount): RequestPath {
     if (plain === "." || plain === "..") throw new Failure("invalid_request", "The path must not contain dot segments.");
   }
   if (/[\\#]/.test(whole)) throw new Failure("invalid_request", "The path holds a character that URLs do not allow.");
-  const prefix = mount === "/" ? "" : mount;
+  const prefix = mount === "/" || bare.some((start) => whole.startsWith(start)) ? "" : mount;
   if (!whole.startsWith(`${prefix}/`)) {
     throw new Failure("not_found", `There is nothing at ${whole}. Models are served under ${mount}${mount === "/" ? "" : "/"}.`);
   }
