@@ -1,5 +1,6 @@
 /** The body says what it is, whatever its label says; and a compressed one is read, though none was asked for. */
 
+import { type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, constants, createGzip, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
@@ -172,6 +173,22 @@ describe("the first bytes decide", () => {
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", done: true });
   });
 
+  test("an error on a bare line is told at once, though the stream stays open", async () => {
+    await serve((socket) => {
+      socket.write(`${headOf(LABELS["text/event-stream"])}connection: close\r\n\r\n{"error":{"message":"out of `);
+      setTimeout(() => socket.write('memory"}}\n'), 30);
+    });
+    const seen = await chat(perennial.baseUrl);
+    expect([codeOf(seen), seen.body]).toEqual(["upstream_error_event", expect.stringContaining("out of memory")]);
+  });
+
+  test("what Chatchat answers as JSON is passed on as JSON, under any label but a stream's", async () => {
+    const body = '{"code":200,"msg":"ok","data":"yes"}';
+    await serve(reply(LABELS["text/html"], [body]), { upstream: { profile: "chatchat" } });
+    const seen = await send(`${perennial.url}/chat/chat`, { method: "POST", body: '{"query":"q","stream":true}' });
+    expect([seen.status, seen.headers["content-type"], seen.body]).toEqual([200, "application/json", body]);
+  });
+
   test("a stream that is cut under another label is cut, and its finish is not invented", async () => {
     await serve(reply(LABELS["text/plain"], chatEvents(WORDS, { finish: null, done: false })));
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
@@ -290,11 +307,23 @@ describe("a compressed body, though identity was asked for", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
   }, 60_000);
 
-  test("a slow client gets all of a long answer", async () => {
-    const events = chatEvents(Array.from({ length: 3_000 }, (_, i) => `${i} ${"x".repeat(500)}`));
+  test("a client that reads slowly gets all of a long answer", async () => {
+    const word = "x".repeat(10_000);
+    const events = chatEvents(Array.from({ length: 3_000 }, (_, i) => `${i} ${word}`));
     await serve(reply(encoded("gzip"), [gzipSync(events.join(""))]));
-    const seen = await chat(perennial.baseUrl);
-    expect(readStream(seen.body)).toMatchObject({ done: true, errorCode: undefined });
-    expect(seen.body.length).toBeGreaterThan(1_500_000);
-  });
+    const body = JSON.stringify({ model: "m", stream: true, messages: [] });
+    const response = await new Promise<IncomingMessage>((resolve) => {
+      const asked = request(`${perennial.baseUrl}/chat/completions`, { method: "POST", agent: false }, resolve);
+      asked.end(body);
+    });
+    await sleep(500);
+    let seen = "";
+    for await (const read of response.setEncoding("utf8")) {
+      seen += read;
+      if (Math.random() < 0.02) await sleep(5);
+    }
+    expect(upstream.requests).toHaveLength(1);
+    expect(readStream(seen)).toMatchObject({ done: true, errorCode: undefined });
+    expect(seen.length).toBe(events.join("").length);
+  }, 60_000);
 });

@@ -2,7 +2,7 @@
 import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseReader, labelOf } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -119,9 +119,4 @@ function fedByBytes(reader: BodyReader, { progress }: Pick<CallControl<unknown>,
     },
     onEnd: (cause) => reader.onEnd(cause),
   };
-}
-
-/** The same headers for what is JSON, whatever the upstream called it. */
-function asJson(headers: ReplyHeaders): ReplyHeaders {
-  return labelOf(headers) === "json" ? headers : { ...headers, "content-type": "application/json" };
 }

@@ -2,7 +2,7 @@
 import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseReader, labelOf } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { StreamInspector } from "../core/dialect.ts";
@@ -92,7 +92,7 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
       if (events === undefined) {
         // Of a stream that its upstream cannot write as events, this may be the first piece alone.
         if (labelOf(headers) === "stream") throw new Failure("empty_stream", "the upstream sent JSON in place of events");
-        control.succeed({ kind: "reply", status: 200, headers, body: alone, repaired: false }, true);
+        control.succeed({ kind: "reply", status: 200, headers: asJson(headers), body: alone, repaired: false }, true);
         return;
       }
       const inspector = dialect.inspectStream(request);

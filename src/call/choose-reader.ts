@@ -41,6 +41,11 @@ export function labelOf(headers: ReplyHeaders): Exclude<BodyKind, "other"> | und
   return type.startsWith("text/html") ? "page" : undefined;
 }
 
+/** The same headers for what is JSON, whatever the upstream called it. */
+export function asJson(headers: ReplyHeaders): ReplyHeaders {
+  return labelOf(headers) === "json" ? headers : { ...headers, "content-type": "application/json" };
+}
+
 function contentType(headers: ReplyHeaders): string {
   return String(headers["content-type"] ?? "");
 }

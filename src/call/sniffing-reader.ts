@@ -1,5 +1,6 @@
 /** Reads a body of which only its first bytes tell the kind: holds these back, and hands over to the reader that fits. */
 import { type Failure, toFailure } from "../core/failure.ts";
+import { parseObject } from "../dialect/json.ts";
 import { isJson } from "./answer-reader.ts";
 import { type BodyKind, bodyKindOf } from "./body-kind.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -17,7 +18,13 @@ export interface SniffingReaderOptions {
 type SniffingState =
   | { readonly at: "undecided"; readonly held: Buffer }
   /** JSON so far; all of it is kept, since events may follow what was no more than a line before them. */
-  | { readonly at: "json"; readonly reader: BodyReader; readonly lines: LineStarts; readonly chunks: Buffer[] }
+  | {
+      readonly at: "json";
+      readonly reader: BodyReader;
+      readonly lines: LineStarts;
+      readonly reported: FirstLine;
+      readonly chunks: Buffer[];
+    }
   | { readonly at: "stream"; readonly reader: BodyReader }
   | { readonly at: "over" };
 
@@ -36,7 +43,7 @@ export function createSniffingReader(options: SniffingReaderOptions): BodyReader
     }
     if (chosen === "stream") readAsStream([held]);
     else {
-      state = { at: "json", reader: readers.json(), lines: new LineStarts(), chunks: [] };
+      state = { at: "json", reader: readers.json(), lines: new LineStarts(), reported: new FirstLine(), chunks: [] };
       if (held.length > 0) onData(held);
     }
   }
@@ -63,7 +70,7 @@ export function createSniffingReader(options: SniffingReaderOptions): BodyReader
       }
       case "json":
         state.chunks.push(chunk);
-        if (state.lines.bringsEvent(chunk)) readAsStream(state.chunks);
+        if (state.lines.bringsEvent(chunk) || (options.saysStream && state.reported.isError(chunk))) readAsStream(state.chunks);
         else state.reader.onData(chunk);
         return;
       case "stream":
@@ -116,4 +123,21 @@ function nextLineEnd(chunk: Buffer, from: number): number {
   const feed = chunk.indexOf(0x0a, from);
   const carriage = chunk.subarray(from, feed === -1 ? chunk.length : feed).indexOf(0x0d);
   return carriage === -1 ? feed : from + carriage;
+}
+
+/** The longest bare line that is looked into for an error. */
+const ERROR_BYTES = 16_384;
+
+/** An error that is written into a stream as a bare line is told when it is there: the stream may stay open for minutes. */
+class FirstLine {
+  #begun: Buffer | undefined = Buffer.alloc(0);
+
+  /** @returns true once the first line is whole, and an error. */
+  isError(chunk: Buffer): boolean {
+    if (this.#begun === undefined) return false;
+    const line = Buffer.concat([this.#begun, chunk]);
+    const end = nextLineEnd(line, 0);
+    this.#begun = end === -1 && line.length < ERROR_BYTES ? line : undefined;
+    return end !== -1 && Boolean(parseObject(line.toString("utf8", 0, end))?.error);
+  }
 }
