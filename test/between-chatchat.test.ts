@@ -20,7 +20,7 @@ async function chaos(options: ChaosServerOptions): Promise<{ server: ChaosServer
 }
 
 async function perennial(baseUrl: string, settings: Record<string, unknown> = {}): Promise<{ url: string; baseUrl: string }> {
-  const started = await startPerennial(baseUrl, { timeouts: { idle: "400ms", firstToken: "400ms" }, ...settings });
+  const started = await startPerennial(baseUrl, { timeouts: { idle: "800ms", firstToken: "3s" }, ...settings });
   closing.push(started);
   return started;
 }
@@ -85,16 +85,21 @@ describe("between Chatchat and its model, with gate.open: whole", () => {
 });
 
 describe("in both places", () => {
-  test.each(BREAKS)("the same (%s), and what Chatchat's own response loses is noticed", async (fault) => {
-    const url = await chain({ before: true, between: "whole" });
-    for (const path of ROUTES) {
-      expect([path, told(await ask(url, path, `chaos/${fault},ok`))]).toEqual([path, { text: ANSWER, asWhole: true }]);
-    }
-    // A model that never comes to its end says nothing at all, which Chatchat cannot make look like an answer.
-    expect(told(await ask(url, "/chat/chat", `chaos/${fault}`))).toEqual({ text: "", asWhole: false });
-    const cut = await ask(url, "/chat/chat", "m", { "x-chaos": "truncate:7" });
-    expect(told(cut)).toMatchObject({ asWhole: false });
-  });
+  test.each(BREAKS)(
+    "the same (%s), and what Chatchat's own response loses is noticed",
+    async (fault) => {
+      const url = await chain({ before: true, between: "whole" });
+      for (const path of ROUTES) {
+        expect([path, told(await ask(url, path, `chaos/${fault},ok`))]).toEqual([path, { text: ANSWER, asWhole: true }]);
+      }
+      // A model that never comes to its end says nothing at all, which Chatchat cannot make look like an answer.
+      expect(told(await ask(url, "/chat/chat", `chaos/${fault}`))).toEqual({ text: "", asWhole: false });
+      const cut = await ask(url, "/chat/chat", "m", { "x-chaos": "truncate:7" });
+      expect(told(cut)).toMatchObject({ asWhole: false });
+      // A model that stalls is waited for, three times three.
+    },
+    60_000,
+  );
 });
 
 test("before Chatchat a cut of its own response is told, and never half of it as whole", async () => {

@@ -208,12 +208,12 @@ describe("the first bytes decide", () => {
       async (socket) => {
         socket.write(`${headOf("")}connection: close\r\n\r\n`);
         for (let i = 0; i < 8; i++) {
-          await sleep(100);
+          await sleep(300);
           socket.write("\n");
         }
         socket.end(chatAnswer("Hi"));
       },
-      { timeouts: { idle: "600ms" } },
+      { timeouts: { idle: "1500ms" } },
     );
     expect((await chat(perennial.baseUrl, { stream: false })).status).toBe(200);
   });
