@@ -77,6 +77,19 @@ test.each(["azure_endpoint", "base_url"])("AzureOpenAI with %s is told what beca
   expect(answer.choices[0]?.message.content).toBe("Hi");
 });
 
+test.each(["", "/openai", "/openai/v1", "/gateway/openai/v1"])(
+  "a base URL that ends with %j does not say /openai twice",
+  async (base) => {
+    await serve([WHOLE]);
+    await perennial.close();
+    perennial = await startPerennial(upstream.baseUrl.replace("/v1", base), { upstream: { profile: "azure" } });
+    const path = `/openai/deployments/gpt-4o/chat/completions${QUERY}`;
+    await send(perennial.url + path, { method: "POST", body: '{"stream":true,"messages":[]}' });
+    await send(`${perennial.baseUrl}/chat/completions`, { method: "POST", body: '{"stream":true,"messages":[]}' });
+    expect(targets()).toEqual([base.replace(/\/openai.*/, "") + path, `${base}/chat/completions`]);
+  },
+);
+
 test("the v1 API is asked as any OpenAI API is", async () => {
   await serve([WHOLE]);
   const openai = new OpenAI({ baseURL: `${perennial.url}/openai/v1`, apiKey: "k" });
