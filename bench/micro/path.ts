@@ -31,7 +31,7 @@ const config = configSchema.parse(applyProfile({ upstreams: [{ baseUrl: "http://
 
 /** From a client's request target, headers and body to an exchange: parsed, checked, its dialect found. */
 export function routeRequest(url: string, headers: Record<string, string>, body: Buffer): ReturnType<typeof createExchange> {
-  const { path, plain, query } = readRequestPath(url, "/v1");
+  const { path, plain, query } = readRequestPath(url, { mount: "/v1" });
   const dialect = ROUTES.get(plain);
   const target = (dialect === undefined ? path : plain) + query;
   return createExchange({

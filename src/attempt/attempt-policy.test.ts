@@ -30,9 +30,10 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
     shared: createUpstreamShared(undefined),
     policy: {
       timeouts: { queue: 1, firstToken: 1, alive: 1, idle: 1, total: 1, unstreamed: 1, stream: false },
-      gate: { toolCalls: "hold", holdFor: 1 },
+      gate: { open: "content", toolCalls: "hold", holdFor: 1 },
       emptyFallback: "last",
       requireDone: false,
+      repairRawAnswer: false,
       nonStreaming: "direct",
       ...policy,
     },
@@ -123,6 +124,14 @@ describe("an answer that may be empty", () => {
     ["not before the last", [wholeButEmpty], { maxAttempts: 3 }, "as-asked in 1000"],
     ["not after another failure", [cut, wholeButEmpty], { maxAttempts: 3 }, "as-asked in 2000"],
     ["not after one without a good end", [nothing], { maxAttempts: 2 }, "whole in 1000"],
+    [
+      "next: nor after one, where a stream tells nothing",
+      [nothing, nothing],
+      { ...NEXT, maxAttempts: 3 },
+      "whole in 2000, empty will do",
+    ],
+    ["next: not before the last", [nothing], { ...NEXT, maxAttempts: 3 }, "whole in 0"],
+    ["next: not after another failure", [nothing, cut], { ...NEXT, maxAttempts: 3 }, "whole in 2000"],
     ["not streamed", [wholeButEmpty], { maxAttempts: 2, kind: "whole" }, "as-asked in 1000, empty will do"],
   ])("%s", (_what, failures, setup, expected) => {
     expect(inWords(decide(failures, setup))).toBe(expected);

@@ -114,8 +114,9 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
   function plan(history: readonly PastAttempt[], delayMs: number): Decision {
     const costly = costlyOf(history);
     const isLast = costly.length + 1 >= maxAttempts;
-    const acceptEmpty = isLast && costly.every(({ failure }) => failure.formallyWhole);
-    return { plan: { candidate, ask: chooseAsk(options, history, isLast), delayMs, acceptEmpty } };
+    const ask = chooseAsk(options, history, isLast);
+    const acceptEmpty = isLast && costly.every((past) => past.failure.formallyWhole || saysNothing(past, ask));
+    return { plan: { candidate, ask, delayMs, acceptEmpty } };
   }
 
   function afterOutage({ history, remainingMs }: RunView, { failure, lastedMs, waitMs }: OutageView): Decision {
@@ -163,6 +164,12 @@ function noTimeLeft(): Failure {
 
 function countOf(history: readonly PastAttempt[], code: FailureCode): number {
   return history.filter(({ failure }) => failure.code === code).length;
+}
+
+/** Where empty streams are asked again whole at once, they are known to say nothing of the answer, which may be empty all the same. */
+function saysNothing({ plan, failure }: PastAttempt, next: Ask): boolean {
+  if (plan.candidate.policy.emptyFallback !== "next") return false;
+  return next === "whole" && plan.ask === "as-asked" && EMPTY.has(failure.code);
 }
 
 function chooseAsk(options: AttemptPolicyOptions, history: readonly PastAttempt[], isLast: boolean): Ask {

@@ -19,6 +19,7 @@ export function dialectCall(
     request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
+    inflates: true,
   };
 }
 

@@ -47,6 +47,8 @@ export interface UpstreamPolicy {
     readonly stream: number | false;
   };
   readonly gate: {
+    /** A streamed answer begins to reach the client at its first content, or once it is whole. */
+    readonly open: "content" | "whole";
     /** Tool calls reach the client whole, or as they come. */
     readonly toolCalls: "hold" | "stream";
     /** Longest time for which one call is held; then it goes on as it comes. */
@@ -54,6 +56,8 @@ export interface UpstreamPolicy {
   };
   /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
   readonly emptyFallback: "next" | "last" | "off";
+  /** A raw last event that begins with all that came before is taken for the whole answer: ChatGLM3 sends it so. */
+  readonly repairRawAnswer: boolean;
   /** A stream without its terminator is cut, even when every choice has finished. */
   readonly requireDone: boolean;
   /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */

@@ -7,6 +7,7 @@ import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import { BodyFingerprint } from "./body-fingerprint.ts";
 import type { BodyReader } from "./body-reader.ts";
+import { createInflatingReader, encodingOf, type InflatingReader, withoutEncoding } from "./inflating-reader.ts";
 import { redirected } from "./redirect.ts";
 import { meaningOf, OUTAGE_WITHIN_MS } from "./reply-scope.ts";
 import { readRetryAfterMs } from "./retry-after.ts";
@@ -24,6 +25,8 @@ export interface CallOptions {
   readonly onDrain?: ((listener: () => void) => () => void) | undefined;
   /** Statuses below this are an answer, and read as one; the rest are the upstream's refusals. */
   readonly answersBelow: 300 | 400;
+  /** Identity was asked for: a body that is compressed all the same is inflated. Otherwise it is read as it comes. */
+  readonly inflates: boolean;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
   /** The upstream has begun to answer, or has had the request for so long that it may work on it. */
@@ -58,6 +61,8 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   const upload = request.body instanceof Readable ? request.body : undefined;
   return new Promise<T>((resolve, reject) => {
     let reader: BodyReader | undefined;
+    /** Before the reader, where the body is compressed. */
+    let inflater: InflatingReader | undefined;
     let call: Call | undefined;
     let settled = false;
     /** What came last while the upload still ran. */
@@ -80,11 +85,13 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       pause() {
         watchdog.pause();
         call?.pause();
+        inflater?.pause();
       },
       resume() {
         if (settled) return;
         watchdog.resume();
         call?.resume();
+        inflater?.resume();
       },
       succeed(result, bodyEnded) {
         if (!settle()) return;
@@ -116,6 +123,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       upload?.off("close", onUploadEnd);
       stopListening?.();
       for (const listener of settleListeners) listener();
+      inflater?.close();
       return true;
     }
 
@@ -124,7 +132,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       if (settled) return;
       // A client that left takes no answer, whole or not.
       if (reader === undefined || cause.code === "client_gone") control.fail(cause);
-      else guarded((body) => body.onEnd(cause));
+      else take((body) => body.onEnd(cause));
       call?.abort();
     }
 
@@ -146,6 +154,30 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       }
     }
 
+    /** What comes from the upstream goes to the reader, through the inflater where there is one. */
+    function take(use: (body: BodyReader) => void): void {
+      if (inflater === undefined) guarded(use);
+      else use(inflater);
+    }
+
+    function read(status: number, head: ReplyHeaders, isAnswer: boolean): void {
+      const encoding = options.inflates ? encodingOf(head) : undefined;
+      const headers = encoding === undefined ? head : withoutEncoding(head);
+      reader = isAnswer
+        ? readBody({ status, headers }, control)
+        : readErrorReply(status, headers, { ...options, tookMs }, control);
+      if (encoding === undefined) return;
+      const inflated: BodyReader = {
+        onData: (chunk) => guarded((body) => body.onData(chunk)),
+        onEnd: (cause) => guarded((body) => body.onEnd(cause)),
+      };
+      inflater = createInflatingReader(encoding, inflated, (failure) => {
+        // A refusal stays one, with as much of its reason as can be read.
+        if (isAnswer) control.fail(failure);
+        else inflated.onEnd(undefined);
+      });
+    }
+
     const stopListening = options.onDrain?.(() => control.resume());
     signal.addEventListener("abort", onAbort);
     upload?.once("close", onUploadEnd);
@@ -161,23 +193,21 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
           try {
             if (!isAnswer && status < 400 && status !== 304)
               throw redirected(status, headers, upstream.addressOf(request.path), request.path);
-            reader = isAnswer
-              ? readBody({ status, headers }, control)
-              : readErrorReply(status, headers, { ...options, tookMs }, control);
+            read(status, headers, isAnswer);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }
         },
         onData(chunk) {
           fingerprint.add(chunk);
-          guarded((body) => body.onData(chunk));
+          take((body) => body.onData(chunk));
         },
-        onEnd: () => guarded((body) => body.onEnd(undefined)),
+        onEnd: () => take((body) => body.onEnd(undefined)),
         onFailure(failure) {
           // What took its time may have been worked on.
           const isLate = failure.outage === "answer" && tookMs() > OUTAGE_WITHIN_MS;
           if (reader === undefined) control.fail(isLate ? withDetails(failure, { outage: false }) : failure);
-          else guarded((body) => body.onEnd(failure));
+          else take((body) => body.onEnd(failure));
         },
       },
     );

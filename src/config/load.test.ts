@@ -36,7 +36,7 @@ describe("what is there without a word of configuration", () => {
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         interruptEnd: "auto",
-        gate: { toolCalls: "hold", holdFor: 60_000 },
+        gate: { open: "content", toolCalls: "hold", holdFor: 60_000 },
         warmup: false,
         nonStreaming: "direct",
         limits: {

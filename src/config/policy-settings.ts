@@ -81,9 +81,15 @@ export const ownTimeouts = z
   .describe("How long to wait for this upstream, as durations of more than 0; over timeouts for all.");
 
 const toolCalls = z.enum(["hold", "stream"]);
+const open = z.enum(["content", "whole"]);
 
 export const gate = z
   .strictObject({
+    open: open
+      .default("content")
+      .describe(
+        "When a streamed answer begins to reach the client: at its first content, or once it is whole, so that every break is retried unseen. Default: content.",
+      ),
     toolCalls: toolCalls
       .default("hold")
       .describe("Hand a streamed tool call on when it is complete (hold), or piece by piece as it comes. Default: hold."),
@@ -94,10 +100,13 @@ export const gate = z
       ),
   })
   .prefault({})
-  .describe("What is held back for the client's sake; it counts against limits.maxGateBytes.");
+  .describe(
+    "What is held back for the client's sake; it counts against limits.maxGateBytes, whole answers against limits.maxBodyBytes.",
+  );
 
 export const ownGate = z
   .strictObject({
+    open: open.optional().describe("Begin at the first content, or once the answer is whole. Default: as for all."),
     toolCalls: toolCalls.optional().describe("Hand on whole tool calls (hold), or pieces as they come. Default: as for all."),
     holdFor: someTime().optional().describe("Longest time for which one tool call is held. Default: as for all."),
   })

@@ -63,13 +63,14 @@ function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warm
     maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
-    ...(gate.toolCalls === undefined && gate.holdFor === undefined ? {} : { gate: printOwnGate(gate) }),
+    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };
 }
 
-function printOwnGate({ toolCalls, holdFor }: UpstreamConfig["gate"]): object {
+function printOwnGate({ open, toolCalls, holdFor }: UpstreamConfig["gate"]): object {
   return {
+    ...(open === undefined ? {} : { open }),
     ...(toolCalls === undefined ? {} : { toolCalls }),
     ...(holdFor === undefined ? {} : { holdFor: formatDuration(holdFor) }),
   };

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
-import { clientPathsOf, SANDBOX_SERVES, type Served } from "./routes.ts";
+import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
 
@@ -216,8 +216,8 @@ export const configSchema = z
       served.forEach((upstream: Served & { warmup?: typeof warmup | undefined }, index) => {
         const isOwn = upstream.warmup !== undefined;
         const asked = upstream.warmup ?? warmup;
+        if (!asked || asked.path === undefined || isClientPath(upstream, asked.path)) return;
         const known = clientPathsOf(upstream);
-        if (!asked || asked.path === undefined || known.includes(asked.path)) return;
         const path = [...(isOwn ? ["upstreams", index] : []), "warmup", "path"];
         ctx.addIssue({ code: "custom", path, message: `expected a path at which this upstream is asked (${known.join(", ")})` });
       });

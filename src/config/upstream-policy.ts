@@ -17,9 +17,14 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
         timeouts.unstreamed ?? (timeouts.total === undefined ? config.timeouts.unstreamed : unstreamedAfter(timeouts.total)),
       stream: timeouts.stream ?? config.timeouts.stream,
     },
-    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls, holdFor: gate.holdFor ?? config.gate.holdFor },
+    gate: {
+      open: gate.open ?? config.gate.open,
+      toolCalls: gate.toolCalls ?? config.gate.toolCalls,
+      holdFor: gate.holdFor ?? config.gate.holdFor,
+    },
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
+    repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
   };
 }

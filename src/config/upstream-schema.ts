@@ -39,6 +39,12 @@ export const upstreamSchema = z
       .describe(
         "When a streamed request that found an empty stream is asked again without streaming: at the next attempt, at the last one if all were empty, or never. Default: last.",
       ),
+    repairRawAnswer: z
+      .boolean()
+      .default(false)
+      .describe(
+        "When a chat's last event is no JSON but its whole answer, raw, send the rest of it and finish; see docs/architecture.md. Default: false, or by profile.",
+      ),
     requireDone: z
       .boolean()
       .default(false)

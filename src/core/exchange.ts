@@ -20,12 +20,14 @@ export interface ExchangeRequest {
   readonly plain?: Buffer;
 }
 
-/** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
+/** A client's own policy for one request (`x-perennial-…` headers). All times in milliseconds. */
 export interface PolicyOverrides {
   readonly maxAttempts?: number;
   readonly firstTokenMs?: number;
   readonly idleMs?: number;
   readonly totalMs?: number;
+  /** When the client wants to be shown its answer. */
+  readonly gateOpen?: "content" | "whole";
 }
 
 /** What is counted where the answer is delivered to the client; one object, mutated in place, read once at the end. */

@@ -180,11 +180,12 @@ export class Run {
         this.#taken = "yes";
         onTaken();
       },
-      openStream: (headers) =>
+      openStream: (headers, openAt) =>
         new Gate({
           next: this.#recorded,
           held,
-          maxBytes: this.#options.limits.maxGateBytes,
+          openAt,
+          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),

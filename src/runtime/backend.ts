@@ -4,7 +4,7 @@ import { type Candidate, createUpstreamShared, type UpstreamShared } from "../ba
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
-import { routesOf, type Served } from "../config/routes.ts";
+import { bareOf, dialectAt, type Served } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import { resolveConnectTimeout, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
@@ -126,13 +126,13 @@ function createWarmUp(candidate: Candidate, plan: UpstreamPlan | undefined, { li
   const { upstream, policy } = candidate;
   const { served, warmup } = plan;
   const path = warmup.path ?? WARM_UP_PATH;
-  const target = readRequestPath(path, served.mount).plain;
+  const target = readRequestPath(path, { mount: served.mount, bare: bareOf(served) });
   return [
     new WarmUp({
       probe: {
         upstream,
-        dialect: routesOf(served).find((route) => route.path === target)?.dialect ?? openAiChat,
-        path: target,
+        dialect: dialectAt(served, target.plain) ?? openAiChat,
+        path: target.path + target.query,
         request: warmup.request,
         timeoutMs: policy.timeouts.total,
         maxBytes: limits.maxBodyBytes,

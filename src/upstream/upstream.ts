@@ -98,7 +98,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
+        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, request.path),
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
         body: request.body,
         ...route.proxied?.tls,
@@ -108,6 +108,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
     close: () => pool.destroy(),
   };
+}
+
+/** Azure's clients say `/openai/…` themselves, which a base URL for others may end with. */
+function joinPaths(basePath: string, path: string): string {
+  return (path.startsWith("/openai/") ? basePath.replace(/\/openai(?:\/v1)?$/, "") : basePath) + path;
 }
 
 interface Route {
