@@ -21,7 +21,7 @@ const shared = {
   repairsTerminator: false,
   inspectAnswer,
   encodeEvent: (event: StreamEvent) => encodeData(event.data),
-  // `code` and `msg` stand in it, which its web UI shows; `error` is for everybody else.
+  // `code` and `msg` stand in it, which its web UI shows; `error` is for all other clients.
   encodeError: (failure: Failure, message: string) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,
   eventsToAnswer: () => undefined,

@@ -81,7 +81,7 @@ export class Run {
     return this.#transcript;
   }
 
-  /** Resolves once it is over, whoever listens. */
+  /** Resolves once it is over, whether or not a client listens. */
   get ended(): Promise<unknown> {
     return this.#end;
   }
