@@ -11,7 +11,7 @@ execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "
   stdio: "inherit",
 });
 keepPublicDeclarations();
-chmodSync(join(dist, "main.js"), 0o755);
+for (const program of ["main.js", "chaos-main.js"]) chmodSync(join(dist, program), 0o755);
 
 /** Only what `exports` in package.json leads to: the rest may change at any time, and would make half of the package. */
 function keepPublicDeclarations(): void {

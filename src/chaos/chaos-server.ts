@@ -145,7 +145,10 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const { method, body } = record;
     const path = record.path.split("?", 1)[0] ?? "/";
     if (bytes === undefined) return refuse(413, "The request is larger than the sandbox takes.");
-    const endpoint = personality.endpoints[`${method} ${path}`];
+    // Gateways probe as they like. Node leaves the body of a reply to HEAD out by itself; a stand-in is as strict as its server.
+    const asked =
+      options.as === undefined ? `${method.replace("HEAD", "GET")} ${path.replace(/(?<=.)\/$/, "")}` : `${method} ${path}`;
+    const endpoint = personality.endpoints[asked];
     if (!endpoint) return refuse(404, `Invalid URL (${method} ${path})`);
     if (method === "POST" && !isObject(body) && !endpoint.takesAnyBody) {
       const message = "We could not parse the JSON body of your request. Send a JSON object.";
