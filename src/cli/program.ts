@@ -14,6 +14,8 @@ export interface ChaosOptions {
   readonly host: string;
   /** Only list the faults; do not listen. */
   readonly list: boolean;
+  /** For programs: the list, or where it listens. */
+  readonly json?: boolean;
   /** Share of the requests to break at random, 0 to 1. */
   readonly rate?: number;
   readonly seed?: number;
@@ -126,6 +128,7 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
     .option("--host <host>", "address to listen on", toText, "127.0.0.1")
     .option("--list", "list the faults and exit", false)
+    .option("--json", "with --list: the list as JSON; without: one line of JSON that says where it listens")
     .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1", toShare)
     .option("--seed <number>", "the same seed breaks the same requests", toSeed)
     .addOption(new Option("--framing <framing>", "how bodies end").choices(FRAMINGS))
