@@ -12,7 +12,7 @@ const FLOORS = [
   ["start.ts"],
   ["app.ts", "cli"],
   ["runtime"],
-  ["server", "telemetry", "config", "chaos"],
+  ["server", "telemetry", "config", "chaos", "capture"],
   ["relay"],
   ["run"],
   ["attempt"],

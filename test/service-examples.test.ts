@@ -15,7 +15,16 @@ async function refusalOf(args: readonly string[]): Promise<string> {
   let said = "";
   const out = { write: (text: string) => (said += text) };
   const nothing = async (): Promise<void> => {};
-  await runProgram([...args], { serve: nothing, chaos: nothing, stdout: out, stderr: out, env: {}, cwd: "/nowhere" });
+  await runProgram([...args], {
+    serve: nothing,
+    chaos: nothing,
+    record: nothing,
+    replay: nothing,
+    stdout: out,
+    stderr: out,
+    env: {},
+    cwd: "/nowhere",
+  });
   return said;
 }
 
