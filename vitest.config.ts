@@ -6,6 +6,7 @@ export default defineConfig({
   resolve: {
     alias: {
       "perennial/chaos": fileURLToPath(new URL("src/chaos/chaos-server.ts", import.meta.url)),
+      perennial: fileURLToPath(new URL("src/embed/perennial.ts", import.meta.url)),
       "@jest/globals": "vitest",
     },
   },

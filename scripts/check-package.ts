@@ -87,11 +87,16 @@ async function install(tarball: string): Promise<void> {
   }
   writeFileSync(
     join(home, "suite.mjs"),
-    `import { createChaosServer } from "perennial/chaos";
+    `import { createFetch } from "perennial";
+import { createChaosServer } from "perennial/chaos";
 const chaos = createChaosServer();
 const { url } = await chaos.listen();
 const response = await fetch(url + "/models");
 console.log("imported: perennial/chaos names", (await response.json()).data.length, "models");
+const messages = [{ role: "user", content: "Hello" }];
+const asked = { method: "POST", body: JSON.stringify({ model: "chaos/empty+ok", stream: true, messages }) };
+const answer = await createFetch({ upstream: url })(url + "/chat/completions", asked);
+console.log("fetched: attempts:", answer.headers.get("x-perennial-attempts"), (await answer.text()).trimEnd().endsWith("[DONE]"));
 await chaos.close();
 `,
   );

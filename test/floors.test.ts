@@ -10,7 +10,7 @@ const FLOORS = [
   ["chaos-main.ts"],
   ["main.ts"],
   ["start.ts"],
-  ["app.ts", "cli"],
+  ["app.ts", "cli", "embed"],
   ["runtime"],
   ["server", "telemetry", "config", "chaos", "capture"],
   ["relay"],
@@ -27,7 +27,7 @@ const FLOORS = [
 const LIBRARY_ROOMS: Record<string, string[]> = {
   undici: ["upstream"],
   fastify: ["server"],
-  pino: ["telemetry", "runtime", "app.ts", "start.ts"],
+  pino: ["telemetry", "runtime", "app.ts", "embed", "start.ts"],
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],

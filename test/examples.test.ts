@@ -1,4 +1,4 @@
-/** docs/chaos.md shows the examples as they are, and the one that is in another language works, too. */
+/** The documents show the examples as they are, and the one that is in another language works, too. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,10 +9,17 @@ const root = new URL("../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
 const path = (file: string): string => fileURLToPath(new URL(file, root));
 const doc = read("docs/chaos.md");
+const blocksOf = (text: string): (string | undefined)[] =>
+  [...text.matchAll(/^```(?:ts|python)\n(.*?)^```/gms)].map(([, code]) => code);
 
-test.each(["vitest.test.ts", "jest.test.ts", "test_chaos.py"])("docs/chaos.md has %s as it is", (file) => {
-  const blocks = [...doc.matchAll(/^```(?:ts|python)\n(.*?)^```/gms)].map(([, code]) => code);
-  expect(blocks).toContain(read(`examples/chaos/${file}`));
+test.each([
+  ["docs/chaos.md", "examples/chaos/vitest.test.ts"],
+  ["docs/chaos.md", "examples/chaos/jest.test.ts"],
+  ["docs/chaos.md", "examples/chaos/test_chaos.py"],
+  ["docs/embedding.md", "examples/embed/fetch.test.ts"],
+  ["docs/embedding.md", "examples/embed/plugin.test.ts"],
+])("%s has %s as it is", (page, file) => {
+  expect(blocksOf(read(page))).toContain(read(file));
 });
 
 test("docs/chaos.md names only faults that there are", () => {
