@@ -61,6 +61,7 @@ export class ClientStream {
       if (this.#raw.destroyed || this.#raw.writableEnded) return;
       if (this.#isQuiet && !this.#raw.writableNeedDrain) {
         if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
+        this.#exchange.stats.heartbeats++;
         this.#write(KEEP_ALIVE);
       }
       this.#isQuiet = true;

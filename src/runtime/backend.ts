@@ -20,6 +20,8 @@ export interface Backend {
   readonly plan: readonly UpstreamPlan[];
   /** In the order of the configuration, which is that of preference. */
   readonly upstreams: readonly Upstream[];
+  /** Where the built-in sandbox listens; undefined where it does not. */
+  readonly sandboxUrl: string | undefined;
   /** What the first questions need to hear of. */
   readonly observers: readonly Observer[];
   /** Every upstream that is to answer a first question has done so. */
@@ -74,6 +76,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   return {
     plan,
     upstreams,
+    sandboxUrl: address?.url,
     observers: warmUps.map(({ observer }) => observer),
     isWarm: () => warmUps.every(({ isWarm }) => isWarm),
     stopWarmUps,

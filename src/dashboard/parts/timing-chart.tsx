@@ -1,0 +1,49 @@
+/** How long streams make one wait: the median and the slowest hundredth, now and over the last hour. */
+import type { JSX } from "preact";
+import type { TimingView } from "../../telemetry/history/view.ts";
+import { formatMs } from "../format.ts";
+import { useTexts } from "../texts.ts";
+
+const WIDTH = 240;
+const HEIGHT = 44;
+
+export function TimingChart({ what, timing: { hour, minutes } }: { what: "firstToken" | "longestGap"; timing: TimingView }): JSX.Element {
+  const { timing: words } = useTexts();
+  const id = `timing-${what}`;
+  return (
+    <section class="card timing" aria-labelledby={id}>
+      <h2 id={id}>{words[what]}</h2>
+      {hour === undefined ? (
+        <p class="empty">{words.none}</p>
+      ) : (
+        <>
+          <p class="percentiles">
+            <span>
+              <b>{formatMs(hour.p50)}</b> <small>p50</small>
+            </span>
+            <span>
+              <b>{formatMs(hour.p99)}</b> <small>p99</small>
+            </span>
+            <small class="muted">{words.of(hour.count)}</small>
+          </p>
+          <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
+            <Line minutes={minutes} of="p99" />
+            <Line minutes={minutes} of="p50" />
+          </svg>
+        </>
+      )}
+    </section>
+  );
+}
+
+function Line({ minutes, of }: { minutes: TimingView["minutes"]; of: "p50" | "p99" }): JSX.Element {
+  const most = Math.max(1, ...minutes.map((minute) => minute?.p99 ?? 0));
+  const points = minutes.flatMap((minute, index) => {
+    if (minute === null) return [];
+    const x = ((index + 0.5) / minutes.length) * WIDTH;
+    return [`${x.toFixed(1)},${(HEIGHT - 3 - (minute[of] / most) * (HEIGHT - 6)).toFixed(1)}`];
+  });
+  // One minute alone is a dot: a line of no length, with round ends.
+  const path = points.length === 1 ? [...points, ...points] : points;
+  return <polyline class={`line-${of}`} points={path.join(" ")} />;
+}
