@@ -48,7 +48,7 @@ function Open({ preferences }: WithPreferences): JSX.Element {
 
 /** `#/stream/ID`: so that a stream can be linked to, and Back leads back. */
 function useStreamInAddress(): string | undefined {
-  const read = (): string | undefined => /^#\/stream\/(.+)$/.exec(location.hash)?.[1];
+  const read = (): string | undefined => /^#\/stream\/(.+)$/.exec(location.hash)?.[1]?.slice(0, 200);
   const [id, setId] = useState(read);
   useEffect(() => {
     const onChange = (): void => setId(read());

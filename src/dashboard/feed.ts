@@ -25,10 +25,20 @@ export function useFeed(): Told {
         again = setTimeout(open, AGAIN_MS);
       };
     };
-    open();
-    return () => {
+    const close = (): void => {
       source?.close();
       clearTimeout(again);
+    };
+    // A browser allows six connections to one place: tabs in the background must not use them up.
+    const onVisibility = (): void => {
+      close();
+      if (!document.hidden) open();
+    };
+    document.addEventListener("visibilitychange", onVisibility);
+    open();
+    return () => {
+      document.removeEventListener("visibilitychange", onVisibility);
+      close();
     };
   }, []);
   return told;

@@ -30,10 +30,13 @@ export class NaiveClient {
 
   #take(data: string): void {
     if (this.#reading.end !== "not yet") return;
-    if (data === "[DONE]") return this.#stop("over");
+    if (data === "[DONE]") {
+      this.#stop("over");
+      return;
+    }
     const chunk = JSON.parse(data) as { error?: { code?: string }; choices?: { delta?: { content?: string } }[] };
-    if (chunk.error) return this.#stop({ error: chunk.error.code ?? "" });
-    this.#reading = { ...this.#reading, text: this.#reading.text + (chunk.choices?.[0]?.delta?.content ?? "") };
+    if (chunk.error) this.#stop({ error: chunk.error.code ?? "" });
+    else this.#reading = { ...this.#reading, text: this.#reading.text + (chunk.choices?.[0]?.delta?.content ?? "") };
   }
 
   #stop(end: Reading["end"]): void {

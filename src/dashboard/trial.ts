@@ -33,7 +33,15 @@ export function watchTrial(way: Way, model: string, onChange: (trial: Trial) => 
     const verdict = end === "not yet" ? "running" : end !== "over" ? "error" : text === ANSWER ? "complete" : "silent";
     if (isOver) source.close();
     const share = Math.round((100 * text.length) / ANSWER.length);
-    onChange({ text, share, verdict, error: typeof end === "object" ? end.error : "", attempts, ms: performance.now() - began, id });
+    onChange({
+      text,
+      share,
+      verdict,
+      error: typeof end === "object" ? end.error : "",
+      attempts,
+      ms: performance.now() - began,
+      id,
+    });
   };
   source.onmessage = ({ data }) => {
     const heard = JSON.parse(data) as Heard;

@@ -35,21 +35,27 @@ export interface Blame {
   readonly upstream: string | undefined;
 }
 
-/** The one that most failures go back to; undefined when there were none. */
-export function whoseFault(causes: readonly CauseView[]): Blame | undefined {
-  const counts = new Map<Fault, number>();
-  for (const { fault, count } of causes) counts.set(fault, (counts.get(fault) ?? 0) + count);
-  const worst = [...counts].sort(([, a], [, b]) => b - a)[0];
-  if (worst === undefined) return undefined;
-  const [fault, count] = worst;
-  return { fault, count, upstream: causes.find((cause) => cause.fault === fault)?.upstream };
+/** Those that failures go back to, the worst first. */
+export function whoseFault(causes: readonly CauseView[]): Blame[] {
+  const blames = new Map<Fault, Blame>();
+  // The most frequent comes first, and names the upstream.
+  for (const { fault, count, upstream } of causes) {
+    const known = blames.get(fault);
+    blames.set(fault, known === undefined ? { fault, count, upstream } : { ...known, count: known.count + count });
+  }
+  return [...blames.values()].sort((a, b) => b.count - a.count);
 }
 
+/** Less than one in so many that fail is what every upstream has. */
+const WELL_BELOW = 0.05;
+
 /** An upstream's condition, by the last five minutes if it was asked in them. */
-export function conditionOf(tally: { readonly attempts: number; readonly failed: number } | undefined): "idle" | "well" | "shaky" | "bad" {
+export function conditionOf(
+  tally: { readonly attempts: number; readonly failed: number } | undefined,
+): "idle" | "well" | "shaky" | "bad" {
   if (tally === undefined || tally.attempts === 0) return "idle";
   const share = tally.failed / tally.attempts;
-  return share === 0 ? "well" : share < 0.5 ? "shaky" : "bad";
+  return share < WELL_BELOW ? "well" : share < 0.5 ? "shaky" : "bad";
 }
 
 export function countOf(minutes: readonly MinuteView[], outcomes: readonly Outcome[]): number {

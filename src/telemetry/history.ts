@@ -2,6 +2,7 @@
 import type { Exchange } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
+import { faultOf } from "./history/fault.ts";
 import { LastHour } from "./history/last-hour.ts";
 import { Ring } from "./history/ring.ts";
 import { OpenStream, viewRefusal } from "./history/stream-record.ts";
@@ -54,8 +55,8 @@ export function createHistory(): History {
 
     onAttemptEnd(_exchange, { upstream, failure, status }) {
       const now = Date.now();
-      // A client that leaves says nothing of the upstream.
-      hour.countAttempt(now, upstream, failure !== undefined && failure !== "client_gone");
+      // Neither a client that leaves nor a request that makes no sense says anything of the upstream.
+      hour.countAttempt(now, upstream, failure !== undefined && faultOf(failure, status) === "upstream");
       if (failure !== undefined && failure !== "client_gone") hour.countCause(now, upstream, failure, status);
     },
 

@@ -2,8 +2,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import type { DashboardView } from "../../telemetry/history/view.ts";
 import { formatClock, formatCount } from "../format.ts";
+import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
-import { isItWorking, whoseFault } from "../verdict.ts";
+import { type Blame, isItWorking, whoseFault } from "../verdict.ts";
 
 const MAX_CAUSES = 3;
 
@@ -98,26 +99,37 @@ function byCode(causes: DashboardView["causes"]): Map<DashboardView["causes"][nu
 
 function WhoseFault({ view: { causes, tallies } }: { view: DashboardView }): JSX.Element {
   const { fault: words } = useTexts();
-  const blame = whoseFault(causes);
-  if (blame === undefined) {
+  const blames = whoseFault(causes);
+  const [worst] = blames;
+  if (worst === undefined) {
     return (
       <Answer question={words.question} answer={words.nobody} tone="calm">
         <p>{words.nobodyText}</p>
       </Answer>
     );
   }
-  const tally = tallies.find(({ name }) => name === blame.upstream);
-  const text = {
-    upstream: () => words.upstreamText(blame.upstream ?? "", tally?.failed ?? blame.count, tally?.attempts ?? blame.count),
-    request: () => words.requestText(blame.count),
-    client: () => words.clientText(blame.count),
-    perennial: () => words.perennialText(blame.count),
-  }[blame.fault]();
   return (
-    <Answer question={words.question} answer={words[blame.fault]} tone={blame.fault === "perennial" ? "bad" : "warn"}>
-      <p>{text}</p>
+    <Answer question={words.question} answer={words[worst.fault]} tone={worst.fault === "perennial" ? "bad" : "warn"}>
+      {blames.map((blame) => (
+        <p key={blame.fault}>{describeBlame(blame, tallies, words)}</p>
+      ))}
     </Answer>
   );
+}
+
+function describeBlame({ fault, count, upstream }: Blame, tallies: DashboardView["tallies"], words: Texts["fault"]): string {
+  switch (fault) {
+    case "upstream": {
+      const { failed, attempts } = tallies.find(({ name }) => name === upstream) ?? { failed: count, attempts: count };
+      return words.upstreamText(upstream ?? "", failed, attempts);
+    }
+    case "request":
+      return words.requestText(count);
+    case "client":
+      return words.clientText(count);
+    case "perennial":
+      return words.perennialText(count);
+  }
 }
 
 function WhatWasSaved({ view: { today, startedAt } }: { view: DashboardView }): JSX.Element {

@@ -26,10 +26,21 @@ export function Header({ preferences, told }: { preferences: Preferences; told: 
         )}
         <div class="tools">
           {told && <Finder />}
-          <button type="button" class="tool" onClick={preferences.nextTheme} title={texts.theme[preferences.theme]} aria-label={texts.theme[preferences.theme]}>
+          <button
+            type="button"
+            class="tool"
+            onClick={preferences.nextTheme}
+            title={texts.theme[preferences.theme]}
+            aria-label={texts.theme[preferences.theme]}
+          >
             <span aria-hidden="true">{THEME_GLYPHS[preferences.theme]}</span>
           </button>
-          <button type="button" class="tool" onClick={preferences.switchLanguage} lang={preferences.language === "en" ? "zh-CN" : "en"}>
+          <button
+            type="button"
+            class="tool"
+            onClick={preferences.switchLanguage}
+            lang={preferences.language === "en" ? "zh-CN" : "en"}
+          >
             {texts.other}
           </button>
           {view?.signedIn && (
@@ -58,12 +69,21 @@ function Finder(): JSX.Element {
     form.reset();
   };
   return (
-    <form class="finder" role="search" onSubmit={find}>
-      <input name="id" type="search" placeholder={texts.find.placeholder} aria-label={texts.find.label} spellcheck={false} autocomplete="off" />
-      <button type="submit" class="tool">
-        {texts.find.go}
-      </button>
-    </form>
+    <search>
+      <form class="finder" onSubmit={find}>
+        <input
+          name="id"
+          type="search"
+          placeholder={texts.find.placeholder}
+          aria-label={texts.find.label}
+          spellcheck={false}
+          autocomplete="off"
+        />
+        <button type="submit" class="tool">
+          {texts.find.go}
+        </button>
+      </form>
+    </search>
   );
 }
 

@@ -22,7 +22,16 @@ export function HourChart({ minutes }: { minutes: readonly MinuteView[] }): JSX.
         {texts.hour.title} <small class="muted">{texts.hour.text}</small>
       </h2>
       {seen.length === 0 && <p class="empty">{texts.hour.empty}</p>}
-      <svg class="hour" viewBox={`0 0 ${minutes.length * STEP} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${texts.hour.text}: ${summary || texts.hour.empty}`}>
+      <p class="axis axis-top" aria-hidden="true">
+        <span>{seen.length > 0 && texts.hour.most(highest)}</span>
+      </p>
+      <svg
+        class="hour"
+        viewBox={`0 0 ${minutes.length * STEP} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${texts.hour.text}: ${summary || texts.hour.empty}`}
+      >
         {minutes.map((minute, index) => (
           <Pile key={minute.at} minute={minute} x={index * STEP} scale={HEIGHT / highest} />
         ))}
@@ -56,7 +65,17 @@ function Pile({ minute, x, scale }: { minute: MinuteView; x: number; scale: numb
       <rect class="pile-ground" x={x} y={0} width={STEP} height={HEIGHT} />
       {present.map(([outcome, count]) => {
         top -= count * scale;
-        return <rect key={outcome} class={`fill-${outcome}`} x={x + (STEP - BAR) / 2} y={top} width={BAR} height={count * scale} rx={1} />;
+        return (
+          <rect
+            key={outcome}
+            class={`fill-${outcome}`}
+            x={x + (STEP - BAR) / 2}
+            y={top}
+            width={BAR}
+            height={count * scale}
+            rx={1}
+          />
+        );
       })}
     </g>
   );

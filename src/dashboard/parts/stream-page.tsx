@@ -4,8 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { StreamView } from "../../telemetry/history/view.ts";
 import { formatBytes, formatClock, formatMs } from "../format.ts";
 import { useTexts } from "../texts.ts";
-import { OutcomeBadge } from "./outcome-badge.tsx";
 import { momentsOf } from "./moments.ts";
+import { OutcomeBadge } from "./outcome-badge.tsx";
 import { Track } from "./track.tsx";
 
 const EVERY_MS = 1_000;
@@ -22,9 +22,15 @@ export function StreamPage({ id }: { id: string }): JSX.Element {
         <a href="#/">← {words.back}</a>
       </p>
       <h1 id="stream-title" tabIndex={-1} ref={heading}>
-        {words.title} <code>{decodeURIComponent(id)}</code>
+        {words.title} <code>{id}</code>
       </h1>
-      {stream === "looking" ? <p class="empty">{words.looking}</p> : stream === "unknown" ? <p class="empty">{words.unknown}</p> : <Found stream={stream} />}
+      {stream === "looking" ? (
+        <p class="empty">{words.looking}</p>
+      ) : stream === "unknown" ? (
+        <p class="empty">{words.unknown}</p>
+      ) : (
+        <Found stream={stream} />
+      )}
     </section>
   );
 }
@@ -128,7 +134,11 @@ function useStream(id: string): Found {
   return found;
 }
 
+/** Ours are of these characters; what is not of them need not be asked for. */
+const ID = /^[\w-]{1,64}$/;
+
 async function fetchStream(id: string, signal: AbortSignal): Promise<StreamView | "unknown" | "unreachable"> {
+  if (!ID.test(id)) return "unknown";
   try {
     const response = await fetch(`dashboard/streams/${id}`, { signal });
     if (!response.ok) return "unreachable";

@@ -7,7 +7,13 @@ import { useTexts } from "../texts.ts";
 const WIDTH = 240;
 const HEIGHT = 44;
 
-export function TimingChart({ what, timing: { hour, minutes } }: { what: "firstToken" | "longestGap"; timing: TimingView }): JSX.Element {
+export function TimingChart({
+  what,
+  timing: { hour, minutes },
+}: {
+  what: "firstToken" | "longestGap";
+  timing: TimingView;
+}): JSX.Element {
   const { timing: words } = useTexts();
   const id = `timing-${what}`;
   return (
@@ -43,7 +49,8 @@ function Line({ minutes, of }: { minutes: TimingView["minutes"]; of: "p50" | "p9
     const x = ((index + 0.5) / minutes.length) * WIDTH;
     return [`${x.toFixed(1)},${(HEIGHT - 3 - (minute[of] / most) * (HEIGHT - 6)).toFixed(1)}`];
   });
-  // One minute alone is a dot: a line of no length, with round ends.
-  const path = points.length === 1 ? [...points, ...points] : points;
+  const [only] = points;
+  // One minute alone is a dash.
+  const path = points.length === 1 && only !== undefined ? [only, only.replace(/^[\d.]+/, (x) => String(Number(x) - 4))] : points;
   return <polyline class={`line-${of}`} points={path.join(" ")} />;
 }

@@ -8,6 +8,9 @@ export interface Segment {
   readonly toMs: number;
 }
 
+/** Less of the whole is not worth a speck; a break always is. */
+const LEAST_SHARE = 0.012;
+
 export function segmentsOf({ attempts, committedMs, ms, state }: StreamView): Segment[] {
   const segments: Segment[] = [];
   let last = 0;
@@ -33,11 +36,18 @@ export function segmentsOf({ attempts, committedMs, ms, state }: StreamView): Se
 /** For the eye alone: what it shows is said in words beside it. */
 export function Track({ stream }: { stream: StreamView }): JSX.Element {
   const total = Math.max(stream.ms, 1);
+  const segments = segmentsOf(stream).filter(
+    ({ kind, fromMs, toMs }) => kind === "broken" || toMs - fromMs >= total * LEAST_SHARE,
+  );
   const isLive = stream.state.at !== "ended";
   return (
     <span class={`track${isLive ? " live" : ""}`} aria-hidden="true">
-      {segmentsOf(stream).map(({ kind, fromMs, toMs }) => (
-        <i key={`${kind}${fromMs}`} class={`seg seg-${kind}`} style={{ flexGrow: Math.max((toMs - fromMs) / total, 0.001) }} />
+      {segments.map(({ kind, fromMs, toMs }) => (
+        <i
+          key={`${kind}${fromMs}`}
+          class={`seg seg-${kind}`}
+          style={{ flexGrow: Math.max(1_000 * (toMs - fromMs), total) / total }}
+        />
       ))}
     </span>
   );

@@ -45,14 +45,15 @@ export function TryIt({ startsByItself }: { startsByItself: boolean }): JSX.Elem
         <h2 id="try-title">{words.title}</h2>
         <p class="muted">{words.text}</p>
       </div>
-      <div class="faults" role="group" aria-label={words.chooser}>
+      <fieldset class="faults">
+        <legend class="unseen">{words.chooser}</legend>
         {NAMES.map((name) => (
           <button key={name} type="button" aria-pressed={chosen === name} onClick={() => start(name)} data-fault={name}>
             <b>{words.faults[name][0]}</b>
             <small>{words.faults[name][1]}</small>
           </button>
         ))}
-      </div>
+      </fieldset>
       <div class="try-panes">
         <Code trial={trials.direct} />
         {WAYS.map((way) => (
@@ -90,9 +91,19 @@ function Code({ trial }: { trial: Trial | undefined }): JSX.Element {
           </code>
         ))}
       </pre>
+      {isFooled && (
+        <p class="returned">
+          {words.returns} <code>{JSON.stringify(shorten(trial?.text ?? ""))}</code>
+        </p>
+      )}
       <p class={isFooled ? "bad" : "muted"}>{words.codeNote}</p>
     </figure>
   );
+}
+
+/** Its end, where it breaks off, is what matters. */
+function shorten(text: string): string {
+  return text.length <= 44 ? text : `…${text.slice(-42)}`;
 }
 
 function Pane({ way, trial, isChosen }: { way: Way; trial: Trial | undefined; isChosen: boolean }): JSX.Element {
@@ -101,7 +112,11 @@ function Pane({ way, trial, isChosen }: { way: Way; trial: Trial | undefined; is
     <article class={`pane pane-${way}`} data-way={way} data-verdict={trial?.verdict ?? "none"}>
       <h3>{words[way]}</h3>
       <p class="said" aria-live="off">
-        {trial?.text || <span class="muted">{isChosen ? (trial?.verdict === "running" || !trial ? words.asking : words.silence) : words.idle}</span>}
+        {trial?.text || (
+          <span class="muted">
+            {isChosen ? (trial?.verdict === "running" || !trial ? words.asking : words.silence) : words.idle}
+          </span>
+        )}
         {trial?.verdict === "running" && <span class="caret" aria-hidden="true" />}
       </p>
       <span class="share" aria-hidden="true">

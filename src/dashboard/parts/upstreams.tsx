@@ -18,7 +18,13 @@ export function Upstreams({ view: { upstreams, tallies } }: { view: DashboardVie
   );
 }
 
-function Upstream({ upstream, tally }: { upstream: UpstreamView; tally: DashboardView["tallies"][number] | undefined }): JSX.Element {
+function Upstream({
+  upstream,
+  tally,
+}: {
+  upstream: UpstreamView;
+  tally: DashboardView["tallies"][number] | undefined;
+}): JSX.Element {
   const { upstreams: words } = useTexts();
   const { name, host, profile, api, maxConnections } = upstream;
   const condition = conditionOf(tally?.lately.attempts ? tally.lately : tally);
@@ -31,7 +37,9 @@ function Upstream({ upstream, tally }: { upstream: UpstreamView; tally: Dashboar
       <p class="muted host">{host === "" ? words.sandbox : host}</p>
       {tally && <p>{words.attempts(tally.failed, tally.attempts)}</p>}
       <p class="muted">
-        {[profile && `${words.profile} ${profile}`, `${words.api} ${api}`, `${maxConnections} ${words.connections}`].filter(Boolean).join(" · ")}
+        {[profile && `${words.profile} ${profile}`, `${words.api} ${api}`, `${maxConnections} ${words.connections}`]
+          .filter(Boolean)
+          .join(" · ")}
       </p>
     </li>
   );

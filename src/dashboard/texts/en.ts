@@ -27,10 +27,14 @@ export const en = {
     no: "No",
     idleText: (url: string) => `No request yet. Point a client at ${url}`,
     quietText: "No answer has ended in the last hour.",
-    allWhole: (count: number, when: string) => (count === 1 ? `The one answer ${when} arrived whole.` : `All ${count} answers ${when} arrived whole.`),
+    allWhole: (count: number, when: string) =>
+      count === 1 ? `The one answer ${when} arrived whole.` : `All ${count} answers ${when} arrived whole.`,
     allMended: (count: number, mended: number, when: string) =>
-      count === 1 ? `The one answer ${when} arrived whole: Perennial mended it.` : `All ${count} answers ${when} arrived whole, ${mended} of them because Perennial mended them.`,
-    someLost: (whole: number, count: number, when: string) => `${whole} of ${count} answers ${when} arrived whole. Of the others the client was told.`,
+      count === 1
+        ? `The one answer ${when} arrived whole: Perennial mended it.`
+        : `All ${count} answers ${when} arrived whole; Perennial mended ${mended} of them.`,
+    someLost: (whole: number, count: number, when: string) =>
+      `${whole} of ${count} answers ${when} arrived whole. Clients that got less were told so.`,
     lately: "of the last five minutes",
     hour: "of the last hour",
   },
@@ -49,7 +53,8 @@ export const en = {
     request: "The request’s",
     client: "The client’s",
     perennial: "Perennial’s",
-    upstreamText: (name: string, failed: number, attempts: number) => `${name}: ${failed} of ${attempts} ${s(attempts, "attempt")} failed.`,
+    upstreamText: (name: string, failed: number, attempts: number) =>
+      `${name}: ${failed} of ${attempts} ${s(attempts, "attempt")} failed.`,
     requestText: (count: number) => `${count} ${s(count, "request")} had a key, a model or a body that is not accepted.`,
     perennialText: (count: number) => `${count} ${s(count, "request")} met a limit, a shutdown or a bug of Perennial’s.`,
     clientText: (count: number) => `${count} ${s(count, "client")} left.`,
@@ -83,7 +88,14 @@ export const en = {
     rate: (count: string) => `${count}/s`,
     noModel: "no model named",
   },
-  hour: { title: "Exchanges by outcome", text: "The last hour, minute by minute", ago: "60 min ago", nowLabel: "now", empty: "Nothing has ended in the last hour.", minute: "Minute" },
+  hour: {
+    title: "Exchanges by outcome",
+    text: "The last hour, minute by minute",
+    ago: "60 min ago",
+    nowLabel: "now",
+    empty: "Nothing has ended in the last hour.",
+    most: (count: number) => `${count} a minute`,
+  },
   causes: { title: "Failures by upstream and cause", none: "No attempt failed in the last hour.", nowhere: "not sent upstream" },
   timing: {
     firstToken: "Time to first token",
@@ -98,12 +110,19 @@ export const en = {
     well: "well",
     shaky: "shaky",
     bad: "failing",
-    attempts: (failed: number, attempts: number) => (failed === 0 ? `${attempts} ${s(attempts, "attempt")}, none failed` : `${failed} of ${attempts} ${s(attempts, "attempt")} failed`),
+    attempts: (failed: number, attempts: number) =>
+      failed === 0
+        ? `${attempts} ${s(attempts, "attempt")}, none failed`
+        : `${failed} of ${attempts} ${s(attempts, "attempt")} failed`,
     profile: "profile",
     api: "API",
     connections: "connections, at most",
   },
-  recent: { title: "Latest streams", none: "What has ended is listed here, with how and why.", more: (count: number) => `Show ${count} more` },
+  recent: {
+    title: "Latest streams",
+    none: "What has ended is listed here, with how and why.",
+    more: (count: number) => `Show ${count} more`,
+  },
 
   outcome: {
     complete: "complete",
@@ -161,7 +180,24 @@ export const en = {
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
     now: { waiting: "Waiting for the first word.", retrying: "Waiting for the next attempt.", flowing: "The answer is flowing." },
-    facts: { id: "Id", model: "Model", upstream: "Upstream", dialect: "API", asked: "Asked at", took: "Took", running: "Running for", firstToken: "Time to first token", longestGap: "Longest silence", characters: "Characters", events: "Events", bytes: "Bytes", attempts: "Attempts", status: "HTTP status", why: "Why", whose: "Whose fault" },
+    facts: {
+      id: "Id",
+      model: "Model",
+      upstream: "Upstream",
+      dialect: "API",
+      asked: "Asked at",
+      took: "Took",
+      running: "Running for",
+      firstToken: "Time to first token",
+      longestGap: "Longest silence",
+      characters: "Characters",
+      events: "Events",
+      bytes: "Bytes",
+      attempts: "Attempts",
+      status: "HTTP status",
+      why: "Why",
+      whose: "Whose fault",
+    },
     streamed: "streamed",
     whole: "not streamed",
     private: "Neither prompts nor answers are kept, here or in the log.",
@@ -177,7 +213,8 @@ export const en = {
     again: "Once more",
     idle: "Choose how it is to break.",
     asking: "asking …",
-    silence: "nothing has come yet",
+    silence: "Nothing came.",
+    returns: "It returns",
     faults: {
       empty: ["Not a word", "200, then the end"],
       close: ["Hangs up", "before it answers"],
@@ -196,7 +233,13 @@ export const en = {
     see: "See what happened",
     chooser: "How it is to break",
   },
-  login: { title: "A key is needed", text: "Keys are set here. Give one of auth.keys; it is exchanged for a cookie that opens nothing but this page.", key: "Key", go: "Open", wrong: "This is none of the keys." },
+  login: {
+    title: "A key is needed",
+    text: "Keys are set here. Give one of auth.keys; it is exchanged for a cookie that opens nothing but this page.",
+    key: "Key",
+    go: "Open",
+    wrong: "This is none of the keys.",
+  },
 };
 
 export type Texts = typeof en;

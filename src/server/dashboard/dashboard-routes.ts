@@ -64,7 +64,8 @@ export function registerDashboard(app: FastifyInstance, options: DashboardRoutes
         handler(request, reply) {
           const dashboard = current();
           if (dashboard === undefined) return options.otherwise(request, reply);
-          return show({ request, reply, dashboard, hasKey: () => hasKey(request, options) });
+          const access = (): void => checkAccess(request, options);
+          return show({ request, reply, dashboard, hasKey: () => isAllowed(access), checkAccess: access });
         },
       });
     };
@@ -85,6 +86,8 @@ interface Asked {
   readonly dashboard: Dashboard;
   /** By a key or by its cookie, or because none is needed here. */
   readonly hasKey: () => boolean;
+  /** The same, and why not. @throws Failure */
+  readonly checkAccess: () => void;
 }
 
 type Show = (asked: Asked) => unknown;
@@ -151,16 +154,19 @@ function logout({ request, reply }: Asked): FastifyReply {
 }
 
 /** @throws Failure */
-function refuseStrangers({ request, hasKey }: Asked): void {
+function refuseStrangers({ request, checkAccess }: Asked): void {
   if (isForeign(request)) throw foreign();
-  if (!hasKey()) throw new Failure("unauthorized", "The dashboard needs a key here: open /dashboard in a browser, or send one.");
+  checkAccess();
 }
 
-function hasKey(request: FastifyRequest, { current, checkKey }: DashboardRoutesOptions): boolean {
-  const sessions = current()?.sessions;
-  if (sessions?.needed && sessions.isOpen(readCookie(request.headers.cookie, cookieName(request)))) return true;
+/** By the cookie, or as any other request. @throws Failure */
+function checkAccess(request: FastifyRequest, { current, checkKey }: DashboardRoutesOptions): void {
+  if (!current()?.sessions.isOpen(readCookie(request.headers.cookie, cookieName(request)))) checkKey(request);
+}
+
+function isAllowed(check: () => void): boolean {
   try {
-    checkKey(request);
+    check();
     return true;
   } catch {
     return false;
