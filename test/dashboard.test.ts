@@ -170,6 +170,14 @@ test("no other page may ask, not even one of this machine", async ({ serve }) =>
   expect((await send(`${perennial.url}/dashboard/feed`, { headers: { host: "evil.example" } })).status).toBe(403);
 });
 
+test("what streams answers GET alone, and the page HEAD too", async ({ serve }) => {
+  const { perennial } = await serve([answer]);
+  for (const path of ["/dashboard/feed", "/dashboard/try?model=chaos/ok"]) {
+    expect((await send(perennial.url + path, { method: "HEAD" })).status).toBe(404);
+  }
+  expect((await send(`${perennial.url}/dashboard`, { method: "HEAD" })).status).not.toBe(404);
+});
+
 test("an open page does not keep Perennial from ending", async ({ serve }) => {
   const { perennial } = await serve([answer]);
   const feed = await openFeed(perennial.url);

@@ -38,6 +38,7 @@ const SAFE = {
   "cross-origin-resource-policy": "same-origin",
 };
 const NOT_BUILT = "The dashboard's page is not built here: npm run build\n";
+const STREAMS: ReadonlySet<string> = new Set(["/dashboard/feed", "/dashboard/try"]);
 const MAX_FORM_BYTES = 8 * 1024;
 const COOKIE_SECONDS = 7 * 24 * 60 * 60;
 
@@ -61,6 +62,8 @@ export function registerDashboard(app: FastifyInstance, options: DashboardRoutes
       routes.route({
         method,
         url,
+        // A stream without its body would never end.
+        exposeHeadRoute: !STREAMS.has(url),
         handler(request, reply) {
           const dashboard = current();
           if (dashboard === undefined) return options.otherwise(request, reply);

@@ -48,7 +48,7 @@ export function createFeed(view: () => unknown): Feed {
     add(viewer) {
       if (viewers.size >= MAX_VIEWERS) return false;
       viewers.add(viewer);
-      viewer.response.once("close", () => remove(viewer));
+      viewer.response.once("close", () => remove(viewer)).on("error", () => {});
       viewer.response.writeHead(200, HEAD);
       tell([viewer]);
       timer ??= setInterval(() => tell(viewers), EVERY_MS);

@@ -53,6 +53,6 @@ export function tryStream(baseUrl: string, model: string, response: ServerRespon
   });
   outgoing.on("timeout", () => outgoing.destroy());
   outgoing.on("error", () => end("cut"));
-  response.once("close", () => outgoing.destroy());
+  response.once("close", () => outgoing.destroy()).on("error", () => {});
   outgoing.end(JSON.stringify({ model, stream: true, messages: [question] }));
 }
