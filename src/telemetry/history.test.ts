@@ -191,6 +191,23 @@ describe("the last hour", () => {
     expect(history.view().longestGap.minutes[0]).toBeNull();
   });
 
+  it("counts as saved what had failed at first, and endings that were supplied apart from that", () => {
+    const history = createHistory();
+    live(history, "a", "recovered", [attempt(1, "empty_stream"), attempt(2)], 10);
+    live(history, "b", "repaired", [attempt(1, "empty_stream"), attempt(2)], 10);
+    live(history, "c", "repaired", [attempt(1)], 10);
+    live(history, "d", "interrupted", [attempt(1, "stream_truncated")], 10);
+    live(history, "e", "complete", [attempt(1)], 10);
+    expect(history.view().today).toMatchObject({
+      recovered: 2,
+      repaired: 1,
+      resumed: 0,
+      characters: 20,
+      interrupted: 1,
+      total: 5,
+    });
+  });
+
   it("begins a new day at midnight", () => {
     const history = createHistory();
     live(history, "a", "recovered", [attempt(1, "empty_stream"), attempt(2)], 10);

@@ -40,7 +40,7 @@ export function createHistory(): History {
     byId.set(stream.id, stream);
     total++;
     if (!isSameDay(today.since, now)) today = beginDay(midnight(now));
-    count(today, outcome, stream.characters);
+    count(today, stream);
     hour.countOutcome(now, outcome, fault);
     if (failure !== undefined && stream.attempts.length === 0) hour.countCause(now, undefined, failure);
     if (stream.firstTokenMs !== undefined) hour.measure(now, "firstToken", stream.firstTokenMs);
@@ -121,12 +121,14 @@ function beginDay(since: number): Mutable<Saved> {
   return { recovered: 0, repaired: 0, resumed: 0, characters: 0, interrupted: 0, failed: 0, total: 0, since };
 }
 
-function count(today: Mutable<Saved>, outcome: Outcome, characters: number): void {
+function count(today: Mutable<Saved>, { state: { outcome }, attempts, characters }: EndedStream): void {
   today.total++;
   if (outcome === "interrupted" || outcome === "failed") today[outcome]++;
   if (outcome !== "recovered" && outcome !== "repaired" && outcome !== "resumed") return;
-  today[outcome]++;
-  today.characters += characters;
+  const hadFailed = attempts.some(({ failure }) => failure !== undefined);
+  const kind = outcome === "repaired" && hadFailed ? "recovered" : outcome;
+  today[kind]++;
+  if (kind !== "repaired") today.characters += characters;
 }
 
 /** By the clock on the wall where Perennial runs. */

@@ -32,8 +32,7 @@ function Answer({ question, answer, unit, tone, children }: AnswerProps): JSX.El
     <article class={`answer tone-${tone}`}>
       <h2>{question}</h2>
       <p class="big">
-        {answer}
-        {unit && <small> {unit}</small>}
+        {answer} {unit && <small>{unit}</small>}
       </p>
       {children}
     </article>
@@ -134,38 +133,24 @@ function describeBlame({ fault, count, upstream }: Blame, tallies: DashboardView
 
 function WhatWasSaved({ view: { today, startedAt } }: { view: DashboardView }): JSX.Element {
   const { saved, lang } = useTexts();
-  const { recovered, repaired, resumed, characters } = today;
-  const count = recovered + repaired + resumed;
-  const told = today.interrupted > 0 && <p>{saved.told(today.interrupted)}</p>;
-  if (count === 0) {
-    return (
-      <Answer question={saved.question} answer="0" unit={saved.answers(0)} tone="calm">
-        <p>{saved.nothingText}</p>
-        {told}
-      </Answer>
-    );
-  }
+  const { recovered, resumed, repaired, characters, interrupted } = today;
+  const count = recovered + resumed;
   const since = today.since === startedAt ? saved.since(formatClock(startedAt, lang)) : saved.today;
-  const kinds = [
-    [recovered, saved.recovered],
-    [repaired, saved.repaired],
-    [resumed, saved.resumed],
-  ] as const;
   return (
-    <Answer question={saved.question} answer={String(count)} unit={saved.answers(count)} tone="good">
-      <p>
-        {saved.text(since)} {characters > 0 && saved.characters(formatCount(characters))}
-      </p>
+    <Answer question={saved.question} answer={String(count)} unit={saved.answers(count)} tone={count > 0 ? "good" : "calm"}>
+      {count === 0 ? (
+        <p>{saved.nothingText}</p>
+      ) : (
+        <p>
+          {saved.text(since)} {characters > 0 && saved.characters(formatCount(characters))}
+        </p>
+      )}
       <p class="kinds">
-        {kinds
-          .filter(([count]) => count > 0)
-          .map(([count, what]) => (
-            <span key={what}>
-              <b>{count}</b> {what}
-            </span>
-          ))}
+        {[saved.asked(recovered), saved.resumed(resumed), saved.repaired(repaired)].filter(Boolean).map((text) => (
+          <span key={text}>{text}</span>
+        ))}
       </p>
-      {told}
+      {interrupted > 0 && <p>{saved.told(interrupted)}</p>}
     </Answer>
   );
 }

@@ -61,16 +61,16 @@ export const en = {
   },
   saved: {
     question: "What was saved?",
-    nothingText: "No answer needed mending today.",
+    nothingText: "No answer had to be asked for again today.",
     answers: (count: number) => s(count, "answer"),
     text: (since: string) => `would have been lost ${since}.`,
     characters: (count: string) => `${count} characters of text with them.`,
     told: (count: number) => `${count} ${s(count, "break")} could not be mended, and the client was told.`,
     today: "today",
     since: (time: string) => `since ${time}`,
-    recovered: "asked again, unseen",
-    repaired: "ending supplied",
-    resumed: "continued",
+    asked: (count: number) => (count === 0 ? "" : `${count} asked again, unseen`),
+    resumed: (count: number) => (count === 0 ? "" : `${count} continued`),
+    repaired: (count: number) => (count === 0 ? "" : `${count} ${s(count, "ending")} supplied`),
   },
 
   now: {

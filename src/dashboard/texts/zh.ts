@@ -51,16 +51,16 @@ export const zh: Texts = {
   },
   saved: {
     question: "挽回了什么？",
-    nothingText: "今天没有需要补救的回答。",
+    nothingText: "今天没有需要重试的回答。",
     answers: () => "个回答",
     text: (since) => `${since}，这些回答本会丢失，现已完整送达。`,
     characters: (count) => `共 ${count} 个字符。`,
     told: (count) => `另有 ${count} 次中断无法补救，已明确告知客户端。`,
     today: "今天",
     since: (time) => `自 ${time} 起`,
-    recovered: "暗中重试",
-    repaired: "补上结尾",
-    resumed: "断点续传",
+    asked: (count) => (count === 0 ? "" : `暗中重试 ${count} 个`),
+    resumed: (count) => (count === 0 ? "" : `断点续传 ${count} 个`),
+    repaired: (count) => (count === 0 ? "" : `补上结尾 ${count} 个`),
   },
 
   now: {

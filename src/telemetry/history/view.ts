@@ -66,11 +66,14 @@ export interface EndedStream extends StreamView {
 }
 
 export interface Saved {
+  /** Whole answers that had failed at first, as `perennial_recovered_total` counts them. */
   readonly recovered: number;
-  readonly repaired: number;
+  /** Whole answers, continued across a break. */
   readonly resumed: number;
-  /** Characters of these answers, as far as they were streamed. */
+  /** Characters of these two, as far as they were streamed. */
   readonly characters: number;
+  /** Whole answers whose ending was supplied. Some clients would have done without. */
+  readonly repaired: number;
   /** Breaks that could not be mended, and that the client was told of. */
   readonly interrupted: number;
   readonly failed: number;
