@@ -238,6 +238,7 @@ test("the page and its files come with a strict policy, and say whether a key is
   expect(policy).not.toMatch(/unsafe|\*|https?:|data:/);
   const script = await app.inject("/dashboard/index-1.js");
   expect(script.headers).toMatchObject({ "content-type": "text/javascript; charset=utf-8", "x-content-type-options": "nosniff" });
+  expect((await app.inject("/dashboard/")).headers.location).toBe("../dashboard");
   for (const path of ["/dashboard/nothing.js", "/dashboard/..%2findex.html", "/dashboard/../../package.json"]) {
     expect((await app.inject(path)).statusCode).toBe(404);
   }

@@ -1,13 +1,13 @@
 /** What runs now: each stream with how far it is; those in trouble come first. */
 import type { JSX } from "preact";
 import type { DashboardView, StreamView } from "../../telemetry/history/view.ts";
-import { formatCount, formatMs } from "../format.ts";
+import { formatBytes, formatCount, formatMs } from "../format.ts";
 import { useTexts } from "../texts.ts";
 import { Track } from "./track.tsx";
 
 const STATES = ["flowing", "waiting", "retrying"] as const;
 
-export function OpenStreams({ view: { open, maxStreams } }: { view: DashboardView }): JSX.Element {
+export function OpenStreams({ view: { open, maxStreams, heldBytes } }: { view: DashboardView }): JSX.Element {
   const { now } = useTexts();
   const hidden = open.count - open.streams.length;
   return (
@@ -26,6 +26,7 @@ export function OpenStreams({ view: { open, maxStreams } }: { view: DashboardVie
               </span>
             ))}
             {open.perSecond > 0 && <span class="chip">{now.perSecond(formatCount(open.perSecond))}</span>}
+            {heldBytes > 0 && <span class="chip">{now.held(formatBytes(heldBytes))}</span>}
           </p>
           <ol class="rows">
             {open.streams.map((stream) => (

@@ -78,6 +78,7 @@ export const en = {
     none: "Nothing is running. A stream appears here while it runs.",
     counts: { flowing: "flowing", waiting: "waiting", retrying: "being mended" },
     perSecond: (count: string) => `${count} characters/s`,
+    held: (size: string) => `${size} held back until the first word`,
     more: (count: number) => `and ${count} more, calm ones`,
     of: (max: string) => `of at most ${max}`,
   },

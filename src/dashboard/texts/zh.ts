@@ -68,6 +68,7 @@ export const zh: Texts = {
     none: "现在没有请求。有回答在输出时会显示在这里。",
     counts: { flowing: "输出中", waiting: "等待中", retrying: "补救中" },
     perSecond: (count) => `${count} 字符/秒`,
+    held: (size) => `${size} 暂存，等待首字`,
     more: (count) => `另有 ${count} 个正常进行`,
     of: (max) => `上限 ${max}`,
   },

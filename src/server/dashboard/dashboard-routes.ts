@@ -104,7 +104,9 @@ function sendPage({ reply, dashboard, hasKey }: Asked, page: Page | undefined): 
 }
 
 function sendFile({ request, reply }: Asked, page: Page | undefined): unknown {
-  const file = page?.files.get((request.params as { "*": string })["*"]);
+  const { "*": name } = request.params as { "*": string };
+  if (name === "") return reply.redirect("../dashboard");
+  const file = page?.files.get(name);
   if (file === undefined) return reply.callNotFound();
   return reply
     .headers({ ...SAFE, "cache-control": "public, max-age=31536000, immutable" })
