@@ -13,7 +13,7 @@ let through: OpenAI;
 beforeAll(async () => {
   chaos = createChaosServer({ tokenDelayMs: 1 });
   const { url } = await chaos.listen(0, "127.0.0.1");
-  perennial = await startPerennial(url, { timeouts: { firstToken: "1s", idle: "1s" } });
+  perennial = await startPerennial(url, { timeouts: { firstToken: "1s", idle: "1s", alive: "1500ms" } });
   direct = new OpenAI({ baseURL: url, apiKey: "sk-test", maxRetries: 0 });
   through = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
 });
@@ -130,8 +130,8 @@ test("the rest of the API is there", async () => {
 test("the SDK's own retries are not added to Perennial's", async () => {
   const eager = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 2 });
   const before = chaos.requests.length;
-  const { error } = await ask(eager, "503");
-  expect(error).toMatchObject({ status: 503 });
+  const { error } = await ask(eager, "500");
+  expect(error).toMatchObject({ status: 500 });
   expect(chaos.requests.length - before).toBe(3);
 });
 

@@ -1,34 +1,51 @@
 /** One attempt at an answer that is not streamed: buffered and checked; or made from a stream that is watched as one. */
-import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import {
+  type AnswerReaderOptions,
+  answerTooLarge,
+  createAnswerReader,
+  isFinishedAnswer,
+  parseAnswer,
+} from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
+import { createLargeAnswerReader } from "./large-answer.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
 /** @throws Failure */
 export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
   const { plan } = context;
-  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const { firstToken, alive, idle } = plan.candidate.policy.timeouts;
   const streamed = plan.ask === "via-stream" ? bodyAsked(context, true) : undefined;
   const viaStream = streamed !== undefined;
   return callUpstream<AttemptResult>(
     dialectCall(
       context,
-      // Nothing comes before the whole answer is there, so only the total time limits the wait for its first byte.
-      { firstTokenMs: viaStream ? firstToken : 0, idleMs: idle, idleFrom: viaStream ? "content" : "head" },
+      // Nothing comes before the whole answer is there, so only the time for all of it limits the wait for its first byte.
+      viaStream
+        ? { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" }
+        : { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" },
       streamed,
     ),
     ({ status, headers }, control) => {
-      const json = (): BodyReader => readAnswer(status, headers, control, context);
-      if (!viaStream) return chooseByMediaType(headers, { json });
-      return chooseByMediaType(headers, { json, stream: () => joinStream(status, headers, control, context) });
+      // With a head that announces the whole answer, silence is a stall, however it was asked for.
+      if (labelOf(headers) === "json") control.notice("content");
+      const readers = {
+        json: () => readAnswer(status, headers, control, context),
+        stream: () => joinStream(status, headers, control, context, viaStream),
+      };
+      return chooseReader(headers, readers, {
+        form: viaStream ? "stream" : "json",
+        onUndecided: () => control.notice(viaStream ? "life" : "content"),
+        onFailure: control.fail,
+      });
     },
   );
 }
@@ -37,20 +54,24 @@ function readAnswer(
   status: number,
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
-  { plan, limits, dialect, request }: DialectAttempt,
+  { plan, limits, dialect, request, output }: DialectAttempt,
 ): BodyReader {
-  // With a head that announces the whole answer, silence is a stall, however it was asked for.
-  control.progress();
-  return createAnswerReader({
+  control.notice("content");
+  const options: AnswerReaderOptions = {
     maxBytes: limits.maxBodyBytes,
-    onProgress: control.progress,
+    isWhole: (body) => isFinishedAnswer(body, dialect),
+    onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
-      const problem = dialect.inspectAnswer(parseAnswer(body), plan.acceptEmpty, request);
+      const answer = parseAnswer(body);
+      const problem = dialect.inspectAnswer(answer.value, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
-      control.succeed({ kind: "reply", status, headers, body, repaired: false }, true);
+      control.succeed({ kind: "reply", status, headers: asJson(headers), body: answer.body, repaired: false }, true);
     },
-  });
+  };
+  if (!dialect.pipesLargeAnswers) return createAnswerReader(options);
+  const onPiped = (): void => control.succeed({ kind: "piped" }, true);
+  return createLargeAnswerReader({ ...options, status, headers, output, onFull: control.pause, onPiped });
 }
 
 /** The client sees nothing of the stream before it is whole, so a cut at any place can be tried again. */
@@ -59,6 +80,7 @@ function joinStream(
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
   { plan, limits, held, dialect, request }: DialectAttempt,
+  viaStream: boolean,
 ): BodyReader {
   const events: StreamEvent[] = [];
   let bytes = 0;
@@ -70,15 +92,13 @@ function joinStream(
       held.add(size);
     },
     flush() {
-      if (bytes > limits.maxBodyBytes) {
-        control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${limits.maxBodyBytes} bytes`));
-      }
+      if (bytes > limits.maxBodyBytes) control.fail(answerTooLarge(limits.maxBodyBytes));
       return true;
     },
     finish() {},
   };
-  return createStreamReader({
-    inspector: dialect.inspectStream(request),
+  const reader = createStreamReader({
+    inspector: withRepair(dialect.inspectStream(request), collect, { dialect, plan }),
     control,
     sink: collect,
     maxEventBytes: limits.maxEventBytes,
@@ -91,12 +111,24 @@ function joinStream(
         {
           kind: "reply",
           status,
-          headers: { ...headers, "content-type": "application/json" },
+          headers: asJson(headers),
           body: Buffer.from(JSON.stringify(answer)),
-          repaired: !terminated && dialect.repairsTerminator,
+          repaired: !viaStream || (!terminated && dialect.repairsTerminator),
         },
         bodyEnded,
       );
     },
   });
+  return viaStream ? reader : fedByBytes(reader, control);
+}
+
+/** Where nothing is streamed only silence is a stall: the upstream was not asked to show how far it has come. */
+function fedByBytes(reader: BodyReader, { notice }: Pick<CallControl<unknown>, "notice">): BodyReader {
+  return {
+    onData(chunk) {
+      notice("content");
+      reader.onData(chunk);
+    },
+    onEnd: (cause) => reader.onEnd(cause),
+  };
 }

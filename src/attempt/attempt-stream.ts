@@ -1,22 +1,22 @@
 /** One attempt at a streamed answer. */
-import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import { createAnswerReader, isFinishedAnswer, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { StreamInspector } from "../core/dialect.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
 import { ToolCallHold } from "./tool-call-hold.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
 /** @throws Failure */
 export async function attemptStream(context: DialectAttempt): Promise<AttemptResult> {
   const { plan } = context;
-  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const { firstToken, alive, idle } = plan.candidate.policy.timeouts;
   const bodyForWhole = plan.ask === "whole" ? bodyAsked(context, false) : undefined;
   const asksWhole = bodyForWhole !== undefined;
   try {
@@ -24,14 +24,25 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
       dialectCall(
         context,
         // An answer that is asked for whole has no first token to wait for.
-        { firstTokenMs: asksWhole ? 0 : firstToken, idleMs: idle, idleFrom: asksWhole ? "head" : "content" },
+        asksWhole
+          ? { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" }
+          : { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" },
         bodyForWhole,
       ),
       ({ headers }, control) =>
-        chooseByMediaType(headers, {
-          stream: () => readStream(headers, control, context),
-          json: () => readAnswerAsStream(headers, control, context),
-        }),
+        chooseReader(
+          headers,
+          {
+            stream: () => readStream(headers, control, context),
+            json: () => readAnswerAsStream(headers, control, context),
+          },
+          {
+            form: asksWhole ? "json" : "stream",
+            // What is made at once is kept alive with blanks; in a stream they are signs of life, and say nothing of how far it has come.
+            onUndecided: () => control.notice(asksWhole || labelOf(headers) === "json" ? "content" : "life"),
+            onFailure: control.fail,
+          },
+        ),
     );
   } catch (thrown) {
     throw asksWhole ? asRefusedFallback(thrown) : thrown;
@@ -43,16 +54,17 @@ function asRefusedFallback(thrown: unknown): Failure {
   const failure = toFailure(thrown);
   if (failure.code !== "upstream_status" || failure.scope === "again") return failure;
   const message = `the upstream's streams are empty, and it refuses to answer without one (HTTP status ${failure.status})`;
-  return new Failure("empty_stream", message, { scope: "never" });
+  return new Failure("empty_stream", message, { scope: "never", cause: failure });
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
   const { plan, limits, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
+  const sink = withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, control, context);
   return createStreamReader({
-    inspector,
+    inspector: withRepair(inspector, sink, context),
     control,
-    sink: withHold(output.openStream(headers), inspector, context),
+    sink,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,
@@ -62,9 +74,25 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
 }
 
 /** The stations of this attempt before its gate. */
-function withHold(gate: EventSink, inspector: StreamInspector, { plan, limits, held }: DialectAttempt): EventSink {
-  if (plan.candidate.policy.gate.toolCalls === "stream") return gate;
-  return new ToolCallHold({ next: gate, inspector, held, maxBytes: limits.maxGateBytes, maxEventBytes: limits.maxBodyBytes });
+function withHold(
+  gate: EventSink,
+  inspector: StreamInspector,
+  control: CallControl<AttemptResult>,
+  { plan, limits, held }: DialectAttempt,
+): EventSink {
+  const { toolCalls, holdFor } = plan.candidate.policy.gate;
+  if (toolCalls === "stream") return gate;
+  const hold = new ToolCallHold({
+    next: gate,
+    inspector,
+    held,
+    maxMs: holdFor,
+    maxBytes: limits.maxGateBytes,
+    maxEventBytes: limits.maxBodyBytes,
+    onFailure: control.fail,
+  });
+  control.onSettle(() => hold.stop());
+  return hold;
 }
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
@@ -72,19 +100,22 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
   const { plan, limits, dialect, request, output } = context;
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
-    onProgress: control.progress,
+    isWhole: (body) => isFinishedAnswer(body, dialect),
+    onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
-      const answer = parseAnswer(body);
+      const { value: answer, body: alone } = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
       const events = dialect.answerToEvents(answer, request);
       if (events === undefined) {
-        control.succeed({ kind: "reply", status: 200, headers, body, repaired: false }, true);
+        // Of a stream that its upstream cannot write as events, this may be the first piece alone.
+        if (labelOf(headers) === "stream") throw new Failure("empty_stream", "the upstream sent JSON in place of events");
+        control.succeed({ kind: "reply", status: 200, headers: asJson(headers), body: alone, repaired: false }, true);
         return;
       }
       const inspector = dialect.inspectStream(request);
-      const gate = output.openStream(headers);
+      const gate = output.openStream(headers, "content");
       for (const event of events) {
         const before = inspector.characters;
         inspector.onEvent(event);

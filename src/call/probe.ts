@@ -4,10 +4,10 @@ import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { DISCARD } from "../core/event-sink.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { createAnswerReader, parseAnswer } from "./answer-reader.ts";
+import { createAnswerReader, isFinishedAnswer, parseAnswer } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { type CallControl, callUpstream } from "./call-upstream.ts";
-import { chooseByMediaType } from "./choose-reader.ts";
+import { chooseReader } from "./choose-reader.ts";
 import { createStreamReader } from "./stream-reader.ts";
 
 export interface ProbeOptions {
@@ -56,8 +56,9 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
         idempotent: true,
       },
       propagated: {},
-      watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs, idleFrom: "content" },
+      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 300,
+      inflates: true,
       maxReplyBytes: maxBytes,
     },
     ({ headers }, control) => readAnswer(headers, control, options, request),
@@ -73,10 +74,11 @@ function readAnswer(
   const json = (): BodyReader =>
     createAnswerReader({
       maxBytes,
-      onProgress: control.progress,
+      isWhole: (body) => isFinishedAnswer(body, dialect),
+      onProgress: () => control.notice("content"),
       onFailure: control.fail,
       onWhole(body) {
-        const problem = dialect.inspectAnswer(parseAnswer(body), false, request);
+        const problem = dialect.inspectAnswer(parseAnswer(body).value, false, request);
         if (problem !== undefined) throw problem;
         control.succeed(undefined, true);
       },
@@ -92,6 +94,6 @@ function readAnswer(
       onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
     });
   // Chatchat's native routes stream whatever `stream` says.
-  const streamsAlways = dialect.askStreamed({}, false) === undefined;
-  return chooseByMediaType(headers, streamsAlways ? { stream, json } : { json });
+  const form = dialect.askStreamed({}, false) === undefined ? "stream" : "json";
+  return chooseReader(headers, { stream, json }, { form, onUndecided: () => control.notice("content"), onFailure: control.fail });
 }

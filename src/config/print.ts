@@ -14,20 +14,25 @@ export function printConfig(config: Config): string {
     upstreams: config.upstreams.map(printUpstream),
     timeouts: {
       connect: formatDuration(timeouts.connect),
+      queue: formatDuration(timeouts.queue),
       firstToken: formatDuration(timeouts.firstToken),
       idle: formatDuration(timeouts.idle),
+      alive: formatDuration(timeouts.alive),
       total: formatDuration(timeouts.total),
+      unstreamed: formatDuration(timeouts.unstreamed),
+      stream: timeouts.stream === false ? "off" : formatDuration(timeouts.stream),
       request: formatDuration(timeouts.request),
     },
     retry: {
       maxAttempts: retry.maxAttempts,
+      outage: formatDuration(retry.outage),
       backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     interruptEnd: config.interruptEnd,
-    gate: config.gate,
+    gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -49,15 +54,26 @@ export function printConfig(config: Config): string {
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
-  const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) => (ms === undefined ? [] : [[key, formatDuration(ms)]]));
+function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+  const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
+    ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
+  );
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
+    maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
-    ...(gate.toolCalls === undefined ? {} : { gate }),
+    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+  };
+}
+
+function printOwnGate({ open, toolCalls, holdFor }: UpstreamConfig["gate"]): object {
+  return {
+    ...(open === undefined ? {} : { open }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(holdFor === undefined ? {} : { holdFor: formatDuration(holdFor) }),
   };
 }
 

@@ -21,8 +21,9 @@ const UVICORN: Preset = {
   why: "its server (uvicorn) closes unused connections after 5 s",
 };
 
-function patient(why: string): Preset {
-  return { key: "timeouts.firstToken", value: "5m", why };
+/** Longer than by default, for servers that send no sign of life before their first token. */
+function patient(why: string, value = "5m"): Preset {
+  return { key: "timeouts.firstToken", value, why };
 }
 
 export const PROFILES = {
@@ -30,7 +31,11 @@ export const PROFILES = {
   azure: {
     summary: "Azure OpenAI",
     presets: [
-      { key: "api", value: "azure", why: "its API is Azure's; so far the same paths are watched as with openai" },
+      {
+        key: "api",
+        value: "azure",
+        why: "its deployments have paths of their own, /openai/deployments/{name}/…, which are watched too",
+      },
       { key: "keyHeader", value: "api-key", why: "Azure takes its keys in a header of its own" },
     ],
   },
@@ -39,13 +44,6 @@ export const PROFILES = {
     presets: [
       { key: "api", value: "anthropic", why: "its API is Anthropic's; so far the same paths are watched as with openai" },
       { key: "keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
-      {
-        key: "timeouts.firstToken",
-        value: "10m",
-        why: "thoughts that are not shown are a silence with pings, until their signature comes",
-      },
-      { key: "timeouts.idle", value: "5m", why: "nothing but pings comes while a long tool input is made" },
-      { key: "timeouts.total", value: "30m", why: "thoughts and a long answer take more than 10 minutes together" },
     ],
   },
   vllm: { summary: "vLLM's OpenAI server", presets: [UVICORN] },
@@ -59,7 +57,10 @@ export const PROFILES = {
     summary: "llama.cpp's llama-server",
     presets: [
       { key: "keepAlive", value: "4s", why: "its server closes unused connections after 5 s" },
-      patient("long prompts are slow on a CPU, and it works on at an abandoned one, so that a retry would wait behind it"),
+      patient(
+        "long prompts take minutes on a CPU, in silence; it works on at an abandoned one, and a retry waits behind it",
+        "10m",
+      ),
     ],
   },
   ollama: { summary: "Ollama's /v1", presets: [patient("a model that is not in use is loaded at the first request")] },
@@ -71,17 +72,14 @@ export const PROFILES = {
     summary: "DeepSeek's API",
     presets: [
       {
-        key: "timeouts.firstToken",
-        value: "10m",
-        why: "under load it waits with comments (blank lines where nothing is streamed)",
+        key: "timeouts.alive",
+        value: "30m",
+        why: "under load it waits with comments, and gives up after 30 minutes, not before",
       },
       { key: "timeouts.total", value: "30m", why: "it closes a request after 30 minutes, not before" },
     ],
   },
-  openrouter: {
-    summary: "OpenRouter",
-    presets: [{ key: "timeouts.firstToken", value: "2m", why: "it waits with comments while it looks for a provider" }],
-  },
+  openrouter: { summary: "OpenRouter", presets: [] },
   chatglm3: {
     summary: "ChatGLM3's openai_api_demo/api_server.py",
     presets: [
@@ -90,6 +88,11 @@ export const PROFILES = {
         key: "emptyFallback",
         value: "next",
         why: "an answer of 7 characters or fewer is streamed as nothing at all, at every attempt; asked whole, it comes",
+      },
+      {
+        key: "repairRawAnswer",
+        value: true,
+        why: "where its answer says get_, the rest comes as one raw line that repeats the whole answer, without a finish",
       },
       patient("the first request after its start is slow, and blocks all others"),
       {
@@ -107,7 +110,6 @@ export const PROFILES = {
       { key: "mount", value: "/", why: "its API has no /v1 in front: /chat/chat goes to {baseUrl}/chat/chat" },
       { key: "emptyFallback", value: "off", why: "its own routes stream always" },
       patient("a knowledge base is searched before the model is asked"),
-      { key: "timeouts.idle", value: "2m", why: "an agent is silent while its tools run" },
     ],
   },
 } satisfies Record<string, Profile>;

@@ -12,6 +12,8 @@ export interface DialectRequest {
   readonly choices: number;
   /** The client asked for a final usage chunk. */
   readonly includeUsage: boolean;
+  /** The client names tools that the model may call. */
+  readonly hasTools?: boolean;
 }
 
 /** Watches one attempt's stream, event by event. Holds the state that decides whether it is whole. */
@@ -28,8 +30,19 @@ export interface StreamInspector {
    * Undefined where that is not known.
    */
   readonly toolBytes?: number;
+  /** Tool calls that have begun so far. Undefined where one cannot be told from the next. */
+  readonly toolCalls?: number;
+  /**
+   * All has been said, in a way that leaves no doubt: each finish came once, in an event without content. Then the end of the body
+   * need not be waited for. Undefined, or false, where it must be.
+   */
+  readonly isFinished?: boolean;
   /** Content has been seen. */
   readonly hasContent: boolean;
+  /** What was odd about a whole answer and did not undo it: a finish that is not known, an error behind the end. For the log. */
+  readonly warning?: string | undefined;
+  /** The number of the last event, where events are numbered: what follows in our own words goes on from it. */
+  readonly lastSequence?: number | undefined;
   /** Characters of text seen so far; for messages and logs. */
   readonly characters: number;
 }
@@ -43,6 +56,8 @@ export interface StreamEnd {
   readonly torn: boolean;
   /** The upstream's setting `requireDone`. */
   readonly requireTerminator: boolean;
+  /** The upstream's setting `finish: done`: its terminator alone says that an answer is whole. @defaultValue false */
+  readonly terminatorFinishes?: boolean;
   /** Every attempt so far was formally whole but empty, and no more will follow: the model has nothing to say. */
   readonly acceptEmpty: boolean;
 }
@@ -58,14 +73,31 @@ export interface Dialect {
   /** As it appears in logs. */
   readonly name: string;
   /** `gen_ai.operation.name` of OpenTelemetry's semantic conventions. */
-  readonly operation: "chat" | "text_completion";
+  readonly operation: string;
   /** Asks for few tokens, where that can be said without cutting an agent's thoughts. */
   readonly question: Question;
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
   parseRequest(body: unknown): DialectRequest;
   inspectStream(request: DialectRequest): StreamInspector;
+  /**
+   * The same for an upstream whose last event may be its whole answer, raw: the rest of it, and a finish, are supplied at the end
+   * (`repairRawAnswer`). Undefined where no upstream does so. @param push takes what is supplied.
+   */
+  repairRawAnswer?(inspector: StreamInspector, push: (event: StreamEvent) => void): StreamInspector;
   /** Judges a whole, not streamed answer. `undefined` when it is one. */
   inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
+  /** What was odd about an answer that `inspectAnswer` took for whole; for the log. */
+  warnOfAnswer?(answer: unknown): string | undefined;
+  /**
+   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
+   * Undefined, or false, where only a clean end proves that.
+   */
+  saysFinished?(answer: unknown): boolean;
+  /**
+   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
+   * Undefined, or false, where only a clean end proves that.
+   */
+  saysFinished?(answer: unknown): boolean;
   /**
    * The events that a stream of this answer would have had, terminator excluded.
    * Undefined where clients take such an answer as it is.
@@ -85,6 +117,10 @@ export interface Dialect {
   readonly allowsComments: boolean;
   /** Its clients take each network chunk for one event. */
   readonly oneEventPerWrite: boolean;
+  /** Its answers may be larger than may be held: what is over the limit is passed on as it comes, and judged no more. */
+  readonly pipesLargeAnswers?: true;
+  /** Its own client reads the error event, and stumbles over a connection that breaks. */
+  readonly endsCleanly?: true;
   /** The explicit error event in wire form, after which nothing follows; `given` is what the client has got before it. */
   encodeError(failure: Failure, message: string, given: Transcript): string;
   /** The JSON body of an HTTP error. */

@@ -20,18 +20,22 @@ export interface ExchangeRequest {
   readonly plain?: Buffer;
 }
 
-/** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
+/** A client's own policy for one request (`x-perennial-…` headers). All times in milliseconds. */
 export interface PolicyOverrides {
   readonly maxAttempts?: number;
   readonly firstTokenMs?: number;
   readonly idleMs?: number;
   readonly totalMs?: number;
+  /** When the client wants to be shown its answer. */
+  readonly gateOpen?: "content" | "whole";
 }
 
 /** What is counted where the answer is delivered to the client; one object, mutated in place, read once at the end. */
 export interface ExchangeStats {
   /** Milliseconds from arrival to the first content. */
   firstTokenMs: number | undefined;
+  /** Milliseconds for which it waited for one of the upstream's connections; undefined where it did not. */
+  waitedMs: number | undefined;
   /** Events sent to the client. */
   events: number;
   /** Body bytes sent to the client. */
@@ -45,7 +49,15 @@ export interface ExchangeStats {
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined, heartbeats: 0 };
+  return {
+    firstTokenMs: undefined,
+    waitedMs: undefined,
+    events: 0,
+    bytes: 0,
+    characters: 0,
+    longestGapMs: undefined,
+    heartbeats: 0,
+  };
 }
 
 /** A request in a dialect that Perennial understands. */
@@ -60,10 +72,12 @@ export interface Exchange {
   readonly api: Api | undefined;
   readonly request: ExchangeRequest;
   readonly overrides: PolicyOverrides;
-  /** Unix time in milliseconds. */
+  /** Unix time in milliseconds, for logs and traces alone: the time of day may be set back, and forward. */
   readonly startedAt: number;
-  /** On the clock of `performance.now()`: the request was there, with its body where that is buffered. */
+  /** On the clock of `performance.now()`, on which all spans are measured: the request's head had been read. */
   readonly arrivedAt: number;
+  /** On the same clock: the request was there, with its body where that is buffered. */
+  readonly readAt: number;
   /** Aborted with a Failure as its reason: the client left, or Perennial is draining. */
   readonly signal: AbortSignal;
   /** Ends the exchange for a reason of ours or the client's. */

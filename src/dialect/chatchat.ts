@@ -3,14 +3,16 @@
  * Read in its sources: server/chat/*.py of 0.2.10, chatchat/server/chat/*.py and api_server/*.py of 0.3.
  */
 import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
-import { Failure, scopeOfStatus } from "../core/failure.ts";
+import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
+import { readFinish, unknownFinish } from "./finish-word.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
-import { ChoicesInspector, DONE, readFinish } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
+import { ChoicesInspector, DONE } from "./openai-choices.ts";
+import { errorInList, findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
+import { StrayLines } from "./stray-lines.ts";
 
 const shared = {
   operation: "chat" as const,
@@ -19,7 +21,7 @@ const shared = {
   repairsTerminator: false,
   inspectAnswer,
   encodeEvent: (event: StreamEvent) => encodeData(event.data),
-  // `code` and `msg` stand in it, which its web UI shows; `error` is for everybody else.
+  // `code` and `msg` stand in it, which its web UI shows; `error` is for all other clients.
   encodeError: (failure: Failure, message: string) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,
   eventsToAnswer: () => undefined,
@@ -33,6 +35,7 @@ export const chatchat: Dialect = {
   // Its web UI takes each network chunk for one event, and cuts `data: ` off its front unseen.
   allowsComments: false,
   oneEventPerWrite: true,
+  endsCleanly: true,
   // 0.2 streams whatever `stream` says; what it answers as JSON is passed on as JSON.
   parseRequest: (body) => ({ ...openAiChat.parseRequest(body), model: modelOf(body), stream: true, choices: 1 }),
   inspectStream: () => new ChatchatInspector("end"),
@@ -69,9 +72,15 @@ export const chatchatCompletions: Dialect = {
     (isObject(answer) && !Array.isArray(answer.choices) && answer.code === undefined
       ? new Failure("empty_stream", "Chatchat's answer has no choices")
       : undefined),
+  saysFinished: (answer) => openAiChat.saysFinished?.(answer) === true,
   inspectStream: (asked) => new ChatchatInspector("finish", { choices: new ChoicesInspector(asked, readChatChoice) }),
   answerToEvents: (answer, request) =>
     isObject(answer) && Array.isArray(answer.choices) ? openAiChat.answerToEvents(answer, request) : undefined,
+  // A model's own chunks are one message; what an agent did on its way is not.
+  eventsToAnswer: (events, request) =>
+    events.some(({ data }) => typeof parseObject(data)?.status === "number")
+      ? undefined
+      : openAiChat.eventsToAnswer(events, request),
 };
 
 function modelOf(body: unknown): string | undefined {
@@ -90,10 +99,15 @@ class ChatchatInspector implements StreamInspector {
   readonly #wholeAt: "end" | "final answer" | "finish";
   readonly #words: boolean;
   readonly #choices: ChoicesInspector | undefined;
+  readonly #stray: StrayLines;
   #finished = false;
-  #hasStrayLines = false;
+  /** Text came behind a finish, which proves nothing any more: only a clean end of the body does. */
+  #distrusted = false;
+  /** Its model server's `[DONE]`, relayed. */
+  #hasDone = false;
   #hasContent = false;
   #characters = 0;
+  #warning: string | undefined;
 
   /**
    * @param words events may be bare text.
@@ -106,6 +120,14 @@ class ChatchatInspector implements StreamInspector {
     this.#wholeAt = wholeAt;
     this.#words = words;
     this.#choices = choices;
+    this.#stray = new StrayLines({
+      findError: findOpenAiError,
+      isPart: (json) => TEXT_FIELDS.some((field) => json[field] !== undefined) || json.choices !== undefined,
+    });
+  }
+
+  get warning(): string | undefined {
+    return this.#warning ?? this.#choices?.warning;
   }
 
   get hasContent(): boolean {
@@ -120,12 +142,26 @@ class ChatchatInspector implements StreamInspector {
     return this.#choices?.toolBytes ?? 0;
   }
 
+  get toolCalls(): number {
+    return this.#choices?.toolCalls ?? 0;
+  }
+
+  get isFinished(): boolean {
+    return this.#choices?.isFinished ?? false;
+  }
+
   onEvent({ event, data }: StreamEvent): Verdict {
+    const debris = this.#stray.close();
+    if (debris !== undefined) return debris;
     const text = data.trim();
-    if (text === "") return "ignored";
-    if (event === "error" || text.startsWith("[ERROR]")) return reportedError(text);
+    if (event === "error" || text.startsWith("[ERROR]")) return reportedError(text, this.#stray.status);
     // Not its own, but its model server's, when it relays one.
-    if (text === DONE) return "ignored";
+    if (text === DONE) {
+      this.#hasDone = true;
+      return "ignored";
+    }
+    // Where events are bare words, a number is one.
+    if (text === "" || (!this.#words && isNothing(text))) return "ignored";
     const json = parseObject(text);
     if (json === undefined && this.#words) {
       this.#hasContent = true;
@@ -133,11 +169,12 @@ class ChatchatInspector implements StreamInspector {
       return "content";
     }
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    return findOpenAiError(json) ?? findRefusal(json) ?? this.#onChunk(json);
+    return findOpenAiError(json, this.#stray.status) ?? this.#onChunk(json);
   }
 
   #onChunk(json: JsonObject): Verdict {
     if (json.status === AGENT_ERROR) return reportedError(textOf(json) ?? "the agent failed");
+    const hadFinished = this.#finished;
     if (json.status === AGENT_FINISH || isDirectResult(json)) this.#finished = true;
     else if (this.#choices !== undefined && typeof json.status !== "number") return this.#choices.onChunk(json);
     // Alone it is the last word, even if it is empty; beside an answer that was not streamed an empty one means that there was none.
@@ -153,9 +190,13 @@ class ChatchatInspector implements StreamInspector {
       }
       const finish = readFinish(choice.finish_reason);
       if (finish instanceof Failure) return finish;
+      if (finish === "unknown") this.#warning = unknownFinish(choice.finish_reason);
       if (finish !== undefined) this.#finished = true;
     }
-    if (verdict === "content") this.#hasContent = true;
+    if (verdict === "content") {
+      this.#hasContent = true;
+      if (hadFinished) this.#distrusted = true;
+    }
     return verdict;
   }
 
@@ -165,12 +206,7 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    this.#hasStrayLines = true;
-    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = strayObject(line);
-    if (json === undefined) return undefined;
-    const isPart = this.#wholeAt === "finish" && json.choices !== undefined;
-    return findOpenAiError(json) ?? findRefusal(json) ?? (isPart ? partOnStrayLine() : undefined);
+    return this.#stray.read(line);
   }
 
   hasOpenToolCall(): boolean {
@@ -178,12 +214,23 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onEnd(end: StreamEnd): Failure | undefined {
-    const { cause, torn, acceptEmpty } = end;
-    if (this.#choices !== undefined && !this.#finished && !this.#hasContent) return this.#choices.onEnd(end);
+    const { torn, acceptEmpty } = end;
+    const cause = this.#stray.close() ?? end.cause;
+    const { hasText } = this.#stray;
     // The end of the body is all there is to its native routes, so it must be a clean one, and nothing odd before it.
-    const cleanEnd = cause === undefined && !torn && !this.#hasStrayLines;
-    const whole = this.#wholeAt === "finish" ? this.#finished : cleanEnd && (this.#wholeAt === "end" || this.#finished);
-    if (whole && (this.hasContent || (this.#finished && acceptEmpty))) return undefined;
+    const cleanEnd = cause === undefined && !torn && !hasText;
+    if (this.#choices !== undefined && !this.#finished && !this.#hasContent) {
+      // Where a finish proves nothing any more the end of the body does, as in its native routes.
+      const terminated = this.#hasDone || this.#stray.hasDone || (this.#choices.isDistrusted && cleanEnd);
+      return this.#choices.onEnd({ ...end, cause, terminated });
+    }
+    const isProven = cleanEnd || !this.#distrusted;
+    const whole =
+      this.#wholeAt === "finish" ? this.#finished && isProven : cleanEnd && (this.#wholeAt === "end" || this.#finished);
+    if (whole && (this.hasContent || (this.#finished && acceptEmpty))) {
+      if (cause !== undefined) this.#warning ??= `behind the end of the answer: ${cause.message}`;
+      return undefined;
+    }
     if (cause !== undefined) return cause;
     // A failure of its model is logged, swallowed, and looks like this.
     if (!this.hasContent && torn) {
@@ -192,7 +239,7 @@ class ChatchatInspector implements StreamInspector {
     if (!this.hasContent) {
       return new Failure("empty_stream", "Chatchat answered 200 and sent no text", { formallyWhole: this.#finished });
     }
-    if (this.#wholeAt !== "finish" && this.#hasStrayLines) {
+    if (this.#wholeAt !== "finish" && hasText) {
       return new Failure("stream_corrupted", "Chatchat sent a line that is no event");
     }
     return new Failure("stream_truncated", "Chatchat ended its stream before its answer had finished");
@@ -213,30 +260,21 @@ function isDirectResult(json: JsonObject): boolean {
   return json.is_ref === false && json.tool_output !== undefined && json.tool_output !== null;
 }
 
-/** `{"code":404,"msg":"…"}` with HTTP status 200: how Chatchat refuses. */
-function findRefusal(json: JsonObject): Failure | undefined {
-  if (typeof json.code !== "number" || json.code === 200 || typeof json.msg !== "string") return undefined;
-  const named = json.code >= 400 && json.code <= 599;
-  return new Failure("upstream_error_event", "Chatchat refused the request", {
-    upstreamMessage: json.msg,
-    ...(named ? { status: json.code, scope: scopeOfStatus(json.code) } : {}),
-  });
-}
-
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   // A failed call that was not streamed is a 200 with `null`.
   if (answer === null) return new Failure("empty_stream", "Chatchat answered 200 with a body of `null`");
-  if (!isObject(answer)) return undefined;
+  if (!isObject(answer)) return errorInList(answer);
   // What a knowledge base answers is JSON in a string, and its failures too.
   const inner = typeof answer.data === "string" ? parseObject(answer.data) : undefined;
-  const error = findOpenAiError(answer) ?? findRefusal(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));
+  const error = findOpenAiError(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));
   if (error !== undefined) return error;
   if (answer.status === AGENT_ERROR) return reportedError(textOf(answer) ?? "the agent failed");
   if (!Array.isArray(answer.choices)) return undefined;
   // An agent's answer says how it finished inside its message.
   const choices = objectsOf(answer.choices).map((choice) => ({
     ...choice,
-    finish_reason: choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined),
+    finish_reason:
+      choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined) ?? choice.finish_reason,
   }));
   return openAiChat.inspectAnswer({ ...answer, choices }, acceptEmpty, request);
 }

@@ -20,11 +20,22 @@ export interface RunOptions {
   readonly exchange: Exchange;
   readonly policy: AttemptPolicy;
   readonly limits: AnswerLimits;
-  /** From the request's arrival, in milliseconds; all attempts and waits together. */
-  readonly totalMs: number;
+  readonly times: RunTimes;
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
+}
+
+/** In milliseconds. */
+export interface RunTimes {
+  /** From the request's arrival: no attempt begins after it. */
+  readonly totalMs: number;
+  /** From the request's arrival: an answer that no client has seen anything of is given up. */
+  readonly uncommittedMs: number;
+  /** The setting that this follows. */
+  readonly uncommittedSetting: string;
+  /** From the commit; false for no limit. */
+  readonly streamMs: number | false;
 }
 
 export type RunEnd =
@@ -39,6 +50,8 @@ export class Run {
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
+  #deadline: NodeJS.Timeout | undefined;
+  #taken: "no" | "presumed" | "yes" = "no";
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -55,12 +68,20 @@ export class Run {
     return this.#state;
   }
 
+  /**
+   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
+   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
+   */
+  get isTaken(): boolean {
+    return this.#taken !== "no";
+  }
+
   /** What its clients have been given. */
   get transcript(): Transcript {
     return this.#transcript;
   }
 
-  /** Resolves once it is over, whoever listens. */
+  /** Resolves once it is over, whether or not a client listens. */
   get ended(): Promise<unknown> {
     return this.#end;
   }
@@ -96,32 +117,39 @@ export class Run {
   }
 
   async #answer(): Promise<RunEnd> {
-    const { exchange, totalMs } = this.#options;
-    const remainingMs = totalMs - (performance.now() - exchange.arrivedAt);
-    const deadline = setTimeout(() => {
-      this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${totalMs / 1_000} s`));
-    }, remainingMs);
+    const { exchange, times } = this.#options;
+    this.#startDeadline(times.uncommittedMs, exchange.arrivedAt, times.uncommittedSetting);
     const end = await this.#runAttempts().then(
       (result): RunEnd => ({ kind: "won", result }),
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
     );
-    clearTimeout(deadline);
+    clearTimeout(this.#deadline);
     this.#state = { at: "over" };
     return end;
   }
 
+  /** @param from on the clock of `performance.now()`. */
+  #startDeadline(ms: number, from: number, setting: string): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(
+      () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`, { setting })),
+      from + ms - performance.now(),
+    );
+  }
+
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, totalMs } = this.#options;
+    const { exchange, policy, limits, observer, propagator, held, times } = this.#options;
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
       policy,
       observer,
-      deadlineAt: exchange.arrivedAt + totalMs,
+      deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan }) => {
+    return runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
       const share = held.open();
       try {
         return await attemptOnce({
@@ -132,8 +160,12 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
-          output: this.#outputOf(attempt, share),
+          output: this.#outputOf(attempt, share, onTaken),
         });
+      } catch (thrown) {
+        if (toFailure(thrown).outage === undefined) this.#taken = "yes";
+        else if (this.#taken === "presumed") this.#taken = "no";
+        throw thrown;
       } finally {
         // The attempt's gate and hold are gone, with what they held.
         share.release();
@@ -141,14 +173,19 @@ export class Run {
     });
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare): AttemptOutput {
+  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
     const journal = this.#journal;
     return {
-      openStream: (headers) =>
+      onTaken: () => {
+        this.#taken = "yes";
+        onTaken();
+      },
+      openStream: (headers, openAt) =>
         new Gate({
           next: this.#recorded,
           held,
-          maxBytes: this.#options.limits.maxGateBytes,
+          openAt,
+          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
@@ -171,6 +208,10 @@ export class Run {
   #commit(attempt: Attempt, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
     this.#state = { at: "committed", attempt };
+    // What flows may flow on: a stream that stops is the watchdog's to notice.
+    clearTimeout(this.#deadline);
+    const { streamMs } = this.#options.times;
+    if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
     return true;

@@ -1,20 +1,20 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
-import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { RouteTable } from "../dialect/route-table.ts";
 import { type RelayContext, relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
-import { limitBody, readBody } from "./body-limit.ts";
+import { passBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
+import { isFromForeignPage } from "./cross-site.ts";
 import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashboard-routes.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
-import { createFastifyLimits, findOddHead } from "./http-limits.ts";
-import { isFromForeignPage } from "./local-names.ts";
+import { createFastifyLimits, refuseHead } from "./http-limits.ts";
 import type { OpenExchanges, Slot } from "./open-exchanges.ts";
 import { isAllowedOrigin, isPreflight, preflightHeaders, setCorsHeaders } from "./origins.ts";
 import { foreignPage, reject } from "./reject.ts";
@@ -34,8 +34,10 @@ export interface ServerSettings {
   readonly mount: Mount;
   /** The path of the upstream's base URL. */
   readonly basePath: string;
+  /** Beginnings of paths that are served without the mount as well. */
+  readonly bare: readonly string[];
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
-  readonly routes: ReadonlyMap<string, Dialect>;
+  readonly routes: RouteTable;
   readonly relay: RelaySettings;
   readonly context: RelayContext;
   /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
@@ -54,8 +56,14 @@ export interface ServerSettings {
 
 /** What stands at the root: some programs ask there whether anything listens. */
 const ABOUT = { name: "Perennial", what: "a proxy that makes LLM streams unbreakable", api: "/v1", health: "/healthz" };
+declare module "fastify" {
+  interface FastifyRequest {
+    /** On the clock of `performance.now()`: its head was read. */
+    arrivedAt: number;
+  }
+}
 
-/** TRACE is left out: it would send our key for the upstream back to whoever asks. */
+/** TRACE is left out: it would send our key for the upstream back to any client that asks. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 export function createServer(options: ServerOptions): FastifyInstance {
@@ -75,7 +83,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   refuseOtherProtocols(app.server);
 
+  app.decorateRequest("arrivedAt", 0);
   app.addHook("onRequest", (request, reply, done) => {
+    request.arrivedAt = performance.now();
     const odd = greet(request, reply);
     if (odd !== undefined || !isPreflight(request.method, request.headers)) return done(odd);
     if (!isAllowedOrigin(request.headers.origin ?? "", current())) return done(foreignPage());
@@ -102,7 +112,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.get("/metrics", async (request, reply) => {
     const { metrics } = current();
-    // Whoever has no key is not told either that there is nothing here.
+    // A client without a key is not told either that there is nothing here.
     if (!metrics?.public) keyOf(request);
     if (metrics === undefined) return reply.callNotFound();
     const { contentType, body } = await metrics.read();
@@ -119,7 +129,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
 
   app.register((api, _options, done) => {
-    // Bodies are read here, or passed on unread: Fastify's parsers would read them before anybody knows which it is to be.
+    // Bodies are read here, or passed on unread: Fastify's parsers would read them before the path says which it is to be.
     api.removeAllContentTypeParsers();
     api.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
     // Before the path is looked at: a refusal says nothing of what is there.
@@ -133,7 +143,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     brokenRequests.watch(request.raw.socket, reply.raw);
     reply.header("x-perennial-id", request.id);
     setCorsHeaders(request.headers, reply.raw, current());
-    const odd = findOddHead(request.raw);
+    const odd = refuseHead(request.raw);
     // What it may speak instead of WebSocket must be named (RFC 9110 §15.5.22).
     if (odd?.status === 426) reply.headers({ upgrade: "HTTP/1.1", connection: "upgrade, close" });
     // Whatever follows it may be as odd.
@@ -177,27 +187,26 @@ export function createServer(options: ServerOptions): FastifyInstance {
   async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot): Promise<void> {
     const settings = current();
     const { method, headers } = request;
-    const { path, plain, route, query } = readRequestPath(request.url, settings.mount, settings.basePath);
-    const dialect = method === "POST" ? settings.routes.get(route) : undefined;
+    const { path, plain, route, query } = readRequestPath(request.url, settings);
+    const found = method === "POST" ? settings.routes.find(route) : undefined;
+    const dialect = found?.dialect;
     const { maxBodyBytes } = settings.relay.limits;
-    let exchange: Exchange | undefined;
-    // A request that was refused all the same, for its headers perhaps, has no exchange that could be ended.
-    const passBody = (): Transform => limitBody(request.raw, maxBodyBytes, (failure) => exchange?.abort(failure));
     // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
     // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
     reply.raw.once("finish", () => {
       if (!request.raw.complete) request.raw.unpipe().resume();
     });
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody() : null;
+    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody(request.raw) : null;
     const decoded = Buffer.isBuffer(body) ? await decodeBody(body, headers["content-encoding"], maxBodyBytes) : undefined;
     // A body takes its time: the configuration may be another by now.
     keyOf(request);
     open.refuseWhileDraining();
-    // However a client spells a dialect's path, the upstream gets it in one spelling.
-    const target = (dialect === undefined ? path : plain) + query;
-    exchange = createExchange({
+    // However a client spells a dialect's path, the upstream gets it in one spelling; a name in it is the client's to spell.
+    const target = (found === undefined || found.isNamed ? path : plain) + query;
+    const exchange = createExchange({
       id: request.id,
+      arrivedAt: request.arrivedAt,
       dialect,
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
@@ -215,9 +224,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */
   function dialectOf(request: FastifyRequest): Dialect | undefined {
-    const { routes, mount, basePath } = current();
+    const settings = current();
     try {
-      return routes.get(readRequestPath(request.url, mount, basePath).route);
+      return settings.routes.find(readRequestPath(request.url, settings).route)?.dialect;
     } catch {
       return undefined;
     }

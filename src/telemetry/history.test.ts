@@ -21,6 +21,7 @@ function exchange(id = "ex1", more: Partial<Exchange> = {}): Exchange {
     overrides: {},
     startedAt: Date.now(),
     arrivedAt: performance.now(),
+    readAt: performance.now(),
     signal: new AbortController().signal,
     abort() {},
     attempts: [],
@@ -81,6 +82,18 @@ describe("a stream that runs", () => {
     });
     expect(history.view().open.count).toBe(0);
     expect(history.view().today).toMatchObject({ recovered: 1, characters: 300, total: 1 });
+  });
+
+  it("waits for a connection, and is counted at the upstream that it waits for", () => {
+    const history = createHistory();
+    const each = exchange();
+    history.observer.onExchangeStart?.(each);
+    history.observer.onQueueStart?.(each, "main");
+    expect(history.view()).toMatchObject({ open: { queued: 1 }, queues: { main: 1 } });
+    each.stats.waitedMs = 70.4;
+    history.observer.onQueueEnd?.(each, "main", 70.4);
+    expect(history.view().queues).toEqual({});
+    expect(history.find("ex1")).toMatchObject({ state: { at: "waiting" }, queuedMs: 70 });
   });
 
   it("has a speed once it was looked at twice", () => {

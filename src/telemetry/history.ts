@@ -49,7 +49,9 @@ export function createHistory(): History {
 
   const observer: Observer = {
     onExchangeStart: (exchange) => void open.set(exchange.id, new OpenStream(exchange)),
-    onAttemptStart: ({ id }) => open.get(id)?.begin(),
+    onQueueStart: ({ id }, upstream) => open.get(id)?.queueAt(upstream),
+    onQueueEnd: ({ id }) => open.get(id)?.queueAt(undefined),
+    onAttemptStart: ({ id }, attempt) => open.get(id)?.begin(attempt),
     onRetry: ({ id }, attempt, _failure, delayMs) => open.get(id)?.putOff(attempt, delayMs),
     onCommit: ({ id }) => open.get(id)?.commit(),
 
@@ -94,6 +96,7 @@ export function createHistory(): History {
         firstToken: hour.timing(now, "firstToken"),
         longestGap: hour.timing(now, "longestGap"),
         tallies: hour.tallies(now),
+        queues: countQueues(open.values()),
         recent,
       };
     },
@@ -102,7 +105,7 @@ export function createHistory(): History {
 
 function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
   const now = performance.now();
-  const counts = { waiting: 0, retrying: 0, flowing: 0 };
+  const counts = { queued: 0, waiting: 0, retrying: 0, flowing: 0 };
   let perSecond = 0;
   const troubled: OpenStream[] = [];
   const calm: OpenStream[] = [];
@@ -115,6 +118,12 @@ function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
   }
   const streams = [...troubled, ...calm].slice(0, MAX_OPEN_ROWS).map((stream) => stream.view());
   return { count: open.size, ...counts, perSecond, streams };
+}
+
+function countQueues(streams: Iterable<OpenStream>): Record<string, number> {
+  const queues: Record<string, number> = {};
+  for (const { queue } of streams) if (queue !== undefined) queues[queue] = (queues[queue] ?? 0) + 1;
+  return queues;
 }
 
 function beginDay(since: number): Mutable<Saved> {

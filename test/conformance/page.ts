@@ -44,7 +44,6 @@ ${renderScores(scores)}
 - The run fails when Perennial, in any case, does not keep its contract, which is stricter than the score: whole where the answer
   can be had, else an error event with a code or an HTTP error (the upstream's own refusal as it came), never a broken connection,
   and never a byte after the end.
-- The one whole answer that Perennial refuses is \`gzip\`: it asks for no compression, and does not judge what it cannot read.
 
 ## How it is judged
 
@@ -75,8 +74,8 @@ ${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, r
 
 The first attempt meets the fault, before any content where the fault lets one choose; the second would be whole.
 Streamed / not streamed. Nobody can recover unseen from \`two-choices\`, whose stream begins with content, and from \`tools-cut\` only who
-holds a tool call back until it is whole; a 4xx and \`no-retry\` are not to be tried again; and where nothing is streamed, only the total
-time can tell \`stall-headers\` and \`stall-comments\` from a slow model.
+holds a tool call back until it is whole; a 4xx and \`no-retry\` are not to be tried again; and where nothing is streamed, only the time
+for all of it can tell \`stall-headers\` and \`stall-comments\` from a slow model.
 
 ${renderRecoveries(targets, results)}
 `;

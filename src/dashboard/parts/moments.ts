@@ -14,6 +14,8 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   const { stream: words } = texts;
   const { state, committedMs, heartbeats, longestGapMs } = stream;
   const moments: Moment[] = [{ atMs: 0, text: words.arrived, kind: "begin" }];
+  if (stream.queuedMs !== undefined)
+    moments.push({ atMs: undefined, text: words.queued(formatMs(stream.queuedMs)), kind: "note" });
   for (const attempt of stream.attempts) {
     const { n, upstream, atMs, ms, failure, status, waitMs } = attempt;
     moments.push({ atMs, text: words.attempt(n, upstream), kind: "step" });

@@ -12,12 +12,18 @@ const PASSTHROUGH = "passthrough";
 /** A rate is of so many milliseconds at least: of less it would jump. */
 const RATE_MS = 900;
 
+type OpenState = Exclude<StreamState["at"], "ended">;
+
 /** An exchange that is running. */
 export class OpenStream {
   readonly #exchange: Exchange;
   readonly #waits = new Map<number, number>();
+  /** When each attempt began; not by the time of day, which may be set back. */
+  readonly #begunMs = new Map<number, number>();
   #committedMs: number | undefined;
-  #state: "waiting" | "retrying" | "flowing" = "waiting";
+  #state: OpenState = "waiting";
+  /** For which upstream's connection it waits. */
+  #queue: string | undefined;
   #sampled: { at: number; characters: number };
   #perSecond: number | undefined;
 
@@ -26,7 +32,7 @@ export class OpenStream {
     this.#sampled = { at: exchange.arrivedAt, characters: 0 };
   }
 
-  get state(): "waiting" | "retrying" | "flowing" {
+  get state(): OpenState {
     return this.#state;
   }
 
@@ -38,8 +44,19 @@ export class OpenStream {
     return this.#exchange.attempts.length;
   }
 
-  begin(): void {
+  /** The upstream for one of whose connections it waits, if it does. */
+  get queue(): string | undefined {
+    return this.#queue;
+  }
+
+  queueAt(upstream: string | undefined): void {
+    this.#queue = upstream;
+    this.#state = upstream === undefined ? "waiting" : "queued";
+  }
+
+  begin({ number }: Attempt): void {
     this.#state = "waiting";
+    this.#begunMs.set(number, this.#sinceArrival());
   }
 
   putOff(attempt: Attempt, delayMs: number): void {
@@ -49,7 +66,7 @@ export class OpenStream {
 
   commit(): void {
     this.#state = "flowing";
-    this.#committedMs = Math.round(performance.now() - this.#exchange.arrivedAt);
+    this.#committedMs = this.#sinceArrival();
   }
 
   /** Measures how fast it flows. Asked about once a second, while somebody looks. */
@@ -62,7 +79,7 @@ export class OpenStream {
   }
 
   view(): StreamView {
-    return this.#viewAs({ at: this.#state }, Math.round(performance.now() - this.#exchange.arrivedAt), this.#perSecond);
+    return this.#viewAs({ at: this.#state }, this.#sinceArrival(), this.#perSecond);
   }
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
@@ -84,6 +101,7 @@ export class OpenStream {
       upstream: attempts.at(-1)?.upstream,
       state,
       attempts: attempts.map((attempt) => this.#viewAttempt(attempt, state)),
+      queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
       committedMs: this.#committedMs,
       firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
       longestGapMs: stats.longestGapMs,
@@ -95,15 +113,20 @@ export class OpenStream {
     };
   }
 
+  #sinceArrival(): number {
+    return Math.round(performance.now() - this.#exchange.arrivedAt);
+  }
+
   #viewAttempt(attempt: Attempt, state: StreamState): AttemptView {
-    const { number, upstream, startedAt, durationMs, status, failure } = attempt;
+    const { number, upstream, durationMs, status, failure } = attempt;
+    const atMs = this.#begunMs.get(number) ?? 0;
     const isLast = attempt === this.#exchange.attempts.at(-1);
     const running = isLast && (state.at === "waiting" || state.at === "flowing") && failure === undefined;
     return {
       n: number,
       upstream,
-      atMs: startedAt - this.#exchange.startedAt,
-      ms: running ? Math.max(0, Date.now() - startedAt) : Math.round(durationMs),
+      atMs,
+      ms: running ? this.#sinceArrival() - atMs : Math.round(durationMs),
       running,
       status,
       failure,
@@ -126,6 +149,7 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     upstream: undefined,
     state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status },
     attempts: [],
+    queuedMs: undefined,
     committedMs: undefined,
     firstTokenMs: undefined,
     longestGapMs: undefined,

@@ -30,6 +30,8 @@ export interface StreamEnd {
 }
 
 export type StreamState =
+  /** It waits for one of the upstream's connections. */
+  | { readonly at: "queued" }
   /** Its upstream has been asked, and has brought no content yet. */
   | { readonly at: "waiting" }
   /** An attempt has failed unseen, and the next is to come. */
@@ -49,6 +51,8 @@ export interface StreamView {
   readonly upstream: string | undefined;
   readonly state: StreamState;
   readonly attempts: readonly AttemptView[];
+  /** How long it has waited for a connection; undefined where it did not. */
+  readonly queuedMs: number | undefined;
   /** When the gate opened, since arrival: from then on nothing could be asked again unseen. */
   readonly committedMs: number | undefined;
   readonly firstTokenMs: number | undefined;
@@ -126,6 +130,7 @@ export interface HistoryView {
   readonly startedAt: number;
   readonly open: {
     readonly count: number;
+    readonly queued: number;
     readonly waiting: number;
     readonly retrying: number;
     readonly flowing: number;
@@ -143,6 +148,8 @@ export interface HistoryView {
   readonly firstToken: TimingView;
   readonly longestGap: TimingView;
   readonly tallies: readonly UpstreamTally[];
+  /** Exchanges that wait now for a connection, by upstream; those of which none waits are left out. */
+  readonly queues: Readonly<Record<string, number>>;
   /** The latest that have ended, the latest first. */
   readonly recent: readonly StreamView[];
 }
@@ -153,7 +160,8 @@ export interface UpstreamView {
   readonly host: string;
   readonly profile: string | undefined;
   readonly api: string;
-  readonly maxConnections: number;
+  /** Undefined where their number is not limited. */
+  readonly maxConnections: number | undefined;
 }
 
 /** All that the page shows. What is not there yet (a breaker, a queue) is not in it, and has no place on the page. */
