@@ -153,7 +153,7 @@ export const en = {
     first_token_timeout: "no first word in time",
     stream_stalled: "stopped in the middle",
     deadline_exceeded: "took too long altogether",
-    empty_stream: "200, and not a word",
+    empty_stream: "an empty answer",
     stream_truncated: "cut short",
     stream_corrupted: "garbled",
     upstream_error_event: "an error inside the answer",

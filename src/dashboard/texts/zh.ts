@@ -136,7 +136,7 @@ export const zh: Texts = {
     first_token_timeout: "迟迟没有首字",
     stream_stalled: "输出到一半卡住",
     deadline_exceeded: "总时间超限",
-    empty_stream: "200，却一个字也没有",
+    empty_stream: "空回答",
     stream_truncated: "被截断",
     stream_corrupted: "数据损坏",
     upstream_error_event: "回答里夹着错误",
