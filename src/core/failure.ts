@@ -1,4 +1,5 @@
 /** What went wrong with an exchange: one class, stable codes, and who failed and what may still help as fields. */
+import type { SeamRule } from "./answer-record.ts";
 import type { UpstreamReply } from "./reply.ts";
 
 export type FailureCode =
@@ -76,6 +77,8 @@ export interface FailureDetails {
   readonly reply?: UpstreamReply;
   /** The stream had a good end but no content, which a model may mean: see the empty rule in docs/architecture.md. */
   readonly formallyWhole?: boolean;
+  /** Why an answer that broke could not go on. */
+  readonly seam?: SeamRule | undefined;
   readonly cause?: unknown;
 }
 
@@ -91,6 +94,7 @@ export class Failure extends Error {
   readonly upstreamMessage: string | undefined;
   readonly reply: UpstreamReply | undefined;
   readonly formallyWhole: boolean;
+  readonly seam: SeamRule | undefined;
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -104,6 +108,7 @@ export class Failure extends Error {
     this.upstreamMessage = details.upstreamMessage;
     this.reply = details.reply;
     this.formallyWhole = details.formallyWhole ?? false;
+    this.seam = details.seam;
   }
 }
 

@@ -4,6 +4,7 @@ import { Failure, scopeOfStatus } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
+import { continueMessages } from "./continue-messages.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
 import { partOnStrayLine } from "./openai-error.ts";
@@ -20,6 +21,7 @@ export const anthropicMessages: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueMessages,
 
   parseRequest: (body) => ({ ...readRequest(body).request, choices: 1 }),
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
