@@ -188,7 +188,8 @@ describe("Chatchat", () => {
   test.for([
     ["null", "null", "empty_stream"],
     ["a refusal", '{"code":404,"msg":"boom"}', "upstream_error_event"],
-    ["unfinished", '{"choices":[{"message":{"content":"Hi"}}]}', "stream_truncated"],
+    ["unfinished", '{"choices":[{"message":{"content":""}}]}', "stream_truncated"],
+    ["without a finish", '{"choices":[{"message":{"content":"Hi"}}]}', undefined],
     ["of another kind", '{"code":200,"msg":"ok","data":[1]}', undefined],
   ])(
     "that is not asked to stream and answers %s is judged as well, and not asked via a stream",

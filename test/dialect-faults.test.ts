@@ -47,6 +47,7 @@ const WHOLE = new Set([
   "cr",
   "bom",
   "comments",
+  "null-events",
   "azure",
   "json",
 ]);

@@ -323,11 +323,13 @@ describe("an answer joined of a stream", () => {
   });
 
   test.for([
-    ["a text", { type: "text_delta", text: "Hi" }, { type: "text", text: "HiHi" }],
-    ["a thought", { type: "thinking_delta", thinking: "Hi" }, { type: "thinking", thinking: "HiHi" }],
-    ["a summary", { type: "compaction_delta", content: "Hi" }, { type: "compaction", content: "Hi" }],
-  ])("loses nothing of %s whose beginning never came", async ([_what, piece, whole], { serve }) => {
-    expect((await joined(serve, [start, delta(piece), delta(piece), ...end])).content).toEqual([whole]);
+    ["a text", { type: "text_delta", text: "Hi" }],
+    ["a thought", { type: "thinking_delta", thinking: "Hi" }],
+    ["a summary", { type: "compaction_delta", content: "Hi" }],
+  ])("is an error when %s came whose beginning was lost", async ([_what, piece], { serve }) => {
+    const { perennial } = await serveMessages(serve, [[start, delta(piece), ...end]], { nonStreaming: "viaStream" });
+    const seen = await ask(perennial, { stream: false });
+    expect([seen.status, codeIn(seen)]).toEqual([502, "stream_corrupted"]);
   });
 
   test("is an error when a tool is called that has no name", async ({ serve }) => {

@@ -52,7 +52,8 @@ interface Known {
   readonly failure: Piece["failure"];
 }
 
-// --- The oracle: whole is when every choice seen has finished before anything failed, none went on after it, and all that were asked for were seen. ---
+// --- The oracle: whole is when every choice seen has finished before anything failed, and all that were asked for were seen; where one ever
+// went on after its finish, only with the terminator. ---
 
 function know(pieces: readonly Piece[], asked: number, requireDone = false): Known {
   const data: string[] = [];
@@ -60,7 +61,7 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
   let text = "";
   let filtered = false;
   let terminated = false;
-  const goesOn = new Set<number>();
+  let goesOn = false;
   let failure: Piece["failure"];
   for (const piece of pieces) {
     if (piece.isDone) terminated = true;
@@ -70,13 +71,12 @@ function know(pieces: readonly Piece[], asked: number, requireDone = false): Kno
     for (const choice of piece.choices ?? []) {
       text += choice.text;
       if (choice.finish === "content_filter") filtered = true;
-      if (choice.finish !== undefined) goesOn.delete(choice.index);
-      else if (choice.text !== "" && finished.get(choice.index)) goesOn.add(choice.index);
+      if (choice.text !== "" && finished.get(choice.index)) goesOn = true;
       finished.set(choice.index, finished.get(choice.index) || choice.finish !== undefined);
     }
   }
   const allFinished = finished.size > 0 && [...finished.values()].every(Boolean);
-  const allSeen = terminated || (!requireDone && goesOn.size === 0 && finished.size >= asked);
+  const allSeen = terminated || (!requireDone && !goesOn && finished.size >= asked);
   return { data, text, formallyWhole: allFinished && allSeen, hasContent: text !== "", filtered, terminated, failure };
 }
 

@@ -114,7 +114,6 @@ describe("a last event", () => {
     ["has an error", { status: "completed", error: { code: "server_error", message: "boom" }, output }, "upstream_error_event"],
     ["is still in progress", { status: "in_progress", output }, "stream_truncated"],
     ["is still queued", { status: "queued", output }, "stream_truncated"],
-    ["ended in a way that nobody knows", { status: "sideways", output }, "stream_truncated"],
   ])("that says that its response %s is no good end, whatever its name", async ([_what, response, code], { serve }) => {
     for (const type of ["response.completed", "response.incomplete"]) {
       const { perennial } = await serve([[created, text("Hi"), typed(type, { response })]]);

@@ -91,8 +91,8 @@ test.for([
   expect(readStream(body)).toMatchObject({ text: "Hello, world", finish: reason, done: true, errorCode: undefined });
 });
 
-test.for(["constructor", "network_error", "weird"])(
-  "finish_reason %s, which nobody knows, is a bad end",
+test.for(["abort", "network_error", "MALFORMED_FUNCTION_CALL"])(
+  "finish_reason %s says failure, and is a bad end",
   async (reason, { serve }) => {
     const { perennial } = await serve([[...STARTED, chunk({ finish_reason: reason }), DONE]]);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "upstream_error_event", done: false });
@@ -107,9 +107,11 @@ describe("a choice that goes on after its finish", () => {
   test.for([
     ["finishes again", [said("One ", "stop"), said("two", "stop")], "One two"],
     ["finishes again, later", [said("One ", "tool_calls"), said("two", null), said("", "stop")], "One two"],
-  ])("and %s is whole", async ([_how, events, text], { serve }) => {
-    const { perennial } = await serve([events]);
+  ])("and %s is whole with [DONE] only: its finishes prove nothing any more", async ([_how, events, text], { serve }) => {
+    const { perennial } = await serve([[...events, DONE]]);
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text, errorCode: undefined, done: true });
+    const cut = await serve([events]);
+    expect(readStream((await chat(cut.perennial.baseUrl)).body)).toMatchObject({ text, errorCode: "stream_truncated" });
   });
 
   test("and does not finish again is whole with [DONE] only", async ({ serve }) => {

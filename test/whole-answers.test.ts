@@ -18,6 +18,7 @@ describe("an answer that is not streamed", () => {
     ["chat/completions", "has no choice at every attempt", '{"choices":[]}', "empty_stream", 3],
     ["chat/completions", "has a choice that is null", '{"choices":[null]}', "stream_corrupted", 3],
     ["chat/completions", "has an empty finish_reason", chatWith({ finish_reason: "" }), "stream_truncated", 3],
+    ["chat/completions", "has no finish_reason", chatWith({ finish_reason: undefined }), 200, 1],
     ["chat/completions", "finished badly", chatWith({ finish_reason: "error" }), "upstream_error_event", 3],
     ["chat/completions", "only calls a tool", chatWith({ message: { content: null, ...call() } }), 200, 1, "weather"],
     ["chat/completions", "was filtered", chatWith({ ...silent, finish_reason: "content_filter" }), 200, 1, "content_filter"],
@@ -45,7 +46,8 @@ describe("an answer that is not streamed", () => {
     ["messages", "is an error by its type alone", '{"type":"error","message":"boom"}', "upstream_error_event", 3, "boom"],
     ["messages", "is an error by its field alone", '{"error":{"message":"boom"}}', "upstream_error_event", 3, "boom"],
     ["messages", "has no content", message({ content: undefined }), "empty_stream", 3],
-    ["messages", "has no stop_reason", message({ stop_reason: null }), "stream_truncated", 3],
+    ["messages", "has null for a stop_reason", message({ stop_reason: null }), "stream_truncated", 3],
+    ["messages", "has no stop_reason", message({ stop_reason: undefined }), 200, 1],
     ["messages", "says nothing at every attempt", message({ content: [] }), 200, 3, "end_turn"],
     ["messages", "refuses without a word", message({ content: [], stop_reason: "refusal" }), 200, 1, "refusal"],
   ];

@@ -1,9 +1,9 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
-import { Failure, type FailureScope, scopeOfStatus, toFailure } from "../core/failure.ts";
+import { Failure, type FailureScope, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import { messageInReply } from "../dialect/openai-error.ts";
+import { readReplyBody } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -153,16 +153,16 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
     maxBytes: options.maxReplyBytes,
     onProgress: control.progress,
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, Date.now());
-      // For a client that has had its headers, and cannot get this reply as it is.
-      const upstreamMessage = messageInReply(body);
+      const retryAfterMs = readRetryAfterMs(headers, Date.now(), { status, body });
+      // Its message is for a client that has had its headers, and cannot get this reply as it is.
+      const said = readReplyBody(status, body, retryAfterMs !== undefined);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
-          status,
-          scope: scopeOfReply(status, headers),
+          status: said.status,
+          scope: scopeOfReply(said.scope, headers),
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
-          reply: { status, headers, body },
+          ...(said.message === undefined ? {} : { upstreamMessage: said.message }),
+          reply: { status: said.status, headers, body },
         }),
       );
     },
@@ -170,9 +170,9 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
   });
 }
 
-/** What the upstream says outright wins over what its status means. */
-function scopeOfReply(status: number, headers: ReplyHeaders): FailureScope {
+/** What the upstream says outright wins over what its reply means. */
+function scopeOfReply(scope: FailureScope, headers: ReplyHeaders): FailureScope {
   const shouldRetry = readShouldRetry(headers);
-  if (shouldRetry === undefined) return scopeOfStatus(status);
+  if (shouldRetry === undefined) return scope;
   return shouldRetry ? "again" : "never";
 }

@@ -244,6 +244,28 @@ const ROWS: Readonly<Record<string, Row>> = {
     },
     answer: { check: isHalfJson },
   },
+  debris: {
+    check: (reply) => {
+      expect(reply.body).toMatch(/\n\n[^d\n][^\n]*\}\n\n/);
+      expect(reply.body).toContain("[DONE]");
+    },
+    answer: { check: isHalfJson },
+  },
+  "null-events": {
+    check: (reply) => {
+      expect(reply.body).toContain("data: null\n\n");
+      expect(reply.body).toContain('data: ""\n\n');
+      expect(reply.body).toContain('"finish_reason":"stop"');
+    },
+  },
+  "error-pretty": {
+    check: (reply) => expect(reply.body).toMatch(/\n\n\{\n {2}"error": \{\n/),
+    answer: { status: 503, check: (reply) => expect(reply.body).toContain("overloaded") },
+  },
+  "error-base-resp": {
+    check: (reply) => expect(reply.body).toContain('"status_code":1002'),
+    answer: { check: (reply) => expect(reply.body).toContain('"status_code":1002') },
+  },
   "goes-on": {
     check: (reply) => {
       expect(textOf(reply.body)).toBe(ANSWER);

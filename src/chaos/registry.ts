@@ -28,10 +28,12 @@ import { comments } from "./faults/stream/comments.ts";
 import { commentsOnly } from "./faults/stream/comments-only.ts";
 import { cr } from "./faults/stream/cr.ts";
 import { crlf } from "./faults/stream/crlf.ts";
+import { debris } from "./faults/stream/debris.ts";
 import { doneOnly } from "./faults/stream/done-only.ts";
 import { doneWithoutFinish } from "./faults/stream/done-without-finish.ts";
 import { empty } from "./faults/stream/empty.ts";
 import { errorAbort } from "./faults/stream/error-abort.ts";
+import { errorBaseResp } from "./faults/stream/error-base-resp.ts";
 import { errorEvent } from "./faults/stream/error-event.ts";
 import { errorFastchat } from "./faults/stream/error-fastchat.ts";
 import { errorField } from "./faults/stream/error-field.ts";
@@ -39,6 +41,7 @@ import { errorFinish } from "./faults/stream/error-finish.ts";
 import { errorLmstudio } from "./faults/stream/error-lmstudio.ts";
 import { errorNamed } from "./faults/stream/error-named.ts";
 import { errorOllama } from "./faults/stream/error-ollama.ts";
+import { errorPretty } from "./faults/stream/error-pretty.ts";
 import { errorSglang } from "./faults/stream/error-sglang.ts";
 import { errorString } from "./faults/stream/error-string.ts";
 import { errorText } from "./faults/stream/error-text.ts";
@@ -50,6 +53,7 @@ import { goesOn } from "./faults/stream/goes-on.ts";
 import { halfJson } from "./faults/stream/half-json.ts";
 import { long } from "./faults/stream/long.ts";
 import { noDone } from "./faults/stream/no-done.ts";
+import { nullEvents } from "./faults/stream/null-events.ts";
 import { rawText } from "./faults/stream/raw-text.ts";
 import { reasoning } from "./faults/stream/reasoning.ts";
 import { reasoningCut } from "./faults/stream/reasoning-cut.ts";
@@ -156,6 +160,8 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
       errorNamed,
       errorField,
       errorText,
+      errorPretty,
+      errorBaseResp,
       errorFinish,
       errorAbort,
       errorOllama,
@@ -166,11 +172,13 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
       bigEvent,
       rawText,
       strayPart,
+      debris,
       badUtf8,
       crlf,
       cr,
       bom,
       comments,
+      nullEvents,
       azure,
       tools,
       toolsCut,

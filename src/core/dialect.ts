@@ -31,6 +31,10 @@ export interface StreamInspector {
   readonly toolBytes?: number;
   /** Content has been seen. */
   readonly hasContent: boolean;
+  /** What was odd about a whole answer and did not undo it: a finish that is not known, an error behind the end. For the log. */
+  readonly warning?: string | undefined;
+  /** The number of the last event, where events are numbered: what follows in our own words goes on from it. */
+  readonly lastSequence?: number | undefined;
   /** Characters of text seen so far; for messages and logs. */
   readonly characters: number;
 }
@@ -44,6 +48,8 @@ export interface StreamEnd {
   readonly torn: boolean;
   /** The upstream's setting `requireDone`. */
   readonly requireTerminator: boolean;
+  /** The upstream's setting `finish: done`: its terminator alone says that an answer is whole. @defaultValue false */
+  readonly terminatorFinishes?: boolean;
   /** Every attempt so far was formally whole but empty, and no more will follow: the model has nothing to say. */
   readonly acceptEmpty: boolean;
 }
@@ -67,6 +73,13 @@ export interface Dialect {
   inspectStream(request: DialectRequest): StreamInspector;
   /** Judges a whole, not streamed answer. `undefined` when it is one. */
   inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
+  /** What was odd about an answer that `inspectAnswer` took for whole; for the log. */
+  warnOfAnswer?(answer: unknown): string | undefined;
+  /**
+   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
+   * Undefined, or false, where only a clean end proves that.
+   */
+  saysFinished?(answer: unknown): boolean;
   /**
    * The events that a stream of this answer would have had, terminator excluded.
    * Undefined where clients take such an answer as it is.

@@ -1,14 +1,16 @@
 /** Anthropic messages: named events, content in blocks; whole when a stop_reason came and every block was closed. */
-import type { Dialect, StreamEnd, StreamInspector } from "../core/dialect.ts";
-import { Failure, scopeOfStatus } from "../core/failure.ts";
+import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
+import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
 import { continueMessages } from "./continue-messages.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
+import { readFinish, unknownFinish } from "./finish-word.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
-import { partOnStrayLine } from "./openai-error.ts";
+import { findOpenAiError, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
+import { StrayLines } from "./stray-lines.ts";
 
 export const anthropicMessages: Dialect = {
   name: "anthropic-messages",
@@ -27,6 +29,9 @@ export const anthropicMessages: Dialect = {
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
   inspectStream: () => new MessagesInspector(),
   inspectAnswer,
+  warnOfAnswer: (answer) =>
+    isObject(answer) && readStopReason(answer.stop_reason) === "unknown" ? unknownFinish(answer.stop_reason) : undefined,
+  saysFinished: (answer) => isObject(answer) && readStopReason(answer.stop_reason) !== undefined,
   answerToEvents,
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type), data),
@@ -35,41 +40,30 @@ export const anthropicMessages: Dialect = {
 };
 
 /** The API's own names for its errors, by HTTP status. */
-const ERROR_TYPES: Readonly<Record<number, string>> = {
-  400: "invalid_request_error",
-  401: "authentication_error",
-  403: "permission_error",
-  404: "not_found_error",
-  413: "request_too_large",
-  429: "rate_limit_error",
-  503: "overloaded_error",
-  504: "timeout_error",
-  529: "overloaded_error",
-};
+const ERROR_TYPES: ReadonlyMap<number, string> = new Map([
+  [400, "invalid_request_error"],
+  [401, "authentication_error"],
+  [403, "permission_error"],
+  [404, "not_found_error"],
+  [413, "request_too_large"],
+  [429, "rate_limit_error"],
+  [503, "overloaded_error"],
+  [504, "timeout_error"],
+  [529, "overloaded_error"],
+]);
 
 function errorBody(failure: Failure, message: string): JsonObject {
-  return { type: "error", error: { type: ERROR_TYPES[failure.status] ?? "api_error", message, code: failure.code } };
-}
-
-/** @see https://docs.anthropic.com/en/api/errors */
-function reported(json: JsonObject): Failure {
-  const error = isObject(json.error) ? json.error : json;
-  const status = Number(Object.entries(ERROR_TYPES).findLast(([, type]) => type === error.type)?.[0] ?? 502);
-  return new Failure("upstream_error_event", "the upstream reported an error inside its answer", {
-    ...(typeof error.message === "string" ? { upstreamMessage: error.message } : {}),
-    status,
-    scope: scopeOfStatus(status),
-  });
+  return { type: "error", error: { type: ERROR_TYPES.get(failure.status) ?? "api_error", message, code: failure.code } };
 }
 
 /**
- * Why a message stopped; undefined when it does not say. The API keeps adding good reasons, so that only those count as bad
- * with which engines behind imitating servers give up.
+ * Why a message stopped; undefined when it does not say. The API keeps adding good reasons, so that a word that is not known
+ * is a good one, but for those that say failure.
  */
-function readStopReason(reason: unknown): string | Failure | undefined {
-  if (typeof reason !== "string" || reason === "") return undefined;
-  if (!/^(?:abort|error)$/i.test(reason)) return reason;
-  return new Failure("upstream_error_event", `the upstream ended its message with stop_reason "${reason}"`);
+function readStopReason(reason: unknown): ReturnType<typeof readFinish> {
+  const finish = readFinish(reason);
+  if (!(finish instanceof Failure)) return finish;
+  return new Failure("upstream_error_event", `the upstream ended its message with stop_reason "${String(reason).slice(0, 40)}"`);
 }
 
 const isToolBlock = (block: unknown): boolean => isObject(block) && /tool_use$/.test(String(block.type));
@@ -79,55 +73,86 @@ const CONTENT_FIELDS = ["text", "thinking", "signature", "data", "content", "cit
 
 const holdsContent = (part: JsonObject): boolean => CONTENT_FIELDS.some((field) => holdsSomething(part[field]));
 
+/** No message has so many blocks: each costs memory for as long as its stream lives. */
+const MAX_BLOCKS = 10_000;
+
 class MessagesInspector implements StreamInspector {
+  readonly #stray = new StrayLines({
+    findError: findOpenAiError,
+    isPart: ({ type }) => typeof type === "string" && /^(?:message|content_block)_/.test(type),
+  });
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
-  #stopReason: string | undefined;
+  /** The numbers of blocks that have begun. */
+  readonly #begun = new Set<unknown>();
+  #openTools = 0;
+  #stop: "whole" | "filtered" | "unknown" | undefined;
+  /** More of the message came behind its stop_reason, which proves nothing any more: only the terminator does. */
+  #distrusted = false;
   #hasNullReason = false;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  warning: string | undefined;
 
   onEvent({ event, data }: StreamEvent): Verdict {
+    const debris = this.#stray.close();
+    if (debris !== undefined) return debris;
     const text = data.trim();
+    if (event === "error") return reportedError(text, this.#stray.status);
     // `[DONE]` is not part of this dialect, but servers that imitate it send it.
-    if (text === "" || text === DONE) return "ignored";
+    if (text === DONE || isNothing(text)) return "ignored";
+    if (text.startsWith("[ERROR]")) return reportedError(text);
     const json = parseObject(text);
-    if (json === undefined) {
-      if (event === "error") return reported({ message: text });
-      return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    }
+    if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    // MiniMax tells its errors beside what would be an event.
+    const error = findOpenAiError(json, this.#stray.status);
+    if (error !== undefined) return error;
     switch (json.type ?? event) {
-      case "error":
-        return reported(json);
       case "ping":
         return "ignored";
       case "message_stop":
         return "terminator";
-      case "message_delta": {
-        const said = isObject(json.delta) ? json.delta.stop_reason : undefined;
-        const reason = readStopReason(said);
-        if (reason instanceof Failure) return reason;
-        if (said === null) this.#hasNullReason = true;
-        this.#stopReason = reason ?? this.#stopReason;
-        return "meta";
-      }
+      case "message_delta":
+        return this.#onMessageDelta(json);
       case "content_block_start":
         return this.#onBlockStart(json);
       case "content_block_delta":
         return this.#onBlockDelta(json);
-      case "content_block_stop": {
-        const block = this.#openBlocks.get(json.index);
-        this.#openBlocks.delete(json.index);
-        return block?.isTool ? "tool-call" : "meta";
-      }
+      case "content_block_stop":
+        return this.#onBlockStop(json);
     }
-    return json.error ? reported(json) : "meta";
+    return "meta";
+  }
+
+  #onMessageDelta(json: JsonObject): Verdict {
+    const said = isObject(json.delta) ? json.delta.stop_reason : undefined;
+    const stop = readStopReason(said);
+    if (stop instanceof Failure) return stop;
+    if (said === null) this.#hasNullReason = true;
+    if (stop === "unknown") this.warning = unknownFinish(said);
+    this.#stop = stop ?? this.#stop;
+    return "meta";
+  }
+
+  #onBlockStop(json: JsonObject): Verdict {
+    const block = this.#openBlocks.get(json.index);
+    this.#openBlocks.delete(json.index);
+    if (!block?.isTool) return "meta";
+    this.#openTools--;
+    return "tool-call";
   }
 
   #onBlockStart(json: JsonObject): Verdict {
     const isTool = isToolBlock(json.content_block);
+    if (this.#begun.size >= MAX_BLOCKS) {
+      return new Failure("stream_corrupted", `the upstream's message has more than ${MAX_BLOCKS} blocks`, { scope: "never" });
+    }
+    if (this.#stop !== undefined) this.#distrusted = true;
+    if (this.#openBlocks.get(json.index)?.isTool) this.#openTools--;
     this.#openBlocks.set(json.index, { isTool });
+    this.#begun.add(json.index);
     if (isTool) {
+      this.#openTools++;
       this.hasContent = true;
       return "tool-call";
     }
@@ -145,30 +170,35 @@ class MessagesInspector implements StreamInspector {
     }
     const text = delta.text ?? delta.thinking ?? delta.content;
     if (typeof text === "string") this.characters += text.length;
-    if (!holdsContent(delta)) return "meta";
+    if (!holdsContent(delta) && !holdsSomething(delta.partial_json)) return "meta";
+    // Clients drop it, and would never know: what said that it begins was lost.
+    if (!this.#begun.has(json.index)) {
+      return new Failure("stream_corrupted", "the upstream sent a piece of a block that never began");
+    }
+    if (this.#stop !== undefined) this.#distrusted = true;
     this.hasContent = true;
     return "content";
   }
 
   onStrayLine(line: string): Failure | undefined {
-    const json = strayObject(line);
-    if (json?.error) return reported(json);
-    return typeof json?.type === "string" ? partOnStrayLine() : undefined;
+    return this.#stray.read(line);
   }
 
   hasOpenToolCall(): boolean {
-    for (const { isTool } of this.#openBlocks.values()) if (isTool) return true;
-    return false;
+    return this.#openTools > 0;
   }
 
-  onEnd({ terminated, cause, requireTerminator, acceptEmpty }: StreamEnd): Failure | undefined {
+  onEnd(end: StreamEnd): Failure | undefined {
+    const { terminated, requireTerminator, acceptEmpty } = end;
+    const cause = this.#stray.close() ?? end.cause;
     // message_stop is no proof after a stop_reason of null: vLLM sends both, and [DONE], when its engine was aborted.
-    const saysWhy = this.#stopReason !== undefined || (terminated && !this.#hasNullReason);
-    const finished = this.#openBlocks.size === 0 && saysWhy;
-    if (finished && (terminated || !requireTerminator)) {
-      if (this.hasContent || acceptEmpty || this.#stopReason === "refusal") return undefined;
+    const terminatorProves = terminated && (!this.#hasNullReason || end.terminatorFinishes === true);
+    const finished = this.#openBlocks.size === 0 && (this.#stop !== undefined || terminatorProves);
+    if (finished && (terminated || !(requireTerminator || this.#distrusted))) {
+      if (cause !== undefined) this.warning ??= `behind the end of the answer: ${cause.message}`;
+      if (this.hasContent || acceptEmpty || this.#stop === "filtered") return undefined;
       return new Failure("empty_stream", "the upstream ended its message without any content", {
-        formallyWhole: this.#stopReason !== undefined,
+        formallyWhole: this.#stop !== undefined,
       });
     }
     if (cause !== undefined) return cause;
@@ -177,15 +207,19 @@ class MessagesInspector implements StreamInspector {
   }
 }
 
-function inspectAnswer(answer: unknown, acceptEmpty: boolean): Failure | undefined {
+function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
-  if (answer.type === "error" || answer.error) return reported(answer);
-  const reason = readStopReason(answer.stop_reason);
-  if (reason instanceof Failure) return reason;
+  const error = findOpenAiError(answer);
+  if (error !== undefined) return error;
+  const stop = readStopReason(answer.stop_reason);
+  if (stop instanceof Failure) return stop;
   if (!Array.isArray(answer.content)) return new Failure("empty_stream", "the upstream's answer has no content");
-  if (reason === undefined) return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
   const hasContent = objectsOf(answer.content).some((block) => isToolBlock(block) || holdsContent(block));
-  if (hasContent || acceptEmpty || reason === "refusal") return undefined;
+  // Without the field JSON is whole by itself; but a stream of it would end without a reason. Null says "not yet".
+  if (stop === undefined && (answer.stop_reason !== undefined || request.stream || !hasContent)) {
+    return new Failure("stream_truncated", "the upstream's answer has no stop_reason");
+  }
+  if (hasContent || acceptEmpty || stop === "filtered") return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
 }

@@ -3,14 +3,16 @@
  * Read in its sources: server/chat/*.py of 0.2.10, chatchat/server/chat/*.py and api_server/*.py of 0.3.
  */
 import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
-import { Failure, scopeOfStatus } from "../core/failure.ts";
+import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData } from "../sse/encode.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
+import { readFinish, unknownFinish } from "./finish-word.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
-import { ChoicesInspector, DONE, readFinish } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
+import { ChoicesInspector, DONE } from "./openai-choices.ts";
+import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
+import { StrayLines } from "./stray-lines.ts";
 
 const shared = {
   operation: "chat" as const,
@@ -90,10 +92,15 @@ class ChatchatInspector implements StreamInspector {
   readonly #wholeAt: "end" | "final answer" | "finish";
   readonly #words: boolean;
   readonly #choices: ChoicesInspector | undefined;
+  readonly #stray: StrayLines;
   #finished = false;
-  #hasStrayLines = false;
+  /** Text came behind a finish, which proves nothing any more: only a clean end of the body does. */
+  #distrusted = false;
+  /** Its model server's `[DONE]`, relayed. */
+  #hasDone = false;
   #hasContent = false;
   #characters = 0;
+  #warning: string | undefined;
 
   /**
    * @param words events may be bare text.
@@ -106,6 +113,14 @@ class ChatchatInspector implements StreamInspector {
     this.#wholeAt = wholeAt;
     this.#words = words;
     this.#choices = choices;
+    this.#stray = new StrayLines({
+      findError: findOpenAiError,
+      isPart: (json) => TEXT_FIELDS.some((field) => json[field] !== undefined) || json.choices !== undefined,
+    });
+  }
+
+  get warning(): string | undefined {
+    return this.#warning ?? this.#choices?.warning;
   }
 
   get hasContent(): boolean {
@@ -121,11 +136,17 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onEvent({ event, data }: StreamEvent): Verdict {
+    const debris = this.#stray.close();
+    if (debris !== undefined) return debris;
     const text = data.trim();
-    if (text === "") return "ignored";
-    if (event === "error" || text.startsWith("[ERROR]")) return reportedError(text);
+    if (event === "error" || text.startsWith("[ERROR]")) return reportedError(text, this.#stray.status);
     // Not its own, but its model server's, when it relays one.
-    if (text === DONE) return "ignored";
+    if (text === DONE) {
+      this.#hasDone = true;
+      return "ignored";
+    }
+    // Where events are bare words, a number is one.
+    if (text === "" || (!this.#words && isNothing(text))) return "ignored";
     const json = parseObject(text);
     if (json === undefined && this.#words) {
       this.#hasContent = true;
@@ -133,11 +154,12 @@ class ChatchatInspector implements StreamInspector {
       return "content";
     }
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    return findOpenAiError(json) ?? findRefusal(json) ?? this.#onChunk(json);
+    return findOpenAiError(json, this.#stray.status) ?? this.#onChunk(json);
   }
 
   #onChunk(json: JsonObject): Verdict {
     if (json.status === AGENT_ERROR) return reportedError(textOf(json) ?? "the agent failed");
+    const hadFinished = this.#finished;
     if (json.status === AGENT_FINISH || isDirectResult(json)) this.#finished = true;
     else if (this.#choices !== undefined && typeof json.status !== "number") return this.#choices.onChunk(json);
     // Alone it is the last word, even if it is empty; beside an answer that was not streamed an empty one means that there was none.
@@ -153,9 +175,13 @@ class ChatchatInspector implements StreamInspector {
       }
       const finish = readFinish(choice.finish_reason);
       if (finish instanceof Failure) return finish;
+      if (finish === "unknown") this.#warning = unknownFinish(choice.finish_reason);
       if (finish !== undefined) this.#finished = true;
     }
-    if (verdict === "content") this.#hasContent = true;
+    if (verdict === "content") {
+      this.#hasContent = true;
+      if (hadFinished) this.#distrusted = true;
+    }
     return verdict;
   }
 
@@ -165,12 +191,7 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    this.#hasStrayLines = true;
-    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = strayObject(line);
-    if (json === undefined) return undefined;
-    const isPart = this.#wholeAt === "finish" && json.choices !== undefined;
-    return findOpenAiError(json) ?? findRefusal(json) ?? (isPart ? partOnStrayLine() : undefined);
+    return this.#stray.read(line);
   }
 
   hasOpenToolCall(): boolean {
@@ -178,12 +199,23 @@ class ChatchatInspector implements StreamInspector {
   }
 
   onEnd(end: StreamEnd): Failure | undefined {
-    const { cause, torn, acceptEmpty } = end;
-    if (this.#choices !== undefined && !this.#finished && !this.#hasContent) return this.#choices.onEnd(end);
+    const { torn, acceptEmpty } = end;
+    const cause = this.#stray.close() ?? end.cause;
+    const { hasText } = this.#stray;
     // The end of the body is all there is to its native routes, so it must be a clean one, and nothing odd before it.
-    const cleanEnd = cause === undefined && !torn && !this.#hasStrayLines;
-    const whole = this.#wholeAt === "finish" ? this.#finished : cleanEnd && (this.#wholeAt === "end" || this.#finished);
-    if (whole && (this.hasContent || (this.#finished && acceptEmpty))) return undefined;
+    const cleanEnd = cause === undefined && !torn && !hasText;
+    if (this.#choices !== undefined && !this.#finished && !this.#hasContent) {
+      // Where a finish proves nothing any more the end of the body does, as in its native routes.
+      const terminated = this.#hasDone || this.#stray.hasDone || (this.#choices.isDistrusted && cleanEnd);
+      return this.#choices.onEnd({ ...end, cause, terminated });
+    }
+    const isProven = cleanEnd || !this.#distrusted;
+    const whole =
+      this.#wholeAt === "finish" ? this.#finished && isProven : cleanEnd && (this.#wholeAt === "end" || this.#finished);
+    if (whole && (this.hasContent || (this.#finished && acceptEmpty))) {
+      if (cause !== undefined) this.#warning ??= `behind the end of the answer: ${cause.message}`;
+      return undefined;
+    }
     if (cause !== undefined) return cause;
     // A failure of its model is logged, swallowed, and looks like this.
     if (!this.hasContent && torn) {
@@ -192,7 +224,7 @@ class ChatchatInspector implements StreamInspector {
     if (!this.hasContent) {
       return new Failure("empty_stream", "Chatchat answered 200 and sent no text", { formallyWhole: this.#finished });
     }
-    if (this.#wholeAt !== "finish" && this.#hasStrayLines) {
+    if (this.#wholeAt !== "finish" && hasText) {
       return new Failure("stream_corrupted", "Chatchat sent a line that is no event");
     }
     return new Failure("stream_truncated", "Chatchat ended its stream before its answer had finished");
@@ -213,30 +245,21 @@ function isDirectResult(json: JsonObject): boolean {
   return json.is_ref === false && json.tool_output !== undefined && json.tool_output !== null;
 }
 
-/** `{"code":404,"msg":"…"}` with HTTP status 200: how Chatchat refuses. */
-function findRefusal(json: JsonObject): Failure | undefined {
-  if (typeof json.code !== "number" || json.code === 200 || typeof json.msg !== "string") return undefined;
-  const named = json.code >= 400 && json.code <= 599;
-  return new Failure("upstream_error_event", "Chatchat refused the request", {
-    upstreamMessage: json.msg,
-    ...(named ? { status: json.code, scope: scopeOfStatus(json.code) } : {}),
-  });
-}
-
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   // A failed call that was not streamed is a 200 with `null`.
   if (answer === null) return new Failure("empty_stream", "Chatchat answered 200 with a body of `null`");
   if (!isObject(answer)) return undefined;
   // What a knowledge base answers is JSON in a string, and its failures too.
   const inner = typeof answer.data === "string" ? parseObject(answer.data) : undefined;
-  const error = findOpenAiError(answer) ?? findRefusal(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));
+  const error = findOpenAiError(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));
   if (error !== undefined) return error;
   if (answer.status === AGENT_ERROR) return reportedError(textOf(answer) ?? "the agent failed");
   if (!Array.isArray(answer.choices)) return undefined;
   // An agent's answer says how it finished inside its message.
   const choices = objectsOf(answer.choices).map((choice) => ({
     ...choice,
-    finish_reason: choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined),
+    finish_reason:
+      choice.finish_reason ?? (isObject(choice.message) ? choice.message.finish_reason : undefined) ?? choice.finish_reason,
   }));
   return openAiChat.inspectAnswer({ ...answer, choices }, acceptEmpty, request);
 }

@@ -3,8 +3,8 @@ import type { AnswerRecord, SeamRule } from "../core/answer-record.ts";
 import type { Leg, LegOptions, Piece } from "../core/continuing.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { type Reading, TextRecorder } from "./answer-recorder.ts";
+import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
-import { readFinish } from "./openai-choices.ts";
 
 /** Where a choice holds its text, and what else it may hold. */
 export interface ChoiceShape {

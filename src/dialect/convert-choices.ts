@@ -1,7 +1,7 @@
 /** Between an answer with `choices` and the chunks of its stream, either way. */
 import type { DialectRequest } from "../core/dialect.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
-import { holdsSomething, isObject, type JsonObject, parseObject } from "./json.ts";
+import { bareObject, holdsSomething, isObject, type JsonObject, parseObject } from "./json.ts";
 
 /** An answer as chunks: for each choice its content, then its finish; the usage at the end, if it was asked for. */
 export function choicesToEvents(
@@ -32,7 +32,7 @@ export function eventsToChoices(
   object: string,
   join: (joined: JsonObject, choice: JsonObject) => void,
 ): JsonObject {
-  const answer: JsonObject = {};
+  const answer = bareObject();
   const choices = new Map<number, JsonObject>();
   for (const { data } of events) {
     // Padding, which makes the sizes of chunks say nothing.
@@ -48,7 +48,7 @@ export function eventsToChoices(
       const index = Number(part.index ?? 0) || 0;
       let joined = choices.get(index);
       if (joined === undefined) {
-        joined = { index };
+        joined = bareObject({ index });
         choices.set(index, joined);
       }
       join(joined, part);
@@ -57,6 +57,8 @@ export function eventsToChoices(
         if (!JOINED.has(name)) joined[name] = laterOf(joined[name], value);
       }
       if (typeof part.finish_reason === "string" && part.finish_reason !== "") joined.finish_reason ??= part.finish_reason;
+      // A server that never says how it finished: clients count on the field.
+      joined.finish_reason ??= null;
       joinLogprobs(joined, part.logprobs);
     }
   }
@@ -87,7 +89,7 @@ function joinLogprobs(joined: JsonObject, part: unknown): void {
     joined.logprobs ??= null;
     return;
   }
-  const so_far = isObject(joined.logprobs) ? joined.logprobs : {};
+  const so_far = isObject(joined.logprobs) ? joined.logprobs : bareObject();
   for (const [name, value] of Object.entries(part)) {
     const before = so_far[name];
     // Into the list that is there: a copy for each token would take seconds.

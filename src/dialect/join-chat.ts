@@ -1,9 +1,10 @@
 /** The deltas of a chat joined into one message: text continued, tool calls apart, nothing lost of what a server adds of its own. */
-import { holdsSomething, isObject, type JsonObject, objectsOf } from "./json.ts";
+import { Failure } from "../core/failure.ts";
+import { bareObject, holdsSomething, isObject, type JsonObject, objectsOf } from "./json.ts";
 
 /** Adds what one chunk's choice brings to the choice that has been joined so far. */
 export function joinChatChoice(joined: JsonObject, part: JsonObject): void {
-  if (!isObject(joined.message)) joined.message = { role: "assistant", content: null };
+  if (!isObject(joined.message)) joined.message = bareObject({ role: "assistant", content: null });
   const message = joined.message as JsonObject;
   const delta = part.delta ?? part.message;
   if (!isObject(delta)) return;
@@ -29,7 +30,7 @@ function joinValues(before: unknown, value: unknown, isName: boolean): unknown {
 }
 
 function joinObjects(before: JsonObject, value: JsonObject): JsonObject {
-  const joined: JsonObject = { ...before };
+  const joined = bareObject(before);
   for (const [key, part] of Object.entries(value)) joined[key] = joinValues(joined[key], part, NAMES.has(key));
   return joined;
 }
@@ -61,9 +62,19 @@ function joinNumbered(joined: JsonObject[], pieces: readonly JsonObject[]): void
   for (const piece of pieces) {
     const isSame = ({ index, type }: JsonObject): boolean => index === piece.index && type === piece.type;
     const at = piece.index === undefined ? -1 : joined.findIndex(isSame);
-    if (at === -1) joined.push(piece);
+    if (at === -1) add(joined, piece);
     else joined[at] = joinObjects(joined[at] as JsonObject, piece);
   }
+}
+
+/** No message has so many, and each piece that comes is looked for among them. */
+const MAX_PIECES = 2_048;
+
+function add(list: JsonObject[], piece: JsonObject): void {
+  if (list.length >= MAX_PIECES) {
+    throw new Failure("stream_corrupted", `the upstream's message is in more than ${MAX_PIECES} pieces`, { scope: "never" });
+  }
+  list.push(piece);
 }
 
 /** The list that is there, to be added to: a copy for each piece would take seconds. */
@@ -81,8 +92,8 @@ function joinToolCalls(message: JsonObject, parts: unknown): void {
   for (const part of objectsOf(parts)) {
     let call = typeof part.index === "number" ? calls.findLast(({ index }) => index === part.index) : calls.at(-1);
     if (call === undefined || beginsAnother(call, part)) {
-      call = {};
-      calls.push(call);
+      call = bareObject();
+      add(calls, call);
     }
     Object.assign(call, joinObjects(call, part));
   }

@@ -8,17 +8,30 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** Text as a JSON object, or undefined when it is none. */
 export function parseObject(text: string): JsonObject | undefined {
+  const value = parseValue(text);
+  return isObject(value) ? value : undefined;
+}
+
+/** Text as a JSON value, or undefined when it is none. */
+export function parseValue(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }
 }
 
-/** The object on a line that is no event: bare, or with a beginning that is nearly one. Undefined when there is none. */
-export function strayObject(line: string): JsonObject | undefined {
-  return parseObject(line.replace(/^\s*(?:data\s*:)?\s*/i, ""));
+const NOTHING = /^\s*(?:null|true|false|""|\[\s*\]|-?\d[\d.]*(?:e[+-]?\d+)?)?\s*$/i;
+
+/** JSON that tells nothing: `null`, `[]`, `""`, a number, a flag. Servers send such events to keep a connection alive. */
+export function isNothing(text: string): boolean {
+  // Longer ones would be data, and most events are objects.
+  return text.length < 64 && NOTHING.test(text);
+}
+
+/** An object with no fields at all, not even those that every object inherits: its fields' names come from outside. */
+export function bareObject(fields: JsonObject = {}): JsonObject {
+  return Object.assign(Object.create(null) as JsonObject, fields);
 }
 
 /** The elements that are objects, of what may be an array. */

@@ -5,7 +5,16 @@ import { continueChat } from "./continue-chat.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
 import { holdsSomething, isObject, type JsonObject } from "./json.ts";
-import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
+import {
+  askChoicesStreamed,
+  type ChoiceContent,
+  ChoicesInspector,
+  DONE,
+  inspectChoices,
+  readRequest,
+  saysFinished,
+  warnOfChoices,
+} from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
 
@@ -22,7 +31,9 @@ export const openAiChat: Dialect = {
   parseRequest: (body) => readRequest(body).request,
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readChatChoice),
-  inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readChatChoice),
+  inspectAnswer: (answer, acceptEmpty, request) => inspectChoices(answer, acceptEmpty, request, readChatChoice),
+  warnOfAnswer: warnOfChoices,
+  saysFinished,
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "chat.completion.chunk", toChunkChoice, { delta: {} }),
   eventsToAnswer: (events) => withoutIndexes(eventsToChoices(events, "chat.completion", joinChatChoice)),
   // Named events are no part of this dialect: an `event` line makes some clients fail.
@@ -33,6 +44,18 @@ export const openAiChat: Dialect = {
 
 const TOOL_CALLS: ReadonlySet<string> = new Set(["tool_calls", "function_call"]);
 
+/** What is known of an answer, and comes after its finish at some servers; no words of it. */
+const ABOUT_THE_ANSWER: ReadonlySet<string> = new Set([
+  "annotations",
+  "citations",
+  "references",
+  "search_results",
+  "extra_content",
+  "provider_specific_fields",
+  "metadata",
+  "usage",
+]);
+
 /** Whatever a delta, or a message, holds beside its role is content, so that a field nobody has heard of is never taken for nothing. */
 export function readChatChoice(choice: JsonObject): ChoiceContent {
   // Some servers send `message` where a stream has `delta`.
@@ -40,6 +63,7 @@ export function readChatChoice(choice: JsonObject): ChoiceContent {
   let characters = 0;
   let hasContent = false;
   let hasToolCall = false;
+  let goesOn = false;
   let toolBytes = 0;
   if (isObject(delta)) {
     for (const key in delta) {
@@ -49,10 +73,13 @@ export function readChatChoice(choice: JsonObject): ChoiceContent {
       if (TOOL_CALLS.has(key)) {
         hasToolCall = true;
         toolBytes += bytesOfCalls(value);
-      } else hasContent = true;
+      } else {
+        hasContent = true;
+        if (!ABOUT_THE_ANSWER.has(key)) goesOn = true;
+      }
     }
   }
-  return { characters, hasContent, hasToolCall, toolBytes };
+  return { characters, hasContent, hasToolCall, goesOn, toolBytes };
 }
 
 /** What the model wrote of its calls, without what each chunk wraps around a few characters of it. */

@@ -2,39 +2,15 @@
 import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { isObject, type JsonObject, parseObject, strayObject } from "./json.ts";
-import { badFinish, findOpenAiError, partOnStrayLine, reportedError } from "./openai-error.ts";
+import { readFinish, unknownFinish } from "./finish-word.ts";
+import { isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { findOpenAiError, reportedError } from "./openai-error.ts";
+import { StrayLines } from "./stray-lines.ts";
 
 export const DONE = "[DONE]";
 
-/** What each name for a good end means: OpenAI's own, then those of servers that imitate its API but for these words. */
-const GOOD_FINISH: ReadonlyMap<string, "whole" | "filtered"> = new Map([
-  ["stop", "whole"],
-  ["length", "whole"],
-  ["tool_calls", "whole"],
-  ["function_call", "whole"],
-  ["content_filter", "filtered"],
-  // Together.
-  ["eos", "whole"],
-  // TGI.
-  ["eos_token", "whole"],
-  ["stop_sequence", "whole"],
-  // Mistral.
-  ["model_length", "whole"],
-  // Gateways before Anthropic's models.
-  ["end_turn", "whole"],
-  ["max_tokens", "whole"],
-  ["tool_use", "whole"],
-  // Zhipu.
-  ["sensitive", "filtered"],
-]);
-
-/** How a choice ended; undefined while it has not. Gemini's gateways write the reasons in capitals. */
-export function readFinish(reason: unknown): "whole" | "filtered" | Failure | undefined {
-  // "null" is a Python server's None that became text.
-  if (typeof reason !== "string" || /^(?:null|none)?$/i.test(reason)) return undefined;
-  return GOOD_FINISH.get(reason) ?? GOOD_FINISH.get(reason.toLowerCase()) ?? badFinish(reason);
-}
+/** No answer has so many choices, unless so many were asked for: each costs memory for as long as its stream lives. */
+const MAX_CHOICES = 1_024;
 
 /** What one choice of a chunk, or of an answer, brings. */
 export interface ChoiceContent {
@@ -42,6 +18,8 @@ export interface ChoiceContent {
   readonly characters: number;
   readonly hasContent: boolean;
   readonly hasToolCall: boolean;
+  /** It is a part of the answer itself, and not what is known about one that has ended: sources, a signature. @defaultValue hasContent */
+  readonly goesOn?: boolean;
   /** Bytes of what a tool is to be called with. */
   readonly toolBytes: number;
 }
@@ -50,43 +28,52 @@ export type ReadChoice = (choice: JsonObject) => ChoiceContent;
 
 interface ChoiceState {
   finished: boolean;
-  /** It has said more since it finished: what it finished with proves nothing any more. */
-  goesOn: boolean;
   hasOpenToolCall: boolean;
 }
 
 export class ChoicesInspector implements StreamInspector {
   readonly #asked: DialectRequest;
   readonly #readChoice: ReadChoice;
+  readonly #stray = new StrayLines({
+    findError: findOpenAiError,
+    isPart: ({ choices, delta, text }) => choices !== undefined || delta !== undefined || typeof text === "string",
+  });
   /** By choice index. */
   readonly #choices = new Map<number, ChoiceState>();
   #open = 0;
   #openToolCalls = 0;
   #filtered = false;
-  #goingOn = 0;
-  #strayLines = 0;
+  #distrusted = false;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  warning: string | undefined;
 
   constructor(asked: DialectRequest, readChoice: ReadChoice) {
     this.#asked = asked;
     this.#readChoice = readChoice;
   }
 
+  /** A choice went on after its finish, so that no finish of this stream proves anything any more: only its terminator does. */
+  get isDistrusted(): boolean {
+    return this.#distrusted;
+  }
+
   onEvent({ event, data }: StreamEvent): Verdict {
-    if (event === "error") return reportedError(data);
+    const debris = this.#stray.close();
+    if (debris !== undefined) return debris;
+    if (event === "error") return reportedError(data, this.#stray.status);
     if (data.charCodeAt(0) !== 0x7b /* { */) {
       const text = data.trim();
       if (text.startsWith(DONE)) return "terminator";
-      // A blank `data:` line is a keep-alive of sorts; clients would fail to parse it.
-      if (text === "") return "ignored";
+      // Keep-alives of sorts, which clients would fail to read.
+      if (isNothing(text)) return "ignored";
       if (text.startsWith("[ERROR]")) return reportedError(text);
     }
     if (event === "ping") return "ignored";
     const json = parseObject(data);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    return findOpenAiError(json) ?? this.onChunk(json);
+    return findOpenAiError(json, this.#stray.status) ?? this.onChunk(json);
   }
 
   /** A chunk that is no error. */
@@ -98,27 +85,22 @@ export class ChoicesInspector implements StreamInspector {
       if (!isObject(choice)) continue;
       // Some servers write their numbers as text.
       const state = this.#stateOf(Number(choice.index ?? 0) || 0);
+      if (state === undefined) {
+        return new Failure("stream_corrupted", `the upstream's answer has more than ${MAX_CHOICES} choices`, {
+          scope: "never",
+        });
+      }
       const finish = readFinish(choice.finish_reason);
       if (finish instanceof Failure) return finish;
-      const { characters, hasContent, hasToolCall, toolBytes } = this.#readChoice(choice);
-      this.characters += characters;
-      this.toolBytes += toolBytes;
-      if (hasToolCall) verdict = "tool-call";
-      else if (hasContent && verdict === "meta") verdict = "content";
-      if (state.finished && !state.goesOn && (hasToolCall || characters > 0)) {
-        state.goesOn = true;
-        this.#goingOn++;
-      }
-      if (hasToolCall && !state.hasOpenToolCall) {
-        state.hasOpenToolCall = true;
-        this.#openToolCalls++;
-      }
+      const content = this.#readChoice(choice);
+      this.#onContent(state, content);
+      if (content.hasToolCall) verdict = "tool-call";
+      else if (content.hasContent && verdict === "meta") verdict = "content";
       if (finish === undefined) continue;
       if (finish === "filtered") this.#filtered = true;
+      if (finish === "unknown") this.warning = unknownFinish(choice.finish_reason);
       if (!state.finished) this.#open--;
-      if (state.goesOn) this.#goingOn--;
       state.finished = true;
-      state.goesOn = false;
       if (state.hasOpenToolCall) this.#openToolCalls--;
       state.hasOpenToolCall = false;
     }
@@ -126,10 +108,23 @@ export class ChoicesInspector implements StreamInspector {
     return verdict;
   }
 
-  #stateOf(index: number): ChoiceState {
+  #onContent(state: ChoiceState, content: ChoiceContent): void {
+    const { characters, hasContent, hasToolCall, goesOn = hasContent, toolBytes } = content;
+    this.characters += characters;
+    this.toolBytes += toolBytes;
+    if (state.finished && (hasToolCall || goesOn)) this.#distrusted = true;
+    if (hasToolCall && !state.hasOpenToolCall) {
+      state.hasOpenToolCall = true;
+      this.#openToolCalls++;
+    }
+  }
+
+  /** Undefined where there are too many. */
+  #stateOf(index: number): ChoiceState | undefined {
     let state = this.#choices.get(index);
     if (state === undefined) {
-      state = { finished: false, goesOn: false, hasOpenToolCall: false };
+      if (this.#choices.size >= Math.max(MAX_CHOICES, this.#asked.choices)) return undefined;
+      state = { finished: false, hasOpenToolCall: false };
       this.#choices.set(index, state);
       this.#open++;
     }
@@ -137,11 +132,7 @@ export class ChoicesInspector implements StreamInspector {
   }
 
   onStrayLine(line: string): Failure | undefined {
-    this.#strayLines++;
-    // llama.cpp before PR #16109 sent `error: {…}` as a field of its own.
-    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = strayObject(line);
-    return json && (findOpenAiError(json) ?? (json.choices === undefined ? undefined : partOnStrayLine()));
+    return this.#stray.read(line);
   }
 
   hasOpenToolCall(): boolean {
@@ -149,27 +140,40 @@ export class ChoicesInspector implements StreamInspector {
   }
 
   onEnd(end: StreamEnd): Failure | undefined {
-    const finished = this.#choices.size > 0 && this.#open === 0 && this.#openToolCalls === 0;
+    const cause = this.#stray.close() ?? end.cause;
+    const terminated = end.terminated || this.#stray.hasDone;
+    const allFinished = this.#choices.size > 0 && this.#open === 0 && this.#openToolCalls === 0;
+    const finished = allFinished || (end.terminatorFinishes === true && terminated && this.hasContent);
     // With n choices asked for and fewer seen, or more said after a finish, only the terminator proves that no more would have come.
-    const needsTerminator = end.requireTerminator || this.#goingOn > 0 || this.#choices.size < this.#asked.choices;
-    const complete = end.terminated || !needsTerminator;
-    if (finished && complete) {
+    const needsTerminator = end.requireTerminator || this.#distrusted || this.#choices.size < this.#asked.choices;
+    if (finished && (terminated || !needsTerminator)) {
+      if (cause !== undefined) this.warning ??= `behind the end of the answer: ${cause.message}`;
       if (this.hasContent || this.#filtered || end.acceptEmpty) return undefined;
       return new Failure("empty_stream", "the upstream ended its answer without any content", { formallyWhole: true });
     }
-    if (end.cause !== undefined) return end.cause;
+    if (cause !== undefined) return cause;
     if (!this.hasContent) {
-      if (this.#strayLines > 0)
+      if (this.#stray.hasText)
         return new Failure("stream_corrupted", "the upstream's stream holds text that is not SSE, and no answer");
       return new Failure("empty_stream", "the upstream answered 200 and sent no content");
     }
-    const how = end.terminated ? `sent ${DONE}` : "ended its stream";
-    return new Failure("stream_truncated", `the upstream ${how} before its answer had finished`);
+    return truncated(terminated);
   }
 }
 
+function truncated(terminated: boolean): Failure {
+  if (!terminated) return new Failure("stream_truncated", "the upstream ended its stream before its answer had finished");
+  const advice = "if it never sends a finish_reason, set `finish: done` for it";
+  return new Failure("stream_truncated", `the upstream sent ${DONE} before its answer had finished (${advice})`);
+}
+
 /** Judges an answer that was not streamed. `undefined` when it is whole. */
-export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice: ReadChoice): Failure | undefined {
+export function inspectChoices(
+  answer: unknown,
+  acceptEmpty: boolean,
+  request: DialectRequest,
+  readChoice: ReadChoice,
+): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
   if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
   const error = findOpenAiError(answer);
@@ -181,15 +185,32 @@ export function inspectChoices(answer: unknown, acceptEmpty: boolean, readChoice
   for (const choice of answer.choices as unknown[]) {
     if (!isObject(choice)) return new Failure("stream_corrupted", "the upstream's answer has a choice that is not an object");
     const finish = readFinish(choice.finish_reason);
-    if (finish === undefined) {
-      return new Failure("stream_truncated", "the upstream's answer has a choice that is not finished");
-    }
     if (finish instanceof Failure) return finish;
     const content = readChoice(choice);
-    if (content.hasContent || content.hasToolCall || finish === "filtered") hasContent = true;
+    const says = content.hasContent || content.hasToolCall;
+    // Some servers have no such field, and JSON is whole by itself; but a stream of it would end without a finish. Null says "not yet".
+    if (finish === undefined && (choice.finish_reason !== undefined || request.stream || !says)) {
+      return new Failure("stream_truncated", "the upstream's answer has a choice that is not finished");
+    }
+    if (says || finish === "filtered") hasContent = true;
   }
   if (hasContent || acceptEmpty) return undefined;
   return new Failure("empty_stream", "the upstream's answer has no content", { formallyWhole: true });
+}
+
+/** What is odd about an answer that is whole. */
+export function warnOfChoices(answer: unknown): string | undefined {
+  const odd = choicesOf(answer).find(({ finish_reason }) => readFinish(finish_reason) === "unknown");
+  return odd && unknownFinish(odd.finish_reason);
+}
+
+export function saysFinished(answer: unknown): boolean {
+  const choices = choicesOf(answer);
+  return choices.length > 0 && choices.every(({ finish_reason }) => readFinish(finish_reason) !== undefined);
+}
+
+function choicesOf(answer: unknown): JsonObject[] {
+  return isObject(answer) ? objectsOf(answer.choices) : [];
 }
 
 const TRUE = /^(?:true|t|yes|y|on|1)$/i;

@@ -4,7 +4,16 @@ import { encodeData } from "../sse/encode.ts";
 import { continueCompletions } from "./continue-completions.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
-import { askChoicesStreamed, type ChoiceContent, ChoicesInspector, DONE, inspectChoices, readRequest } from "./openai-choices.ts";
+import {
+  askChoicesStreamed,
+  type ChoiceContent,
+  ChoicesInspector,
+  DONE,
+  inspectChoices,
+  readRequest,
+  saysFinished,
+  warnOfChoices,
+} from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
 
@@ -27,7 +36,9 @@ export const openAiCompletions: Dialect = {
   },
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readTextChoice),
-  inspectAnswer: (answer, acceptEmpty) => inspectChoices(answer, acceptEmpty, readTextChoice),
+  inspectAnswer: (answer, acceptEmpty, request) => inspectChoices(answer, acceptEmpty, request, readTextChoice),
+  warnOfAnswer: warnOfChoices,
+  saysFinished,
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "text_completion", (choice) => choice, { text: "" }),
   eventsToAnswer: (events) =>
     eventsToChoices(events, "text_completion", (joined, part) => {

@@ -3,11 +3,13 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
-import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject, strayObject } from "./json.ts";
+import { readFinish } from "./finish-word.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, partOnStrayLine, reportedError } from "./openai-error.ts";
+import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
 import { QUESTION } from "./question.ts";
+import { StrayLines } from "./stray-lines.ts";
 
 export const openAiResponses: Dialect = {
   name: "openai-responses",
@@ -28,16 +30,19 @@ export const openAiResponses: Dialect = {
   },
   inspectStream: () => new ResponsesInspector(),
   inspectAnswer,
+  warnOfAnswer: (answer) => (isObject(answer) ? warnOfStatus(answer.status) : undefined),
+  saysFinished: (answer) => isObject(answer) && (answer.status === "completed" || answer.status === "incomplete"),
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
-  encodeError(failure, message) {
-    // The fields of the API's own `error` event, and the object that SDKs look for.
+  encodeError(failure, message, { lastEvent }) {
+    // The API's own last event, which Codex reads (`response.error`), with the object at its top that SDKs raise.
     const { error } = openAiErrorBody(failure, message);
-    return encodeNamed(
-      "error",
-      JSON.stringify({ type: "error", code: failure.code, message, param: null, sequence_number: 0, error }),
-    );
+    const response = { object: "response", status: "failed", output: [], error: { code: failure.code, message } };
+    const type = "response.failed";
+    const { sequence_number: last } = (lastEvent && parseObject(lastEvent.data)) ?? {};
+    const sequence_number = typeof last === "number" ? last + 1 : 0;
+    return encodeNamed(type, JSON.stringify({ type, sequence_number, response, error }));
   },
   errorBody: openAiErrorBody,
 };
@@ -72,43 +77,74 @@ function isContent(type: string, { delta, item }: JsonObject): boolean {
   return TOOL_STEP.test(type) || (isObject(item) && item.type !== "reasoning" && hasOutput([item]));
 }
 
+/** What is not over. Any other word that does not say failure is taken for an end, as in the dialects with a finish_reason. */
+const GOES_ON = /^(?:in[ _-]?progress|queued|pending|running|searching|created)$/i;
+
 /** Why a response that is said to be over is not whole. @param status what it says of itself, or else its event. */
 function judgeEnd(response: JsonObject, status: unknown): Failure | undefined {
   const error = findOpenAiError(response);
   if (error !== undefined) return error;
   if (status === "completed" || status === "incomplete") return undefined;
-  if (status === "failed" || status === "cancelled") return reportedError(`the response is ${status}`);
-  const said = typeof status === "string" ? `is only ${status.slice(0, 40)}` : "does not say that it is completed";
-  return new Failure("stream_truncated", `the upstream's response ${said}`);
+  if (typeof status !== "string" || status === "") {
+    return new Failure("stream_truncated", "the upstream's response does not say that it is completed");
+  }
+  if (GOES_ON.test(status)) return new Failure("stream_truncated", `the upstream's response is only ${status.slice(0, 40)}`);
+  return readFinish(status) instanceof Failure ? reportedError(`the response is ${status.slice(0, 40)}`) : undefined;
 }
 
+function warnOfStatus(status: unknown): string | undefined {
+  if (typeof status !== "string" || status === "" || status === "completed" || status === "incomplete") return undefined;
+  if (GOES_ON.test(status)) return undefined;
+  return `the upstream's response has status "${status.slice(0, 40)}", which is not known; it was passed on`;
+}
+
+/** No response has so many items: each costs memory for as long as its stream lives. */
+const MAX_ITEMS = 10_000;
+/** A repeated 0 may be an event that was sent twice; at the second repetition it is a gateway that numbers nothing. */
+const UNNUMBERED_AFTER = 2;
+
 class ResponsesInspector implements StreamInspector {
+  readonly #stray = new StrayLines({
+    findError: findOpenAiError,
+    isPart: ({ type }) => typeof type === "string" && type.startsWith("response."),
+  });
   readonly #openTools = new Set<unknown>();
-  #lastNumber: number | undefined;
+  #items = 0;
+  #zeros = 0;
+  /** Its events are not numbered, or by several counters: from there nothing is a gap. */
+  #isUnnumbered = false;
   /** The status in which the response ended. */
   #final: unknown;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
+  lastSequence: number | undefined;
+  warning: string | undefined;
 
   onEvent({ event, data }: StreamEvent): Verdict {
+    const debris = this.#stray.close();
+    if (debris !== undefined) return debris;
     const text = data.trim();
-    // Not part of this dialect, but servers that imitate it send it.
-    if (text === "" || text === DONE) return "ignored";
-    if (event === "error") return reportedError(text);
+    if (event === "error") return reportedError(text, this.#stray.status);
+    // `[DONE]` is not part of this dialect, but servers that imitate it send it.
+    if (text === DONE || isNothing(text)) return "ignored";
+    if (text.startsWith("[ERROR]")) return reportedError(text);
     const json = parseObject(text);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
     return this.#findGap(json.sequence_number) ?? this.#judge(json);
   }
 
+  /** A number that comes again is an event that was sent twice, and hides no gap behind it. */
   #findGap(number: unknown): Failure | undefined {
     if (typeof number !== "number") return undefined;
-    const last = this.#lastNumber ?? number - 1;
-    if (number > last + 1) {
+    const last = this.lastSequence ?? number - 1;
+    if (number > last + 1 && !this.#isUnnumbered) {
       return new Failure("stream_corrupted", `the upstream's events have a gap: number ${number} follows ${last}`);
     }
-    // Gateways that send only zeros, or begin again, do not number their events: from there nothing is a gap.
-    this.#lastNumber = number > last ? number : Number.POSITIVE_INFINITY;
+    if (number === 0 && last === 0) this.#zeros++;
+    // Gateways that send only zeros, or begin again.
+    if (this.#zeros >= UNNUMBERED_AFTER || (number < last && number <= 1)) this.#isUnnumbered = true;
+    this.lastSequence = Math.max(number, last);
     return undefined;
   }
 
@@ -127,13 +163,19 @@ class ResponsesInspector implements StreamInspector {
         return this.#onFinal(response, response.status || type.slice("response.".length));
       case "response.output_item.added":
       case "response.output_item.done":
+        if (type === "response.output_item.added" && ++this.#items > MAX_ITEMS) {
+          return new Failure("stream_corrupted", `the upstream's response has more than ${MAX_ITEMS} items`, {
+            scope: "never",
+          });
+        }
         if (!isClientTool(json.item)) break;
         if (type === "response.output_item.added") this.#openTools.add(json.output_index);
         else this.#openTools.delete(json.output_index);
         this.hasContent = true;
         return "tool-call";
     }
-    if (json.error) return findOpenAiError(json) ?? "meta";
+    const error = findOpenAiError(json, this.#stray.status);
+    if (error !== undefined) return error;
     if (type === "ping") return "ignored";
     if (this.#openTools.has(json.output_index)) {
       if (typeof json.delta === "string") this.toolBytes += Buffer.byteLength(json.delta);
@@ -151,21 +193,21 @@ class ResponsesInspector implements StreamInspector {
     const problem = judgeEnd(response, status);
     if (problem !== undefined) return problem;
     this.#final = status;
+    this.warning = warnOfStatus(status);
     if (hasOutput(response.output)) this.hasContent = true;
     return "final";
   }
 
   onStrayLine(line: string): Failure | undefined {
-    if (line.startsWith("error:")) return reportedError(line.slice("error:".length));
-    const json = strayObject(line);
-    return json && (findOpenAiError(json) ?? (typeof json.type === "string" ? partOnStrayLine() : undefined));
+    return this.#stray.read(line);
   }
 
   hasOpenToolCall(): boolean {
     return this.#openTools.size > 0;
   }
 
-  onEnd({ cause, acceptEmpty }: StreamEnd): Failure | undefined {
+  onEnd({ cause: broken, acceptEmpty }: StreamEnd): Failure | undefined {
+    const cause = this.#stray.close() ?? broken;
     if (this.#final !== undefined) {
       // Incomplete says why in its own words: a filter, or no tokens left.
       if (this.hasContent || acceptEmpty || this.#final === "incomplete") return undefined;
@@ -184,7 +226,9 @@ function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRe
   // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
   if (!request.stream && !answer.error && (status === "queued" || status === "in_progress")) return undefined;
   const problem = judgeEnd(answer, status);
-  if (problem !== undefined) return problem;
+  // Without the field JSON is whole by itself; but a stream of it would end without a status. Null says "not yet".
+  const isSilent = status === undefined && !request.stream && hasOutput(answer.output);
+  if (problem !== undefined && !(isSilent && problem.code === "stream_truncated")) return problem;
   if (hasOutput(answer.output) || acceptEmpty || status === "incomplete") return undefined;
   return new Failure("empty_stream", "the upstream's response has no output", { formallyWhole: true });
 }

@@ -1,11 +1,15 @@
 /** Bytes in, whole server-sent events out: UTF-8, every line end, a size limit, and the lines that are no SSE at all. */
+import { isUtf8 } from "node:buffer";
 import { createParser, type ParseError } from "eventsource-parser";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
-  /** A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). */
+  /**
+   * A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). Also a comment that ends like an
+   * object, since an event that has lost the word `data` looks so, or that names a status, as DashScope's do: with its colon.
+   */
   onStrayLine(line: string): void;
 }
 
@@ -25,11 +29,17 @@ const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
 const BLANK_LINE = /(?:\n\n|\r\r|\r\n\r\n)$/;
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
+/** A comment that is more than a sign of life. */
+const TELLING_COMMENT = /\}\s*,?\s*$|^\s*HTTP_STATUS\/\d/;
+/** Some gateways put `data:` before what has it already, and add empty lines. */
+const DOUBLED_FIELD = /^(?:data:\s*)+(?=[{[])/;
 
 /** @param maxEventBytes largest event, in bytes; counted in characters, which are never more. */
 export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecoder {
   // Not one decoder for all: it keeps the half of a character that a read ended in. It also drops a leading BOM.
   const utf8 = new TextDecoder("utf-8", { fatal: true });
+  /** The half of a character that the last read ended in. */
+  let half: Buffer = NO_BYTES;
   let broken: Failure | undefined;
 
   const parser = createParser({
@@ -37,13 +47,22 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     onEvent(event) {
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
       if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
-      else if (broken === undefined) sink.onEvent({ event: event.event, data: event.data, characters: undefined });
+      else if (broken === undefined) sink.onEvent({ event: event.event, data: onceData(event.data), characters: undefined });
     },
     onError(error: ParseError) {
       if (error.type === "max-buffer-size-exceeded") broken ??= overLimit(maxEventBytes);
-      else if (error.type === "unknown-field" && broken === undefined) sink.onStrayLine(error.line ?? "");
+      else if (error.type === "unknown-field" && broken === undefined) onStrayLine(error.line ?? "");
+    },
+    onComment(comment) {
+      if (broken === undefined && TELLING_COMMENT.test(comment)) sink.onStrayLine(`:${comment}`);
     },
   });
+
+  function onStrayLine(line: string): void {
+    // The same however it was split: what is not whole yet would be refused at this length.
+    if (line.length >= MAX_STRAY_CHARACTERS) broken = longLine();
+    else sink.onStrayLine(line);
+  }
 
   /** The beginning of a line that may be no field: the parser drops such a line when it does not come in one read. */
   let begun = "";
@@ -70,8 +89,8 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
     if (text !== "") parser.feed(text);
     if (broken !== undefined) throw broken;
-    // The parser would drop it without a word, and nobody could tell what it was.
-    if (isTooLong) throw new Failure("stream_corrupted", "the upstream sent a long line that is no event");
+    // The parser would drop it without a word, and its reader could not tell what it was.
+    if (isTooLong) throw longLine();
   }
 
   return {
@@ -79,7 +98,11 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       let text: string;
       try {
         text = utf8.decode(chunk, { stream: true });
+        half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
       } catch (cause) {
+        // The events before the bad bytes are as good as if they had come in a read of their own.
+        const valid = validPart(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
+        feedText(last === "" ? valid.replace(/^\uFEFF/, "") : valid);
         throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
       }
       last = text.length < 4 ? last.slice(-4) + text : text;
@@ -93,6 +116,48 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   };
 }
 
+/** The data without a field name that is in it once more. */
+function onceData(data: string): string {
+  return data.startsWith("data:") && DOUBLED_FIELD.test(data) ? data.replace(DOUBLED_FIELD, "").trimEnd() : data;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** The bytes at the end that may be the beginning of a character; at most three. */
+function halfAtEnd(bytes: Buffer): Buffer {
+  for (let length = 1; length <= Math.min(3, bytes.length); length++) {
+    const byte = bytes[bytes.length - length] ?? 0;
+    if (byte < 0x80) break;
+    if (byte >= 0xc0) {
+      const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      return needed > length ? Buffer.from(bytes.subarray(bytes.length - length)) : NO_BYTES;
+    }
+  }
+  return NO_BYTES;
+}
+
+/** The text up to the first byte that is no UTF-8. */
+function validPart(bytes: Buffer): string {
+  let low = 0;
+  let high = bytes.length;
+  // Each beginning of the valid part is valid, but for half a character at its end.
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    const part = bytes.subarray(0, middle);
+    if (isUtf8(part.subarray(0, part.length - halfAtEnd(part).length))) low = middle;
+    else high = middle - 1;
+  }
+  const part = bytes.subarray(0, low);
+  return part.subarray(0, part.length - halfAtEnd(part).length).toString("utf8");
+}
+
+function longLine(): Failure {
+  return new Failure("stream_corrupted", "the upstream sent a long line that is no event");
+}
+
+/** A limit of ours: the same answer would meet it again. */
 function overLimit(maxEventBytes: number): Failure {
-  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`);
+  return new Failure("stream_corrupted", `the upstream sent an event larger than limits.maxEventBytes (${maxEventBytes} bytes)`, {
+    scope: "never",
+  });
 }

@@ -25,7 +25,7 @@ export interface Rehearsal {
 const BREAKS: Readonly<Record<string, Fault>> = { "tools-cut": tools, "reasoning-cut": reasoning };
 
 /** What says that it is whole, and is not: a part of it is on a line that no client reads, or follows its end. */
-const SEEMS_WHOLE: ReadonlySet<string> = new Set(["stray-part", "goes-on"]);
+const SEEMS_WHOLE: ReadonlySet<string> = new Set(["stray-part", "debris", "goes-on"]);
 
 export interface RehearseOptions {
   readonly arg: number;

@@ -25,7 +25,8 @@ export interface RawUpstream {
 export async function startRawUpstream(answer: (socket: Socket, request: RawRequest) => unknown): Promise<RawUpstream> {
   const sockets = new Set<Socket>();
   const requests: RawRequest[] = [];
-  const server = createServer((socket) => {
+  // Without a delay, or a second small write would wait for the first to be acknowledged, and a reset soon after take it along.
+  const server = createServer({ noDelay: true }, (socket) => {
     upstream.connections++;
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
