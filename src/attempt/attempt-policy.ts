@@ -1,7 +1,9 @@
 /** The one decision after each attempt, and before the first: what to try next, or with which failure to give up. */
 import type { Candidate } from "../balance/candidate.ts";
+import type { AnswerRecord, SeamRule } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
-import type { Failure, FailureCode } from "../core/failure.ts";
+import { Failure, type FailureCode } from "../core/failure.ts";
+import { type AskLeg, breakOf, type NextLegOptions, nextLeg } from "./seam/next-leg.ts";
 
 export interface AttemptPolicyOptions {
   readonly candidate: Candidate;
@@ -10,6 +12,8 @@ export interface AttemptPolicyOptions {
   readonly kind: "streamed" | "whole" | "passthrough";
   /** Safe to send twice. */
   readonly idempotent: boolean;
+  /** How an answer goes on that breaks once clients have some of it; undefined where it does not. */
+  readonly afterBreak?: NextLegOptions | undefined;
 }
 
 export interface RetryOptions {
@@ -20,8 +24,8 @@ export interface RetryOptions {
   readonly maxRetryAfter: number;
 }
 
-/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed. */
-export type Ask = "as-asked" | "whole" | "via-stream";
+/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed; or for the rest of an answer. */
+export type Ask = "as-asked" | "whole" | "via-stream" | AskLeg;
 
 export interface AttemptPlan {
   readonly candidate: Candidate;
@@ -42,8 +46,15 @@ export interface PastAttempt {
 /** How far a run has come. */
 export type RunState =
   | { readonly at: "waiting" }
-  /** This attempt's answer is what clients are given; no other can follow. */
-  | { readonly at: "committed"; readonly attempt: Attempt }
+  /** This attempt's answer is what clients are given; no other can follow, but a leg that is proved to go on with it. */
+  | {
+      readonly at: "committed";
+      readonly attempt: Attempt;
+      /** The attempts that clients have some of, in their order. @defaultValue the one */
+      readonly legs?: readonly Attempt[];
+      /** What they have; undefined where it is not to be continued. */
+      readonly given?: AnswerRecord | undefined;
+    }
   | { readonly at: "over" };
 
 /** All that the decision may depend on. */
@@ -84,6 +95,7 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       const last = history.at(-1);
       if (last === undefined) return plan(history, 0);
       const { failure } = last;
+      if (state.at === "committed") return afterBreak(options, history, state, remainingMs);
       if (state.at !== "waiting" || failure.scope !== "again" || history.length >= maxAttempts) return { giveUp: failure };
       const delayMs = delayAfter(options, history.length, failure, random);
       // Waiting into the deadline would trade a failure that says something for one that does not.
@@ -91,6 +103,47 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       return plan(history, delayMs);
     },
   };
+}
+
+/** What ends a run from outside, or is a defect of ours, is told as what it is. */
+const ENDS_RUN: ReadonlySet<FailureCode> = new Set(["client_gone", "draining", "internal_error"]);
+
+/** Clients have some of an answer that broke: it goes on, or they are told why it broke, and why it could not go on. */
+function afterBreak(
+  { candidate, retry, afterBreak: legOptions }: AttemptPolicyOptions,
+  history: readonly PastAttempt[],
+  { attempt, legs: told = [attempt], given }: RunState & { at: "committed" },
+  remainingMs: number,
+): Decision {
+  const [first] = told;
+  const last = history.at(-1);
+  const failure = last?.failure ?? new Failure("internal_error", "an answer broke without a failure");
+  if (legOptions === undefined || given === undefined || ENDS_RUN.has(failure.code)) return { giveUp: failure };
+  const legs = history.slice(history.findIndex((past) => past.attempt === first)).map((past) => ({
+    ask: typeof past.plan.ask === "object" ? past.plan.ask : undefined,
+    failure: past.failure,
+    isTold: told.includes(past.attempt),
+  }));
+  const next = nextLeg(legOptions, given, legs, remainingMs);
+  if ("rule" in next) return { giveUp: withSeam(breakOf(legs) ?? failure, next.rule) };
+  // At once where clients wait for the rest, but not of an upstream that has just refused.
+  const isRefused = legs.at(-1)?.isTold === false;
+  const delayMs = isRefused ? (failure.retryAfterMs ?? retry.backoff.initial) : 0;
+  if (delayMs >= remainingMs || delayMs > longestWait(retry, failure)) {
+    return { giveUp: withSeam(breakOf(legs) ?? failure, "refused") };
+  }
+  return { plan: { candidate, ask: next.ask, delayMs, acceptEmpty: true } };
+}
+
+/** The same failure, and why the answer could not go on after it. */
+function withSeam(failure: Failure, seam: SeamRule): Failure {
+  const { status, source, scope, retryAfterMs, upstreamMessage, reply, cause } = failure;
+  return new Failure(failure.code, failure.message, {
+    ...{ status, source, scope, seam, cause },
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
+    ...(reply === undefined ? {} : { reply }),
+  });
 }
 
 function chooseAsk({ kind, candidate }: AttemptPolicyOptions, history: readonly PastAttempt[], isLast: boolean): Ask {

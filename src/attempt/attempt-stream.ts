@@ -62,7 +62,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
 }
 
 /** The stations of this attempt before its gate. */
-function withHold(gate: EventSink, inspector: StreamInspector, { plan, limits, held }: DialectAttempt): EventSink {
+export function withHold(gate: EventSink, inspector: StreamInspector, { plan, limits, held }: DialectAttempt): EventSink {
   if (plan.candidate.policy.gate.toolCalls === "stream") return gate;
   return new ToolCallHold({ next: gate, inspector, held, maxBytes: limits.maxGateBytes, maxEventBytes: limits.maxBodyBytes });
 }

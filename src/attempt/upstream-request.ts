@@ -1,6 +1,7 @@
 /** The request that an attempt sends: the client's own bytes, or the same request asked in another way. */
 import type { CallOptions } from "../call/call-upstream.ts";
 import type { WatchdogOptions } from "../call/watchdog.ts";
+import type { ExchangeRequest } from "../core/exchange.ts";
 import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
 
 /** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
@@ -36,11 +37,14 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
 export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
-  const { body, plain } = exchange.request;
-  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
-  const parsed = parseExactly(bytes.toString("utf8"));
-  const asked = dialect.askStreamed(parsed, stream);
+  const asked = dialect.askStreamed(parsedBody(exchange.request), stream);
   return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+}
+
+/** What the client asked, ready to be asked in another way. */
+export function parsedBody({ body, plain }: ExchangeRequest): unknown {
+  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
+  return parseExactly(bytes.toString("utf8"));
 }
 
 /** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */

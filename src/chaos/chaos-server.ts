@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo, Socket } from "node:net";
 import { toClientHost } from "../core/client-host.ts";
 import { isObject } from "../dialect/json.ts";
+import { beginningIn, questionIn } from "./beginning.ts";
 import { conversationKey, createConversations } from "./conversations.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { ErrorDetails } from "./dialect-script.ts";
@@ -187,7 +188,8 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const spec = (typeof header === "string" && header) || (model.startsWith("chaos/") ? model.slice("chaos/".length) : "");
     if (!spec) return undefined;
     const steps = parseSpec(spec);
-    const attempt = steps.length === 1 ? 0 : conversations.nextAttempt(conversationKey(spec, path, fields), steps.length);
+    const attempt =
+      steps.length === 1 ? 0 : conversations.nextAttempt(conversationKey(spec, path, questionIn(fields)), steps.length);
     return steps[attempt] ?? { fault: ok, arg: 0 };
   }
 
@@ -201,6 +203,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
       toolName: firstToolName(tools) ?? "get_weather",
       promptTokens: Math.ceil(JSON.stringify(messages ?? prompt ?? input ?? "").length / 4),
+      beginning: beginningIn(fields),
       dialect: endpoint.dialect,
       answer: () => endpoint.answer(ask, fields),
       timing: { commentMs, stallMs },

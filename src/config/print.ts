@@ -26,6 +26,7 @@ export function printConfig(config: Config): string {
     },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
+    resume: config.resume,
     interruptEnd: config.interruptEnd,
     gate: config.gate,
     warmup: printWarmUp(config.warmup),
@@ -48,13 +49,15 @@ export function printConfig(config: Config): string {
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, recovery, resume, ...rest }: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) => (ms === undefined ? [] : [[key, formatDuration(ms)]]));
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
     ...(gate.toolCalls === undefined ? {} : { gate }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };

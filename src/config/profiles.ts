@@ -1,4 +1,5 @@
 /** What is known of each kind of server, as settings with reasons. A profile is data: it can do nothing that a setting cannot. */
+import type { ContinuationStyle } from "../core/continuing.ts";
 import { isObject, type JsonObject } from "../dialect/json.ts";
 
 /** One setting that a profile changes. Whatever the user sets by hand, for the upstream or for all, is stronger. */
@@ -25,6 +26,10 @@ function patient(why: string): Preset {
   return { key: "timeouts.firstToken", value: "5m", why };
 }
 
+function continued(value: ContinuationStyle, why: string): Preset {
+  return { key: "continuation", value, why };
+}
+
 export const PROFILES = {
   openai: { summary: "OpenAI, and whatever imitates it well", presets: [] },
   azure: {
@@ -46,10 +51,20 @@ export const PROFILES = {
       },
       { key: "timeouts.idle", value: "5m", why: "nothing but pings comes while a long tool input is made" },
       { key: "timeouts.total", value: "30m", why: "thoughts and a long answer take more than 10 minutes together" },
+      continued("assistant", "models up to Claude 4.5 go on with the last message; later ones refuse, and are not asked"),
     ],
   },
-  vllm: { summary: "vLLM's OpenAI server", presets: [UVICORN] },
-  sglang: { summary: "SGLang's OpenAI server", presets: [UVICORN] },
+  vllm: {
+    summary: "vLLM's OpenAI server",
+    presets: [UVICORN, continued("vllm", "it goes on with the last message when two flags say so; else it begins a new one")],
+  },
+  sglang: {
+    summary: "SGLang's OpenAI server",
+    presets: [
+      UVICORN,
+      continued("sglang", "it goes on with the last message when a flag says so; else it takes it for the user's"),
+    ],
+  },
   fastchat: { summary: "FastChat's openai_api_server", presets: [UVICORN] },
   xinference: {
     summary: "Xinference",
@@ -60,12 +75,22 @@ export const PROFILES = {
     presets: [
       { key: "keepAlive", value: "4s", why: "its server closes unused connections after 5 s" },
       patient("long prompts are slow on a CPU, and it works on at an abandoned one, so that a retry would wait behind it"),
+      continued("llamacpp", "it keeps what it generates for a while, and goes on with the last message"),
     ],
   },
-  ollama: { summary: "Ollama's /v1", presets: [patient("a model that is not in use is loaded at the first request")] },
+  ollama: {
+    summary: "Ollama's /v1",
+    presets: [
+      patient("a model that is not in use is loaded at the first request"),
+      continued("assistant", "with many of its models it goes on with the last message; the proof tells"),
+    ],
+  },
   lmstudio: {
     summary: "LM Studio's local server",
-    presets: [patient("a model that is not in use is loaded at the first request")],
+    presets: [
+      patient("a model that is not in use is loaded at the first request"),
+      continued("assistant", "it goes on with the last message; the proof tells"),
+    ],
   },
   deepseek: {
     summary: "DeepSeek's API",
@@ -76,11 +101,20 @@ export const PROFILES = {
         why: "under load it waits with comments (blank lines where nothing is streamed)",
       },
       { key: "timeouts.total", value: "30m", why: "it closes a request after 30 minutes, not before" },
+      continued("prefix", "it goes on with a message that is marked as prefix; baseUrl must end in /beta"),
     ],
   },
   openrouter: {
     summary: "OpenRouter",
-    presets: [{ key: "timeouts.firstToken", value: "2m", why: "it waits with comments while it looks for a provider" }],
+    presets: [
+      { key: "timeouts.firstToken", value: "2m", why: "it waits with comments while it looks for a provider" },
+      continued("assistant", "it depends on the provider behind it whether that goes on"),
+      {
+        key: "resume.proof",
+        value: "answer",
+        why: "another provider may answer each time, so that only the answer proves itself",
+      },
+    ],
   },
   chatglm3: {
     summary: "ChatGLM3's openai_api_demo/api_server.py",
@@ -115,6 +149,12 @@ export const PROFILES = {
 export type ProfileName = keyof typeof PROFILES;
 
 export const PROFILE_NAMES = Object.keys(PROFILES) as [ProfileName, ...ProfileName[]];
+
+/** How servers of this kind are asked to go on with an answer; `off` where nothing is known that would help. */
+export function continuationOf(profile: ProfileName): ContinuationStyle | "off" {
+  const { presets }: Profile = PROFILES[profile];
+  return (presets.find(({ key }) => key === "continuation")?.value as ContinuationStyle | undefined) ?? "off";
+}
 
 /**
  * The settings with each upstream's profile beneath them: what is set stays, what is not is preset, for that upstream alone.

@@ -55,7 +55,11 @@ test("an account that is empty stays so, whatever the status", () => {
     "boom",
   ]);
   expect(reply(429, { error: { message: "Rate limit: 200 requests per day" } })).toEqual([429, "elsewhere", expect.any(String)]);
-  expect(reply(429, { error: { message: "Rate limit: 200 requests per day" } }, true)).toEqual([429, "again", expect.any(String)]);
+  expect(reply(429, { error: { message: "Rate limit: 200 requests per day" } }, true)).toEqual([
+    429,
+    "again",
+    expect.any(String),
+  ]);
   expect(reply(429, { error: { message: "slow down" } })).toEqual([429, "again", "slow down"]);
   expect(reply(500, { error: { message: "This model's maximum context length is 4096 tokens" } })).toEqual([
     500,

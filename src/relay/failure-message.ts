@@ -7,6 +7,7 @@ export function failureMessage(failure: Failure, exchange: Exchange): string {
   const { characters } = exchange.stats;
   const said = failure.upstreamMessage === undefined ? "" : `: ${failure.upstreamMessage}`;
   const parts = [`${capitalised(failure.message)}${said}`.replace(/([^.!?。])$/, "$1.")];
+  if (failure.seam !== undefined) parts.push(`It could not be continued (${failure.seam}).`);
   if (attempts.length > 0) {
     const tries = attempts.length === 1 ? "1 attempt" : `${attempts.length} attempts`;
     parts.push(

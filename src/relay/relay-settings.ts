@@ -2,7 +2,7 @@
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { Candidate } from "../balance/candidate.ts";
-import type { Exchange } from "../core/exchange.ts";
+import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
 /** Times in milliseconds, sizes in bytes. */
@@ -15,7 +15,7 @@ export interface RelaySettings {
 
 /** The client's own policy can only be stricter than the configured one. */
 export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
-  const { maxAttempts, firstTokenMs, idleMs, totalMs } = overrides;
+  const { maxAttempts, firstTokenMs, idleMs, totalMs, recovery } = overrides;
   const { retry, candidate } = settings;
   const { policy } = candidate;
   const { timeouts } = policy;
@@ -26,6 +26,7 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
       ...candidate,
       policy: {
         ...policy,
+        recovery: RECOVERIES[Math.min(rankOf(policy.recovery), rankOf(recovery ?? policy.recovery))] ?? "error",
         timeouts: {
           firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
           idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
@@ -35,3 +36,6 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
     },
   };
 }
+
+/** Each allows more than the one before. */
+const rankOf = (recovery: Recovery): number => RECOVERIES.indexOf(recovery);

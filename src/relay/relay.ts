@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
+import { parsedBody } from "../attempt/upstream-request.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -49,20 +50,33 @@ export async function relay(
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
     durationMs: Math.round(performance.now() - exchange.arrivedAt),
+    seams: run.seams,
+    seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
 }
 
 function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySettings, context: RelayContext): Run {
   const { api } = exchange;
+  const continuing = candidate.policy.recovery !== "error" && api?.request.stream ? api.dialect.continuing : undefined;
   const policy = createAttemptPolicy({
     candidate,
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
+    afterBreak: continuing && { policy: candidate.policy, continuing, body: () => parsedBody(exchange.request) },
   });
   const { runs, held, observer, propagator } = context;
-  return runs.start({ exchange, policy, limits, totalMs: candidate.policy.timeouts.total, held, observer, propagator });
+  return runs.start({
+    exchange,
+    policy,
+    limits,
+    totalMs: candidate.policy.timeouts.total,
+    held,
+    observer,
+    propagator,
+    recorder: continuing?.record(),
+  });
 }
 
 interface Told {
@@ -75,6 +89,7 @@ function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run
   try {
     if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
     const repaired = deliver(exchange, raw, client, end.result);
+    if (run.seams.length > 0) return { outcome: "resumed", failure: undefined };
     return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
   } catch (thrown) {
     return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);

@@ -4,6 +4,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -11,6 +12,7 @@ import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { ResumedBy } from "../core/outcome.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
@@ -25,6 +27,8 @@ export interface RunOptions {
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
+  /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
+  readonly recorder?: AnswerRecorder | undefined;
 }
 
 export type RunEnd =
@@ -35,7 +39,8 @@ export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
   readonly #journal: Journal = new ForwardingJournal();
-  readonly #transcript = new TranscriptBuilder();
+  readonly #transcript: TranscriptBuilder;
+  readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
@@ -43,6 +48,7 @@ export class Run {
   /** Starts at once. */
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
     this.#end = this.#answer();
   }
@@ -58,6 +64,11 @@ export class Run {
   /** What its clients have been given. */
   get transcript(): Transcript {
     return this.#transcript;
+  }
+
+  /** How its answer went on over each of its breaks. */
+  get seams(): readonly ResumedBy[] {
+    return this.#seams;
   }
 
   /** Resolves once it is over, whoever listens. */
@@ -151,6 +162,8 @@ export class Run {
           maxBytes: this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
+      given: this.#transcript.record,
+      nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
@@ -170,9 +183,18 @@ export class Run {
   /** @returns false when another attempt has won before, or the run is over. */
   #commit(attempt: Attempt, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
-    this.#state = { at: "committed", attempt };
+    this.#state = { at: "committed", attempt, legs: [attempt], given: this.#transcript.record };
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
+    return true;
+  }
+
+  /** @returns false when the run is over. */
+  #goOn(attempt: Attempt, by: ResumedBy): boolean {
+    const state = this.#state;
+    if (state.at !== "committed") return false;
+    this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
+    this.#seams.push(by);
     return true;
   }
 }
