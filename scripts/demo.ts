@@ -110,7 +110,7 @@ const app = await startApp(
   configSchema.parse({
     port: 0,
     upstreams: [{ baseUrl: url }],
-    timeouts: { firstToken: "500ms", idle: "500ms" },
+    timeouts: { firstToken: "500ms", idle: "500ms", alive: "700ms" },
     retry: { backoff: { initial: "50ms" } },
     drain: { timeout: "0" },
   }),

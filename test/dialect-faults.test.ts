@@ -17,8 +17,8 @@ beforeAll(async () => {
   chaos = createChaosServer({ tokenDelayMs: 0, commentMs: 20 });
   const { url } = await chaos.listen(0, "127.0.0.1");
   const settings = { retry: { maxAttempts: 2, maxRetryAfter: "0" }, limits: { maxEventBytes: "1MiB" } };
-  patient = await startPerennial(url, { ...settings, timeouts: { firstToken: "10s", idle: "10s", total: "14s" } });
-  impatient = await startPerennial(url, { ...settings, timeouts: { firstToken: "1s", idle: "1s", total: "14s" } });
+  patient = await startPerennial(url, { ...settings, timeouts: { firstToken: "10s", idle: "10s", alive: "12s", total: "20s" } });
+  impatient = await startPerennial(url, { ...settings, timeouts: { firstToken: "1s", idle: "1s", alive: "5s", total: "20s" } });
 });
 
 afterAll(async () => {

@@ -40,10 +40,10 @@ describe("the gate", () => {
     expect(await hears(perennial, "/v1/chat/completions", "note")).toBe(true);
   });
 
-  test("that opened without a first token still waits for one in time", async ({ serve }) => {
+  test("that opened without a first token still waits for one, until timeouts.alive", async ({ serve }) => {
     const { perennial } = await serve([open(line({ choices: [], usage: { note: "x".repeat(300_000) } }))], {
       limits: { maxGateBytes: "1KiB" },
-      timeouts: { firstToken: "200ms", total: "4s" },
+      timeouts: { firstToken: "200ms", alive: "300ms" },
     });
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "first_token_timeout" });
   });

@@ -53,12 +53,20 @@ function read(dialect: Dialect, body: Buffer, step = body.length): { text: strin
   const held = new HeldMemory().open();
   const reader = createStreamReader({
     inspector,
-    sink: new ToolCallHold({ next: sink, inspector, held, maxBytes: 1_000_000, maxEventBytes: 1_000_000 }),
+    sink: new ToolCallHold({
+      next: sink,
+      inspector,
+      held,
+      maxBytes: 1_000_000,
+      maxEventBytes: 1_000_000,
+      maxMs: 60_000,
+      onFailure() {},
+    }),
     maxEventBytes: 1_000_000,
     requireTerminator: false,
     acceptEmpty: false,
     control: {
-      progress() {},
+      notice() {},
       pause() {},
       fail({ code }) {
         failure = code;

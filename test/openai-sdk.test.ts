@@ -13,7 +13,7 @@ let through: OpenAI;
 beforeAll(async () => {
   chaos = createChaosServer({ tokenDelayMs: 1 });
   const { url } = await chaos.listen(0, "127.0.0.1");
-  perennial = await startPerennial(url, { timeouts: { firstToken: "1s", idle: "1s" } });
+  perennial = await startPerennial(url, { timeouts: { firstToken: "1s", idle: "1s", alive: "1500ms" } });
   direct = new OpenAI({ baseURL: url, apiKey: "sk-test", maxRetries: 0 });
   through = new OpenAI({ baseURL: perennial.baseUrl, apiKey: "sk-test", maxRetries: 0 });
 });

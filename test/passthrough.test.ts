@@ -309,12 +309,14 @@ describe("what is passed through", () => {
     expect(await response.text()).toBe("{}");
   });
 
-  test("is stalled when it falls silent after its head, and is not while bytes come", async ({ serve }) => {
+  test("is stalled when it falls silent after its first byte, and is not while bytes come", async ({ serve }) => {
     const { perennial } = await serve(
       [
-        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+        (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"),
         async (socket) => {
           socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
+          // Its first byte may take its time: a picture is made meanwhile.
+          await pause(900);
           for (const character of "123456789") {
             socket.write(character);
             await pause(100);

@@ -306,11 +306,13 @@ function readAll(reads: readonly Buffer[], { asked, requireDone, acceptEmpty, ca
       held: new HeldMemory().open(),
       maxBytes: 1_000_000,
       maxEventBytes: 1_000_000,
+      maxMs: 60_000,
+      onFailure: ({ code }) => void verdicts.push(code),
     }),
     maxEventBytes: 1_000_000,
     requireTerminator: requireDone,
     acceptEmpty,
-    control: { progress() {}, pause() {}, fail: ({ code }) => void verdicts.push(code) },
+    control: { notice() {}, pause() {}, fail: ({ code }) => void verdicts.push(code) },
     onWhole: () => void verdicts.push(undefined),
   });
   for (const read of reads) reader.onData(read);

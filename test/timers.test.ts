@@ -7,7 +7,7 @@ import { chat, codeOf, readStream } from "./support/client.ts";
 import { STARTED, WORDS } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { chatEvents, jsonReply } from "./support/raw-upstream.ts";
-import { begin, open, STREAM_HEAD, slowly } from "./support/replies.ts";
+import { begin, STREAM_HEAD, slowly } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const started = chatEvents(WORDS, { finish: null, done: false }).join("");
@@ -18,36 +18,45 @@ function ping(socket: Socket): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-test("an upstream that never answers is given up after timeouts.firstToken, at every attempt", async ({ serve }) => {
+test("an upstream that never answers is given up after timeouts.firstToken, and asked again once", async ({ serve }) => {
   const { perennial, upstream } = await serve(() => {}, { timeouts: { firstToken: "300ms" } });
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(504);
   expect(JSON.parse(seen.body).error.code).toBe("first_token_timeout");
   expect(seen.headers["x-should-retry"]).toBe("false");
-  expect(upstream.requests).toHaveLength(3);
+  expect(upstream.requests).toHaveLength(2);
   await expect.poll(() => upstream.sockets.size).toBe(0);
 });
 
-test("comments and roles do not count as a first token", async ({ serve }) => {
-  const { perennial } = await serve(
+test("comments and roles are signs of life: it is waited for until timeouts.alive, and not asked again", async ({ serve }) => {
+  const { perennial, upstream } = await serve(
     (socket) => {
       begin(socket);
       socket.write(chatEvents([])[0] as string);
       ping(socket);
     },
-    { timeouts: { firstToken: "100ms" }, retry: { maxAttempts: 1 } },
+    { timeouts: { firstToken: "100ms", alive: "400ms" } },
   );
-  expect(JSON.parse((await chat(perennial.baseUrl)).body).error.code).toBe("first_token_timeout");
+  const began = performance.now();
+  const seen = await chat(perennial.baseUrl);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(399);
+  expect(seen.status).toBe(504);
+  expect(JSON.parse(seen.body).error).toMatchObject({
+    code: "first_token_timeout",
+    message: expect.stringContaining("signs of life"),
+  });
+  expect(seen.headers["x-should-retry"]).toBe("false");
+  expect(upstream.requests).toHaveLength(1);
 });
 
-test("comments do not keep a stalled stream alive", async ({ serve }) => {
+test("comments do not keep a stalled stream alive for longer than timeouts.alive", async ({ serve }) => {
   const { perennial } = await serve(
     (socket) => {
       begin(socket);
       socket.write(started);
       ping(socket);
     },
-    { timeouts: { idle: "100ms" } },
+    { timeouts: { idle: "100ms", alive: "400ms" } },
   );
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({
     text: "Hello, world",
@@ -77,17 +86,19 @@ test("a slow but steady stream is not stalled", async ({ serve }) => {
   });
 });
 
-test("timeouts.total ends a stream that would go on for ever", async ({ serve }) => {
+test("timeouts.stream ends a stream that would go on for ever, and timeouts.total does not", async ({ serve }) => {
   const { perennial } = await serve(
     (socket) => {
       begin(socket);
       const timer = setInterval(() => socket.write(chatEvents(["x"], { finish: null, done: false })[1] as string), 10);
       socket.on("close", () => clearInterval(timer));
     },
-    { timeouts: { total: "1s" } },
+    { timeouts: { total: "100ms", stream: "400ms" } },
   );
+  const began = performance.now();
   const stream = readStream((await chat(perennial.baseUrl)).body);
   expect(stream).toMatchObject({ errorCode: "deadline_exceeded", done: false });
+  expect(performance.now() - began).toBeGreaterThanOrEqual(399);
   expect(stream.text.length).toBeGreaterThan(3);
 });
 
@@ -123,7 +134,7 @@ test.for(["clean", "cut"])(
         begin(socket);
         socket.write(chatEvents(WORDS, { done: false }).join(""));
       },
-      { timeouts: { total: "800ms" }, interruptEnd },
+      { timeouts: { stream: "800ms" }, interruptEnd },
     );
     const seen = await chat(perennial.baseUrl);
     expect(seen.end).toBe("clean");
@@ -159,7 +170,7 @@ test.for(["application/json", "text/event-stream"])(
 );
 
 describe("time", () => {
-  test("comments after the text do not put off the stall", async ({ serve }) => {
+  test("comments after the text put off the stall until timeouts.alive, and no longer", async ({ serve }) => {
     const { perennial } = await serve(
       [
         (socket) => {
@@ -168,21 +179,28 @@ describe("time", () => {
           socket.on("close", () => clearInterval(timer));
         },
       ],
-      { timeouts: { idle: "400ms", total: "4s" } },
+      { timeouts: { idle: "400ms", alive: "800ms" } },
     );
     expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ errorCode: "stream_stalled" });
   });
 
   test("a client may shorten the idle and the total time, not lengthen them", async ({ serve, startPerennial }) => {
-    const { perennial, upstream } = await serve([open(...STARTED)], { timeouts: { idle: "2s", total: "4s" } });
-    const told = async ({ baseUrl }: TestPerennial, headers: Record<string, string>): Promise<string | undefined> =>
-      readStream((await chat(baseUrl, {}, { headers })).body).errorCode;
-    expect(await told(perennial, { "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" })).toBe(
+    const begins = { model: "begins" };
+    const begin = (socket: Socket, { json }: { json: { model: string } }): unknown =>
+      json.model === begins.model && socket.write(`${STREAM_HEAD}${STARTED.join("")}`);
+    const { perennial, upstream } = await serve(begin, { timeouts: { idle: "2s", total: "4s" } });
+    const told = async ({ baseUrl }: TestPerennial, headers: Record<string, string>, body: object = {}) => {
+      const seen = await chat(baseUrl, body, { headers });
+      return seen.status === 200 ? readStream(seen.body).errorCode : codeOf(seen);
+    };
+    expect(await told(perennial, { "x-perennial-idle-timeout": "50ms", "x-perennial-total-timeout": "900ms" }, begins)).toBe(
       "stream_stalled",
     );
-    expect(await told(perennial, { "x-perennial-total-timeout": "800ms" })).toBe("deadline_exceeded");
+    for (const stream of [true, false]) {
+      expect(await told(perennial, { "x-perennial-total-timeout": "300ms" }, { stream })).toBe("deadline_exceeded");
+    }
     const impatient = await startPerennial(upstream.baseUrl, { timeouts: { idle: "100ms", total: "2s" } });
-    expect(await told(impatient, { "x-perennial-idle-timeout": "10m" })).toBe("stream_stalled");
+    expect(await told(impatient, { "x-perennial-idle-timeout": "10m" }, begins)).toBe("stream_stalled");
     const short = await startPerennial(upstream.baseUrl, { timeouts: { idle: "2s", total: "800ms" } });
     expect(await told(short, { "x-perennial-total-timeout": "10m" })).toBe("deadline_exceeded");
   });

@@ -33,7 +33,12 @@ export function routeRequest(url: string, headers: Record<string, string>, body:
   const { path, plain, query } = readRequestPath(url, "/v1");
   const dialect = ROUTES.get(plain);
   const target = (dialect === undefined ? path : plain) + query;
-  return createExchange({ id: "micro", dialect, request: { method: "POST", path: target, headers, body } });
+  return createExchange({
+    id: "micro",
+    arrivedAt: performance.now(),
+    dialect,
+    request: { method: "POST", path: target, headers, body },
+  });
 }
 
 /** Routes the request and lets the relay run it, up to the upstream's head. */

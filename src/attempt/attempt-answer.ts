@@ -1,5 +1,5 @@
 /** One attempt at an answer that is not streamed: buffered and checked; or made from a stream that is watched as one. */
-import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import { createAnswerReader, isFinishedAnswer, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
 import { chooseByMediaType } from "../call/choose-reader.ts";
@@ -15,14 +15,16 @@ import { bodyAsked, dialectCall } from "./upstream-request.ts";
 /** @throws Failure */
 export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
   const { plan } = context;
-  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const { firstToken, alive, idle } = plan.candidate.policy.timeouts;
   const streamed = plan.ask === "via-stream" ? bodyAsked(context, true) : undefined;
   const viaStream = streamed !== undefined;
   return callUpstream<AttemptResult>(
     dialectCall(
       context,
-      // Nothing comes before the whole answer is there, so only the total time limits the wait for its first byte.
-      { firstTokenMs: viaStream ? firstToken : 0, idleMs: idle, idleFrom: viaStream ? "content" : "head" },
+      // Nothing comes before the whole answer is there, so only the time for all of it limits the wait for its first byte.
+      viaStream
+        ? { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" }
+        : { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" },
       streamed,
     ),
     ({ status, headers }, control) => {
@@ -40,10 +42,11 @@ function readAnswer(
   { plan, limits, dialect, request }: DialectAttempt,
 ): BodyReader {
   // With a head that announces the whole answer, silence is a stall, however it was asked for.
-  control.progress();
+  control.notice("content");
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
-    onProgress: control.progress,
+    isWhole: (body) => isFinishedAnswer(body, dialect),
+    onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
       const problem = dialect.inspectAnswer(parseAnswer(body), plan.acceptEmpty, request);

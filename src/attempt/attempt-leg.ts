@@ -18,21 +18,19 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   const { continuing } = context.dialect;
   const given = context.output.given;
   if (continuing === undefined || given === undefined) throw refusedSeam("unsupported");
-  const { firstToken, idle } = context.plan.candidate.policy.timeouts;
+  const { firstToken, alive, idle } = context.plan.candidate.policy.timeouts;
   const body = ask.kind === "continue" ? Buffer.from(JSON.stringify(ask.body)) : undefined;
-  const call = dialectCall(context, { firstTokenMs: firstToken, idleMs: idle, idleFrom: "content" }, body);
+  const call = dialectCall(context, { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" }, body);
   // The client's key stands for the first leg, whose answer a server may keep for it.
   const { "idempotency-key": _key, ...headers } = call.request.headers;
-  return callUpstream<AttemptResult>(
-    { ...call, request: { ...call.request, headers } },
-    ({ headers }, control) =>
-      chooseByMediaType(headers, {
-        stream: () => readLeg(control, context, { ask, continuing, given }),
-        // The whole answer at once would repeat what was told, or lack it: servers differ.
-        json: () => {
-          throw refusedSeam("refused");
-        },
-      }),
+  return callUpstream<AttemptResult>({ ...call, request: { ...call.request, headers } }, ({ headers }, control) =>
+    chooseByMediaType(headers, {
+      stream: () => readLeg(control, context, { ask, continuing, given }),
+      // The whole answer at once would repeat what was told, or lack it: servers differ.
+      json: () => {
+        throw refusedSeam("refused");
+      },
+    }),
   );
 }
 
@@ -48,7 +46,7 @@ function readLeg(control: CallControl<AttemptResult>, context: DialectAttempt, p
   return createStreamReader({
     inspector,
     control,
-    sink: withHold(splice(context, parts), inspector, context),
+    sink: withHold(splice(context, parts), inspector, control, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     // Nothing may have been missing but the end, which the seam's judge knows better.

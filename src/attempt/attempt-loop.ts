@@ -26,7 +26,7 @@ export interface PlannedAttempt {
 }
 
 /** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
-export function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
+export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const history: PastAttempt[] = [];
   let plan = nextPlan();

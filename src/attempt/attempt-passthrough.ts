@@ -8,6 +8,7 @@ import { callOf } from "./upstream-request.ts";
 export async function attemptPassthrough(context: AttemptContext): Promise<AttemptResult> {
   const { exchange, plan, output } = context;
   const { path, method, headers, body } = exchange.request;
+  const { idle, total, unstreamed } = plan.candidate.policy.timeouts;
   const length = headers["content-length"];
   await callUpstream<void>(
     {
@@ -21,7 +22,8 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
         // Without it a body of known length would be sent in chunks, which some upstreams refuse.
         set: body !== null && typeof length === "string" ? { "content-length": length } : {},
       },
-      watchdog: { firstTokenMs: 0, idleMs: plan.candidate.policy.timeouts.idle, idleFrom: "head" },
+      // What comes when is not known of such a body: the first of it may take as long as an answer that is not streamed.
+      watchdog: { firstTokenMs: unstreamed, aliveMs: 0, idleMs: idle, pausedMs: total, idleFrom: "content" },
       // A redirect, or a 304, is the client's to follow.
       answersBelow: 400,
     },
@@ -29,7 +31,7 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
       output.openBody(reply.status, reply.headers);
       return {
         onData(chunk) {
-          control.progress();
+          control.notice("content");
           if (!output.write(chunk)) control.pause();
         },
         onEnd(cause) {

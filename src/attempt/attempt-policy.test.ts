@@ -22,8 +22,8 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
     upstream: { name: "main" } as Upstream,
     model: undefined,
     policy: {
-      timeouts: { firstToken: 1, idle: 1, total: 1 },
-      gate: { toolCalls: "hold" },
+      timeouts: { firstToken: 1, alive: 1, idle: 1, total: 1, unstreamed: 1, stream: false },
+      gate: { toolCalls: "hold", holdFor: 1 },
       emptyFallback: "last",
       requireDone: false,
       nonStreaming: "direct",
@@ -80,6 +80,7 @@ const fails = (code: FailureCode, details?: FailureDetails): Failure => new Fail
 const cut = fails("stream_truncated");
 const nothing = fails("empty_stream");
 const wholeButEmpty = fails("empty_stream", { formallyWhole: true });
+const late = fails("first_token_timeout");
 const garbage = fails("stream_corrupted");
 const slowDown = (retryAfterMs: number): Failure => fails("upstream_status", { status: 429, retryAfterMs });
 const NEXT = { policy: { emptyFallback: "next" } } as const;
@@ -87,6 +88,7 @@ const NEXT = { policy: { emptyFallback: "next" } } as const;
 describe("what is tried next", () => {
   test.each<[string, Failure[], Setup, string]>([
     ["the first attempt, at once", [], {}, "as-asked in 0"],
+    ["none when the time is up already", [], { remainingMs: 0 }, "give up"],
     ["the only attempt may find nothing", [], { maxAttempts: 1 }, "as-asked in 0, empty will do"],
     ["after a cut, after a wait", [cut], {}, "as-asked in 1000"],
     ["after two, after a longer one", [cut, cut], {}, "as-asked in 2000"],
@@ -105,6 +107,9 @@ describe("what is tried next", () => {
     ["what would fail again", [fails("upstream_status", { scope: "never" })], {}, "give up"],
     ["what only another upstream may serve", [fails("upstream_status", { scope: "elsewhere" })], {}, "give up"],
     ["the deadline", [fails("deadline_exceeded")], {}, "give up"],
+    ["a late first token, once more", [late], {}, "as-asked in 1000"],
+    ["not a third time, whatever came between", [late, cut, late], {}, "give up"],
+    ["not of an upstream that is alive", [fails("first_token_timeout", { scope: "elsewhere" })], {}, "give up"],
     ["the client left", [fails("client_gone")], {}, "give up"],
   ])("%s", (_what, failures, setup, expected) => {
     expect(inWords(after(failures, setup))).toBe(expected);

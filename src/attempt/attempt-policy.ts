@@ -79,6 +79,9 @@ export interface AttemptPolicy {
  */
 const EMPTY: ReadonlySet<FailureCode> = new Set(["empty_stream", "stream_corrupted"]);
 
+/** A first token that is late twice would be late again, and each attempt is paid for. */
+const MOST_LATE = 2;
+
 /** @param random between 0 and 1; for the jitter. */
 export function createAttemptPolicy(options: AttemptPolicyOptions, random: () => number = Math.random): AttemptPolicy {
   const { candidate, retry } = options;
@@ -93,10 +96,11 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
   return {
     next({ history, state, remainingMs }) {
       const last = history.at(-1);
-      if (last === undefined) return plan(history, 0);
+      if (last === undefined) return remainingMs > 0 ? plan(history, 0) : { giveUp: noTimeLeft() };
       const { failure } = last;
       if (state.at === "committed") return afterBreak(options, history, state, remainingMs);
       if (state.at !== "waiting" || failure.scope !== "again" || history.length >= maxAttempts) return { giveUp: failure };
+      if (failure.code === "first_token_timeout" && countOf(history, failure.code) >= MOST_LATE) return { giveUp: failure };
       const delayMs = delayAfter(options, history.length, failure, random);
       // Waiting into the deadline would trade a failure that says something for one that does not.
       if (delayMs > longestWait(retry, failure) || delayMs >= remainingMs) return { giveUp: failure };
@@ -144,6 +148,14 @@ function withSeam(failure: Failure, seam: SeamRule): Failure {
     ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
     ...(reply === undefined ? {} : { reply }),
   });
+}
+
+function noTimeLeft(): Failure {
+  return new Failure("deadline_exceeded", "the request took all of its time to arrive");
+}
+
+function countOf(history: readonly PastAttempt[], code: FailureCode): number {
+  return history.filter(({ failure }) => failure.code === code).length;
 }
 
 function chooseAsk({ kind, candidate }: AttemptPolicyOptions, history: readonly PastAttempt[], isLast: boolean): Ask {

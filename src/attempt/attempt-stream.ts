@@ -1,5 +1,5 @@
 /** One attempt at a streamed answer. */
-import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
+import { createAnswerReader, isFinishedAnswer, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
 import { chooseByMediaType } from "../call/choose-reader.ts";
@@ -16,7 +16,7 @@ import { bodyAsked, dialectCall } from "./upstream-request.ts";
 /** @throws Failure */
 export async function attemptStream(context: DialectAttempt): Promise<AttemptResult> {
   const { plan } = context;
-  const { firstToken, idle } = plan.candidate.policy.timeouts;
+  const { firstToken, alive, idle } = plan.candidate.policy.timeouts;
   const bodyForWhole = plan.ask === "whole" ? bodyAsked(context, false) : undefined;
   const asksWhole = bodyForWhole !== undefined;
   try {
@@ -24,7 +24,9 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
       dialectCall(
         context,
         // An answer that is asked for whole has no first token to wait for.
-        { firstTokenMs: asksWhole ? 0 : firstToken, idleMs: idle, idleFrom: asksWhole ? "head" : "content" },
+        asksWhole
+          ? { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" }
+          : { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" },
         bodyForWhole,
       ),
       ({ headers }, control) =>
@@ -52,7 +54,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
   return createStreamReader({
     inspector,
     control,
-    sink: withHold(output.openStream(headers), inspector, context),
+    sink: withHold(output.openStream(headers), inspector, control, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,
@@ -62,9 +64,25 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
 }
 
 /** The stations of this attempt before its gate. */
-export function withHold(gate: EventSink, inspector: StreamInspector, { plan, limits, held }: DialectAttempt): EventSink {
-  if (plan.candidate.policy.gate.toolCalls === "stream") return gate;
-  return new ToolCallHold({ next: gate, inspector, held, maxBytes: limits.maxGateBytes, maxEventBytes: limits.maxBodyBytes });
+export function withHold(
+  gate: EventSink,
+  inspector: StreamInspector,
+  control: CallControl<AttemptResult>,
+  { plan, limits, held }: DialectAttempt,
+): EventSink {
+  const { toolCalls, holdFor } = plan.candidate.policy.gate;
+  if (toolCalls === "stream") return gate;
+  const hold = new ToolCallHold({
+    next: gate,
+    inspector,
+    held,
+    maxMs: holdFor,
+    maxBytes: limits.maxGateBytes,
+    maxEventBytes: limits.maxBodyBytes,
+    onFailure: control.fail,
+  });
+  control.onSettle(() => hold.stop());
+  return hold;
 }
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
@@ -72,7 +90,8 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
   const { plan, limits, dialect, request, output } = context;
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
-    onProgress: control.progress,
+    isWhole: (body) => isFinishedAnswer(body, dialect),
+    onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
       const answer = parseAnswer(body);

@@ -1,7 +1,7 @@
-/** The station that hands tool calls on when they are complete, and not at all when they are cut. */
+/** The station that hands tool calls on when they are complete, and not at all when they are cut, within bounds. */
 import type { StreamInspector } from "../core/dialect.ts";
 import type { EventKind, EventSink } from "../core/event-sink.ts";
-import { Failure } from "../core/failure.ts";
+import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldShare } from "../core/held-memory.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
 
@@ -10,36 +10,55 @@ export interface ToolCallHoldOptions {
   /** Knows whether a call has begun and is not complete. */
   readonly inspector: StreamInspector;
   readonly held: HeldShare;
+  /** How long one call may be held, in milliseconds: clients give up a stream in which no event comes. */
+  readonly maxMs: number;
   /** How much of one call may be held, in bytes of what the tool is to be called with (`limits.maxGateBytes`). */
   readonly maxBytes: number;
   /** The same in bytes of events, in which a few characters are wrapped in hundreds (`limits.maxBodyBytes`). */
   readonly maxEventBytes: number;
+  /** What came of a call could not be handed on when its time was up. */
+  onFailure(failure: Failure): void;
 }
+
+interface HeldEvent {
+  readonly event: StreamEvent;
+  readonly kind: EventKind;
+}
+
+type HoldState =
+  /** No call is under way. */
+  | { readonly at: "open" }
+  /** The call that is not complete, and whatever came after its beginning: the order of events is kept. */
+  | { readonly at: "holding"; readonly events: HeldEvent[]; bytes: number; readonly timer: NodeJS.Timeout }
+  /** This call was held for as long, or as much, as may be: it goes on as it comes. Should it be cut, the error event says so. */
+  | { readonly at: "released"; readonly calls: number | undefined };
+
+type Holding = Extract<HoldState, { at: "holding" }>;
+
+const OPEN: HoldState = { at: "open" };
 
 export class ToolCallHold implements EventSink {
   readonly #options: ToolCallHoldOptions;
-  /** The call that is not complete, and whatever came after its beginning: the order of events is kept. */
-  #events: { readonly event: StreamEvent; readonly kind: EventKind }[] = [];
-  #eventBytes = 0;
+  #state: HoldState = OPEN;
   #toolBytesBefore = 0;
 
   constructor(options: ToolCallHoldOptions) {
     this.#options = options;
   }
 
-  /** @throws Failure `stream_corrupted` for a call over a limit: half a call is never handed on. */
   push(event: StreamEvent, kind: EventKind): void {
-    const { next, held, inspector } = this.#options;
-    if (this.#events.length === 0 && kind !== "tool-call") {
-      next.push(event, kind);
-      return;
+    const { next, inspector } = this.#options;
+    const isOpen = inspector.hasOpenToolCall();
+    const holding = this.#holdingFor(kind, isOpen);
+    if (holding === undefined) next.push(event, kind);
+    else {
+      this.#hold(holding, event, kind);
+      if (!isOpen) this.#handOn(holding);
+      else if (this.#isOverLimit(holding.bytes)) this.#release(holding);
+      else return;
     }
-    const bytes = wireBytes(event);
-    this.#events.push({ event, kind });
-    this.#eventBytes += bytes;
-    held.add(bytes);
-    if (inspector.hasOpenToolCall()) this.#refuseTooLarge();
-    else this.#release();
+    if (!isOpen) this.#state = OPEN;
+    this.#toolBytesBefore = inspector.toolBytes ?? 0;
   }
 
   flush(): boolean {
@@ -47,30 +66,65 @@ export class ToolCallHold implements EventSink {
   }
 
   finish(): void {
-    this.#release();
+    if (this.#state.at === "holding") this.#handOn(this.#state);
+    this.#state = OPEN;
     this.#options.next.finish();
   }
 
-  #release(): void {
-    const { next, held, inspector } = this.#options;
-    const events = this.#events;
-    held.add(-this.#eventBytes);
-    this.#events = [];
-    this.#eventBytes = 0;
-    this.#toolBytesBefore = inspector.toolBytes ?? 0;
+  /** The attempt is over: what is held is not handed on any more. */
+  stop(): void {
+    if (this.#state.at === "holding") clearTimeout(this.#state.timer);
+    this.#state = OPEN;
+  }
+
+  /** What an event is added to; undefined where it goes on at once. */
+  #holdingFor(kind: EventKind, isOpen: boolean): Holding | undefined {
+    const state = this.#state;
+    if (state.at === "holding") return state;
+    if (kind !== "tool-call" || !isOpen) return undefined;
+    const { inspector, maxMs } = this.#options;
+    // The next call of the same message is held again.
+    if (state.at === "released" && state.calls === inspector.toolCalls) return undefined;
+    const holding: Holding = { at: "holding", events: [], bytes: 0, timer: setTimeout(() => this.#onTimeUp(), maxMs) };
+    this.#state = holding;
+    return holding;
+  }
+
+  #hold(holding: Holding, event: StreamEvent, kind: EventKind): void {
+    const bytes = wireBytes(event);
+    holding.events.push({ event, kind });
+    holding.bytes += bytes;
+    this.#options.held.add(bytes);
+  }
+
+  #isOverLimit(eventBytes: number): boolean {
+    const { inspector, maxBytes, maxEventBytes } = this.#options;
+    const heldBytes = inspector.toolBytes === undefined ? eventBytes : inspector.toolBytes - this.#toolBytesBefore;
+    return heldBytes > maxBytes || eventBytes > maxEventBytes;
+  }
+
+  #onTimeUp(): void {
+    if (this.#state.at !== "holding") return;
+    const { inspector } = this.#options;
+    try {
+      this.#release(this.#state);
+      this.#toolBytesBefore = inspector.toolBytes ?? 0;
+      // A client that is too slow for it pauses the upstream at its next read.
+      this.#options.next.flush();
+    } catch (thrown) {
+      this.#options.onFailure(toFailure(thrown));
+    }
+  }
+
+  #release(holding: Holding): void {
+    this.#handOn(holding);
+    this.#state = { at: "released", calls: this.#options.inspector.toolCalls };
+  }
+
+  #handOn({ events, bytes, timer }: Holding): void {
+    const { next, held } = this.#options;
+    clearTimeout(timer);
+    held.add(-bytes);
     for (const { event, kind } of events) next.push(event, kind);
   }
-
-  #refuseTooLarge(): void {
-    const { inspector, maxBytes, maxEventBytes } = this.#options;
-    const heldBytes = inspector.toolBytes === undefined ? this.#eventBytes : inspector.toolBytes - this.#toolBytesBefore;
-    if (heldBytes > maxBytes) throw tooLarge(`limits.maxGateBytes (${maxBytes} bytes)`);
-    if (this.#eventBytes > maxEventBytes) throw tooLarge(`limits.maxBodyBytes (${maxEventBytes} bytes of events)`);
-  }
-}
-
-function tooLarge(limit: string): Failure {
-  return new Failure("stream_corrupted", `a tool call is larger than ${limit} allows: raise it, or set gate.toolCalls: stream`, {
-    scope: "never",
-  });
 }

@@ -7,7 +7,7 @@ import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
 /** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
 export function dialectCall(
   context: DialectAttempt,
-  watchdog: WatchdogOptions,
+  watchdog: Omit<WatchdogOptions, "pausedMs">,
   body = context.exchange.request.body,
 ): CallOptions {
   const { path, method, body: original } = context.exchange.request;
@@ -18,7 +18,7 @@ export function dialectCall(
     ...callOf(context),
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
     request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
-    watchdog,
+    watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
   };
 }

@@ -13,15 +13,25 @@ export interface Candidate {
 /** How an upstream is asked, and how its answers are judged; the configuration resolves one for each. All times in milliseconds. */
 export interface UpstreamPolicy {
   readonly timeouts: {
-    /** Longest wait for the first content of an attempt. */
+    /** Streamed: from the handover to a connection until the first sign of life. */
     readonly firstToken: number;
-    /** Longest silence between two pieces of content. */
+    /** Streamed: without content, though there are signs of life. */
+    readonly alive: number;
+    /** After the first content (the head, where nothing is streamed): without one byte. */
     readonly idle: number;
-    /** Longest time for the whole exchange, all attempts included. */
+    /** From the request's arrival: no attempt begins after it, and no uncommitted stream lives beyond it. */
     readonly total: number;
+    /** From the request's arrival: an answer that is not streamed, and on its way. */
+    readonly unstreamed: number;
+    /** From the commit: a stream, however it flows; false for no limit. */
+    readonly stream: number | false;
   };
-  /** Tool calls reach the client whole, or as they come. */
-  readonly gate: { readonly toolCalls: "hold" | "stream" };
+  readonly gate: {
+    /** Tool calls reach the client whole, or as they come. */
+    readonly toolCalls: "hold" | "stream";
+    /** Longest time for which one call is held; then it goes on as it comes. */
+    readonly holdFor: number;
+  };
   /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
   readonly emptyFallback: "next" | "last" | "off";
   /** A stream without its terminator is cut, even when every choice has finished. */

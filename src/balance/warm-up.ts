@@ -83,7 +83,7 @@ export class WarmUp {
   }
 
   async #ask(): Promise<void> {
-    const began = Date.now();
+    const began = performance.now();
     this.#asking = true;
     this.#served = false;
     const failure = await probe(this.#options.probe, this.#closed.signal).then(() => undefined, toFailure);
@@ -92,7 +92,7 @@ export class WarmUp {
     if (failure === undefined) {
       this.isWarm = true;
       this.#failures = 0;
-      this.#options.onWarm(Date.now() - began);
+      this.#options.onWarm(Math.round(performance.now() - began));
     } else if (!this.#served) {
       // A refusal is an answer too: it does not make the upstream warm, nor cold, and will not change soon.
       const isTemporary = failure.scope === "again";

@@ -1,11 +1,14 @@
 /** Buffers a body that is not a stream (an answer in JSON, an error reply), up to a limit. */
 import { isUtf8 } from "node:buffer";
+import type { Dialect } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { BodyReader } from "./body-reader.ts";
 
 export interface AnswerReaderOptions {
   /** Largest body, in bytes. */
   readonly maxBytes: number;
+  /** Whether what came of a body without a clean end is the whole answer all the same. @defaultValue it never is */
+  readonly isWhole?: (body: Buffer) => boolean;
   onProgress(): void;
   onWhole(body: Buffer): void;
   onFailure(failure: Failure): void;
@@ -24,10 +27,20 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
       }
     },
     onEnd(cause) {
-      if (cause === undefined) options.onWhole(Buffer.concat(chunks, bytes));
+      const body = Buffer.concat(chunks, bytes);
+      if (cause === undefined || options.isWhole?.(body)) options.onWhole(body);
       else options.onFailure(cause);
     },
   };
+}
+
+/** JSON says where it ends: an answer that is there, and has finished, lacks nothing when its connection breaks behind it. */
+export function isFinishedAnswer(body: Buffer, dialect: Dialect): boolean {
+  try {
+    return dialect.saysFinished?.(parseAnswer(body)) === true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { readRetryAfterMs, readShouldRetry } from "./retry-after.ts";
-import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
+import { type Sign, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface CallOptions {
   readonly upstream: Upstream;
@@ -28,14 +28,16 @@ export interface CallOptions {
 
 /** What a running call offers to the reader of its body. */
 export interface CallControl<T> {
-  /** Progress was made: feeds the idle clock. */
-  progress(): void;
+  /** Something came: what it was moves the clocks. */
+  notice(sign: Sign): void;
   /** The client is slow: the upstream waits, and its clock with it. */
   pause(): void;
   resume(): void;
   /** The attempt has succeeded. `bodyEnded` is false when the response has not come to its end yet. */
   succeed(result: T, bodyEnded: boolean): void;
   fail(failure: Failure): void;
+  /** Once the attempt is over, however: what still runs for it must stop. */
+  onSettle(listener: () => void): void;
 }
 
 export type ReaderFactory<T> = (
@@ -54,12 +56,18 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     let reader: BodyReader | undefined;
     let call: Call | undefined;
     let settled = false;
+    /** What came last while the upload still ran. */
+    let early: Sign | undefined;
     const watchdog = new Watchdog(options.watchdog, endWith);
 
+    const settleListeners: (() => void)[] = [];
+
     const control: CallControl<T> = {
-      progress() {
+      onSettle: (listener) => void settleListeners.push(listener),
+      notice(sign) {
         // Until it has the whole upload an upstream may have nothing to say; one that stops is bounded by timeouts.request.
-        if (upload === undefined || upload.closed) watchdog.progress();
+        if (upload === undefined || upload.closed) watchdog.notice(sign);
+        else early = sign;
       },
       pause() {
         watchdog.pause();
@@ -89,6 +97,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       signal.removeEventListener("abort", onAbort);
       upload?.off("close", onUploadEnd);
       stopListening?.();
+      for (const listener of settleListeners) listener();
       return true;
     }
 
@@ -102,8 +111,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     }
 
     function onUploadEnd(): void {
-      // Without a head the idle clock has not begun.
-      if (reader !== undefined) control.progress();
+      if (early !== undefined) watchdog.notice(early);
     }
 
     function onAbort(): void {
@@ -126,10 +134,11 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     call = upstream.send(
       { ...request, set: { ...request.set, ...options.propagated } },
       {
+        onHandover: () => watchdog.begin(),
         onHead(status, headers) {
           attempt.status = status;
           const isAnswer = status < options.answersBelow;
-          if (!isAnswer || options.watchdog.idleFrom === "head") control.progress();
+          if (!isAnswer || options.watchdog.idleFrom === "head") control.notice("content");
           try {
             reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
           } catch (thrown) {
@@ -151,9 +160,9 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
 function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallOptions, control: CallControl<T>): BodyReader {
   return createAnswerReader({
     maxBytes: options.maxReplyBytes,
-    onProgress: control.progress,
+    onProgress: () => control.notice("content"),
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, Date.now(), { status, body });
+      const retryAfterMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
       // Its message is for a client that has had its headers, and cannot get this reply as it is.
       const said = readReplyBody(status, body, retryAfterMs !== undefined);
       control.fail(
@@ -168,6 +177,12 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
     },
     onFailure: control.fail,
   });
+}
+
+/** A date to wait for is one of the upstream's clock: what it says the time is counts, whatever this machine's clock says. */
+function dateOf({ date }: ReplyHeaders): number {
+  const at = typeof date === "string" ? Date.parse(date) : Number.NaN;
+  return Number.isNaN(at) ? Date.now() : at;
 }
 
 /** What the upstream says outright wins over what its reply means. */

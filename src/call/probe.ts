@@ -4,7 +4,7 @@ import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { DISCARD } from "../core/event-sink.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { createAnswerReader, parseAnswer } from "./answer-reader.ts";
+import { createAnswerReader, isFinishedAnswer, parseAnswer } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { type CallControl, callUpstream } from "./call-upstream.ts";
 import { chooseByMediaType } from "./choose-reader.ts";
@@ -56,7 +56,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
         idempotent: true,
       },
       propagated: {},
-      watchdog: { firstTokenMs: timeoutMs, idleMs: timeoutMs, idleFrom: "content" },
+      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 300,
       maxReplyBytes: maxBytes,
     },
@@ -73,7 +73,8 @@ function readAnswer(
   const json = (): BodyReader =>
     createAnswerReader({
       maxBytes,
-      onProgress: control.progress,
+      isWhole: (body) => isFinishedAnswer(body, dialect),
+      onProgress: () => control.notice("content"),
       onFailure: control.fail,
       onWhole(body) {
         const problem = dialect.inspectAnswer(parseAnswer(body), false, request);

@@ -6,13 +6,14 @@ import type { StreamEvent } from "../core/stream-event.ts";
 import { createSseDecoder } from "../sse/decode.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { CallControl } from "./call-upstream.ts";
+import type { Sign } from "./watchdog.ts";
 
 export interface StreamReaderOptions {
   /** Judges this stream and no other. */
   readonly inspector: StreamInspector;
   /** The first station on the way to the client. */
   readonly sink: EventSink;
-  readonly control: Pick<CallControl<unknown>, "progress" | "pause" | "fail">;
+  readonly control: Pick<CallControl<unknown>, "notice" | "pause" | "fail">;
   /** Largest event, in bytes. */
   readonly maxEventBytes: number;
   readonly requireTerminator: boolean;
@@ -28,7 +29,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   let phase: "reading" | "flushing" | "over" = "reading";
   /** The stream cannot be whole, or needs no more: what else the decoder finds is not looked at. */
   let verdict: "terminated" | Failure | undefined;
-  let hasProgress = false;
+  let hasContent = false;
   /** The decoder handed over a last event that lacks no more than its blank line. */
   let hasLastEvent = false;
 
@@ -47,7 +48,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       verdict = "terminated";
       return;
     }
-    if (isContent(judged)) hasProgress = true;
+    if (isContent(judged)) hasContent = true;
     event.characters = inspector.characters - before;
     sink.push(event, judged);
     if (judged === "final") verdict = "terminated";
@@ -67,10 +68,16 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     } finally {
       // What came before a failure is part of the answer.
       const isFlowing = sink.flush();
-      if (hasProgress) control.progress();
-      hasProgress = false;
+      if (phase === "reading") control.notice(signOf());
+      hasContent = false;
       if (!isFlowing) control.pause();
     }
+  }
+
+  /** Whatever was read, a comment or half an event, is a sign of life: a dead server sends nothing. */
+  function signOf(): Sign {
+    if (inspector.isFinished === true && !options.requireTerminator) return "finished";
+    return hasContent ? "content" : "life";
   }
 
   function finish(cause: Failure | undefined, torn: boolean): void {

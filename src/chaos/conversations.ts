@@ -18,7 +18,7 @@ export interface ConversationsOptions {
 export function createConversations({
   ttlMs = 600_000,
   limit = 10_000,
-  now = Date.now,
+  now = () => performance.now(),
 }: ConversationsOptions = {}): Conversations {
   // A Map keeps the order of insertion, and every attempt is inserted anew: the first entries are the oldest.
   const attempts = new Map<string, { count: number; at: number }>();

@@ -35,6 +35,16 @@ it("serves when no command is named, with flags over the environment", async () 
   ]);
 });
 
+it("presets what fits the server that --profile names, over the file's profile and under what is set by hand", async () => {
+  const { served } = await run(["--upstream", "http://a/v1", "--profile", "llamacpp"]);
+  expect(served).toMatchObject([{ config: { upstreams: [{ keepAlive: 4_000, timeouts: { firstToken: 600_000 } }] } }]);
+  writeFileSync(join(cwd, "a.yaml"), "upstreams: [{ baseUrl: http://a/v1, profile: chatglm3, timeouts: { firstToken: 7m } }]");
+  const [other] = (await run(["--config", "a.yaml", "--profile", "anthropic"])).served;
+  expect(other).toMatchObject({
+    config: { upstreams: [{ keyHeader: "x-api-key", emptyFallback: "last", timeouts: { firstToken: 420_000 } }] },
+  });
+});
+
 it("serves with the file that --config names", async () => {
   writeFileSync(join(cwd, "a.yaml"), "port: 7");
   const { served } = await run(["serve", "--config", "a.yaml", "--host", "localhost"]);
@@ -53,6 +63,7 @@ it("does not serve with a wrong configuration, and exits with 2", async () => {
 it.each([
   [["--upstream", ""], "--upstream"],
   [["--upstream="], "--upstream"],
+  [["--upstream", "http://a", "--profile", ""], "--profile"],
   [["--host", ""], "--host"],
   [["--port", ""], "--port"],
   [["--log-level", ""], "--log-level"],

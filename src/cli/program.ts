@@ -47,6 +47,7 @@ const HELP = `
 Options of serve may be given without its name:
   --config FILE     configuration file (default: $PERENNIAL_CONFIG, or ${DEFAULT_FILE} if it is there)
   --upstream URL    base URL of the upstream
+  --profile NAME    which server it is; presets what fits it (perennial profiles lists them)
   --host H          address to listen on
   --port N          port to listen on
   --log-level L     trace, debug, info, warn, error, fatal or silent
@@ -54,6 +55,7 @@ Options of serve may be given without its name:
 Examples:
   $ perennial                                          try it with the built-in sandbox upstream
   $ perennial --upstream https://api.openai.com/v1     stand in front of OpenAI
+  $ perennial --upstream http://127.0.0.1:8080/v1 --profile llamacpp
   $ perennial --config ${DEFAULT_FILE} --port 9000      with a configuration file
   $ perennial check-config                             show the resulting configuration, or what is wrong with it
   $ perennial chaos --list                             what can go wrong with a stream
@@ -87,6 +89,7 @@ export function createProgram(actions: ProgramActions): Command {
     .description("start the proxy (the default command)")
     .option("--config <file>", FILE_MEANING, toText)
     .option("--upstream <url>", "base URL of the upstream, such as https://api.openai.com/v1")
+    .option("--profile <name>", "which server the upstream is, such as anthropic or llamacpp; see perennial profiles")
     .option("--host <host>", "address to listen on")
     .option("--port <number>", "port to listen on")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent")

@@ -3,7 +3,7 @@
 const FIRST = 0;
 
 /** The path of one of its settings, as the schema names it. */
-export function pathInFirstUpstream(key: "baseUrl" | "apiKey"): readonly (string | number)[] {
+export function pathInFirstUpstream(key: "baseUrl" | "apiKey" | "profile"): readonly (string | number)[] {
   return ["upstreams", FIRST, key];
 }
 

@@ -16,12 +16,30 @@ describe("what is there without a word of configuration", () => {
         host: "127.0.0.1",
         port: 8787,
         upstreams: [],
-        timeouts: { connect: 5000, firstToken: 60_000, idle: 30_000, total: 600_000, request: 120_000 },
+        timeouts: {
+          connect: 5000,
+          firstToken: 180_000,
+          idle: 120_000,
+          alive: 600_000,
+          total: 900_000,
+          unstreamed: 3_600_000,
+          stream: false,
+          request: 120_000,
+        },
         retry: { maxAttempts: 3, backoff: { initial: 1000, factor: 2, max: 30_000, jitter: true }, maxRetryAfter: 60_000 },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
+        resume: {
+          proof: "auto",
+          maxAttempts: 1,
+          minChars: 40,
+          tail: 24,
+          tools: "refuse",
+          structured: "refuse",
+          background: false,
+        },
         interruptEnd: "clean",
-        gate: { toolCalls: "hold" },
+        gate: { toolCalls: "hold", holdFor: 60_000 },
         warmup: false,
         nonStreaming: "direct",
         limits: {
@@ -175,7 +193,7 @@ describe("mistakes", () => {
     ["port: 1.5", "1:1: port: expected a whole number from 0 to 65535, got 1.5"],
     ["retry: { maxAttempts: 21 }", "1:10: retry.maxAttempts: expected a whole number from 1 to 20, got 21"],
     ["retry: { backoff: { factor: 0.5 } }", "1:21: retry.backoff.factor: expected a number of at least 1, got 0.5"],
-    ["recovery: resume", '1:1: recovery: expected error, got "resume"'],
+    ["recovery: hope", '1:1: recovery: expected error, resume or continue, got "hope"'],
     ["interruptEnd: slow", '1:1: interruptEnd: expected clean or cut, got "slow"'],
     ["heartbeat: on", '1:1: heartbeat: expected off, or a mapping with after and every, got "on"'],
     ["heartbeat: { every: 0 }", "1:14: heartbeat.every: expected a duration of more than 0, such as 30s, got 0"],
@@ -231,6 +249,14 @@ describe("mistakes", () => {
       "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
       'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
     ]);
+  });
+
+  it("says so when there is a profile but no upstream, or a profile that is not known", () => {
+    expect(problemsOf(undefined, { flags: { profile: "llamacpp" } })).toEqual([
+      "--profile: there is no upstream for this profile; give --upstream too, or name one in the file",
+    ]);
+    const [problem] = problemsOf(undefined, { flags: { upstream: "http://a", profile: "lamacpp" } });
+    expect(problem).toMatch(/^--profile: expected openai, .*llamacpp.*got "lamacpp"/);
   });
 
   it("says so when the file cannot be read", () => {

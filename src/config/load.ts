@@ -13,9 +13,17 @@ import { type Config, configSchema } from "./schema.ts";
 /** The file that is read when none is named and it is there. */
 export const DEFAULT_FILE = "perennial.yaml";
 
+/** What cannot stand without an upstream, by where it was set. */
+const STRAY: ReadonlyMap<string, string> = new Map([
+  ["PERENNIAL_API_KEY", "there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file"],
+  ["--profile", "there is no upstream for this profile; give --upstream too, or name one in the file"],
+]);
+
 /** Command-line flags, as typed. */
 export interface ConfigFlags {
   readonly upstream?: string | undefined;
+  /** Presets for the upstream. */
+  readonly profile?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly logLevel?: string | undefined;
@@ -47,7 +55,7 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   const source = path === undefined || name === undefined ? undefined : readConfigFile(path, name, env);
 
   const all = [...envSettings(env), ...flagSettings(flags)];
-  const stray = all.filter((setting) => setting.origin === "PERENNIAL_API_KEY" && !hasUpstream(source?.values, all));
+  const stray = hasUpstream(source?.values, all) ? [] : all.filter(({ origin }) => STRAY.has(origin));
   const foreign = foreignKey(source?.values, all);
   const settings = [...foreign, ...all.filter((setting) => !stray.includes(setting))];
   const values = settings.reduce<unknown>((values, { path, value }) => withValue(values, path, value), source?.values ?? {});
@@ -68,9 +76,7 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   );
   if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
 
-  const strayLines = stray.map(
-    ({ origin }) => `${origin}: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file`,
-  );
+  const strayLines = stray.map(({ origin }) => `${origin}: ${STRAY.get(origin)}`);
   throw new ConfigError([...strayLines, ...formatProblems(problems, source, settings)]);
 }
 
@@ -99,9 +105,10 @@ function formatProblems(problems: readonly Complaint[], source: ConfigFile | und
 }
 
 /** An empty flag stays, for the schema to complain about: it is a shell's unset variable, and no wish for the sandbox. */
-function flagSettings({ upstream, host, port, logLevel }: ConfigFlags): Setting[] {
+function flagSettings({ upstream, profile, host, port, logLevel }: ConfigFlags): Setting[] {
   const settings: Setting[] = [
     { origin: "--upstream", path: pathInFirstUpstream("baseUrl"), value: upstream },
+    { origin: "--profile", path: pathInFirstUpstream("profile"), value: profile },
     { origin: "--host", path: ["host"], value: host },
     { origin: "--port", path: ["port"], value: toNumber(port) },
     { origin: "--log-level", path: ["log", "level"], value: logLevel },

@@ -1,29 +1,76 @@
 /** The settings that hold for all upstreams, and those of them that one upstream may have for itself alone. */
 import { z } from "zod";
+import { MAX_DURATION_MS } from "./units.ts";
 import { someTime } from "./values.ts";
+
+const ALIVE_MS = 600_000;
+/** An answer at once is as long in the making as a stream, and nothing can be known of it meanwhile: 60m where total is 15m. */
+const UNSTREAMED_TOTALS = 4;
+
+const offOrTime = z
+  .union([z.literal("off"), z.literal(false), someTime()], { error: "expected off, or a duration of more than 0, such as 30s" })
+  .transform((value) => (value === "off" ? false : value));
 
 export const timeouts = z
   .strictObject({
     connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
-    firstToken: someTime().prefault("60s").describe("Longest wait for the first content of an attempt. Default: 60s."),
-    idle: someTime().prefault("30s").describe("Longest silence between two pieces of content; pings do not count. Default: 30s."),
-    total: someTime().prefault("10m").describe("Longest time for the whole exchange, all attempts included. Default: 10m."),
+    firstToken: someTime()
+      .prefault("3m")
+      .describe("Streamed: longest wait of an attempt for the first sign of life, from when its request goes out. Default: 3m."),
+    idle: someTime()
+      .prefault("2m")
+      .describe("After the first content (the head, where nothing is streamed): longest time without one byte. Default: 2m."),
+    alive: someTime()
+      .optional()
+      .describe(
+        "Streamed: longest time without content, though there are signs of life such as pings and comments. Default: 10m, or firstToken or idle where that is longer.",
+      ),
+    total: someTime()
+      .prefault("15m")
+      .describe(
+        "From the request's arrival: no attempt begins after it, and no stream without content lives beyond it. Default: 15m.",
+      ),
+    unstreamed: someTime()
+      .optional()
+      .describe("From the request's arrival: longest time for an answer that is not streamed. Default: four times total, 60m."),
+    stream: offOrTime
+      .prefault("off")
+      .describe("Longest time for a stream from its first content, however it flows; or off. Default: off."),
     request: someTime()
       .prefault("2m")
       .describe("Longest time for a client to send its request, head and body; a slower one gets a 408. Default: 2m."),
   })
+  .transform(({ alive, unstreamed, ...rest }) => ({
+    ...rest,
+    alive: alive ?? Math.max(ALIVE_MS, rest.firstToken, rest.idle),
+    unstreamed: unstreamed ?? unstreamedAfter(rest.total),
+  }))
   .prefault({})
   .describe("How long to wait, as durations of more than 0.");
+
+/** How long an answer that is not streamed may take, where only the total is given. In milliseconds, as that is. */
+export function unstreamedAfter(total: number): number {
+  return Math.min(UNSTREAMED_TOTALS * total, MAX_DURATION_MS);
+}
 
 /** What an upstream leaves out of these is as it is for all. */
 export const ownTimeouts = z
   .strictObject({
     connect: someTime().optional().describe("Longest wait for a connection to this upstream, TLS included. Default: as for all."),
-    firstToken: someTime().optional().describe("Longest wait for its first content in an attempt. Default: as for all."),
-    idle: someTime()
+    firstToken: someTime().optional().describe("Longest wait of an attempt for its first sign of life. Default: as for all."),
+    idle: someTime().optional().describe("After its first content: longest time without one byte. Default: as for all."),
+    alive: someTime()
       .optional()
-      .describe("Longest silence between two pieces of its content; pings do not count. Default: as for all."),
-    total: someTime().optional().describe("Longest time for the whole exchange, all attempts included. Default: as for all."),
+      .describe("Longest time without content, though there are signs of life. Default: as for all, or firstToken or idle here."),
+    total: someTime()
+      .optional()
+      .describe("No attempt begins after it, and no stream without content lives beyond it. Default: as for all."),
+    unstreamed: someTime()
+      .optional()
+      .describe(
+        "Longest time for an answer that is not streamed. Default: four times total where that stands here, or as for all.",
+      ),
+    stream: offOrTime.optional().describe("Longest time for a stream from its first content; or off. Default: as for all."),
   })
   .prefault({})
   .describe("How long to wait for this upstream, as durations of more than 0; over timeouts for all.");
@@ -35,6 +82,11 @@ export const gate = z
     toolCalls: toolCalls
       .default("hold")
       .describe("Hand a streamed tool call on when it is complete (hold), or piece by piece as it comes. Default: hold."),
+    holdFor: someTime()
+      .prefault("60s")
+      .describe(
+        "Longest time for which one tool call is held; then it is handed on as it comes, since clients give up on a stream without events. Default: 60s.",
+      ),
   })
   .prefault({})
   .describe("What is held back for the client's sake; it counts against limits.maxGateBytes.");
@@ -42,6 +94,7 @@ export const gate = z
 export const ownGate = z
   .strictObject({
     toolCalls: toolCalls.optional().describe("Hand on whole tool calls (hold), or pieces as they come. Default: as for all."),
+    holdFor: someTime().optional().describe("Longest time for which one tool call is held. Default: as for all."),
   })
   .prefault({})
   .describe("What is held back of this upstream's answers; over gate for all.");

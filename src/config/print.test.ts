@@ -25,7 +25,7 @@ it("reveals nothing of a key, not even its length, and still loads", () => {
 
 it("prints durations and sizes as people write them", () => {
   const printed = printConfig(configSchema.parse({}));
-  expect(printed).toContain("total: 10m");
+  expect(printed).toContain("total: 15m");
   expect(printed).toContain("maxBodyBytes: 32MiB");
 });
 
@@ -33,7 +33,16 @@ it("prints what a profile presets with its upstream, and loads again as the same
   for (const input of [
     { upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }] },
     { upstreams: [{ baseUrl: "http://a", profile: "chatglm3" }], timeouts: { firstToken: "7s" }, warmup: "off" },
-    { upstreams: [{ baseUrl: "http://a", timeouts: { idle: "90s" }, gate: { toolCalls: "stream" }, nonStreaming: "viaStream" }] },
+    {
+      upstreams: [
+        {
+          baseUrl: "http://a",
+          timeouts: { idle: "90s", stream: "off" },
+          gate: { toolCalls: "stream", holdFor: "5s" },
+          nonStreaming: "viaStream",
+        },
+      ],
+    },
     { upstreams: [{ baseUrl: "http://a", profile: "chatchat", warmup: "off" }], warmup: { on: "idle" } },
   ]) {
     const config = configSchema.parse(applyProfile(input));
@@ -44,7 +53,7 @@ it("prints what a profile presets with its upstream, and loads again as the same
   );
   expect(printed).toMatchObject({
     upstreams: [{ timeouts: { firstToken: "5m" } }],
-    timeouts: { firstToken: "1m" },
+    timeouts: { firstToken: "3m", alive: "10m", unstreamed: "1h", stream: "off" },
     warmup: "off",
   });
 });

@@ -16,7 +16,10 @@ export function printConfig(config: Config): string {
       connect: formatDuration(timeouts.connect),
       firstToken: formatDuration(timeouts.firstToken),
       idle: formatDuration(timeouts.idle),
+      alive: formatDuration(timeouts.alive),
       total: formatDuration(timeouts.total),
+      unstreamed: formatDuration(timeouts.unstreamed),
+      stream: timeouts.stream === false ? "off" : formatDuration(timeouts.stream),
       request: formatDuration(timeouts.request),
     },
     retry: {
@@ -28,7 +31,7 @@ export function printConfig(config: Config): string {
     recovery: config.recovery,
     resume: config.resume,
     interruptEnd: config.interruptEnd,
-    gate: config.gate,
+    gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -50,7 +53,9 @@ export function printConfig(config: Config): string {
 
 /** What an upstream leaves to the settings for all is left out. */
 function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, recovery, resume, ...rest }: UpstreamConfig): object {
-  const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) => (ms === undefined ? [] : [[key, formatDuration(ms)]]));
+  const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
+    ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
+  );
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
@@ -58,8 +63,15 @@ function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, recovery, re
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
     ...(recovery === undefined ? {} : { recovery }),
     ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
-    ...(gate.toolCalls === undefined ? {} : { gate }),
+    ...(gate.toolCalls === undefined && gate.holdFor === undefined ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+  };
+}
+
+function printOwnGate({ toolCalls, holdFor }: UpstreamConfig["gate"]): object {
+  return {
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(holdFor === undefined ? {} : { holdFor: formatDuration(holdFor) }),
   };
 }
 

@@ -25,20 +25,43 @@ test.each(PROFILE_NAMES)("%s makes a valid configuration, and every preset arriv
 test("ChatGLM3 is asked whole at the next attempt, and Chatchat's paths have no /v1 before them", () => {
   expect(withProfile("chatglm3").upstreams[0]).toMatchObject({ emptyFallback: "next", keepAlive: 4_000 });
   expect(withProfile("chatchat").upstreams[0]).toMatchObject({ mount: "/", api: "chatchat" });
-  expect(policyWith("chatchat").timeouts).toMatchObject({ idle: 120_000, total: 600_000 });
+  expect(policyWith("chatchat").timeouts).toMatchObject({ firstToken: 300_000, idle: 120_000 });
 });
 
-test("Anthropic may think and make tool inputs in silence, for minutes", () => {
-  expect(withProfile("anthropic").upstreams[0]).toMatchObject({ keyHeader: "x-api-key" });
-  expect(policyWith("anthropic").timeouts).toEqual({ firstToken: 600_000, idle: 300_000, total: 1_800_000 });
-  expect(policyWith("anthropic", { timeouts: { idle: "7s" } }).timeouts).toMatchObject({ firstToken: 600_000, idle: 7_000 });
+test("DeepSeek may wait with comments for as long as it keeps a request", () => {
+  expect(policyWith("deepseek").timeouts).toMatchObject({ firstToken: 180_000, alive: 1_800_000, total: 1_800_000 });
+  expect(policyWith("deepseek", { timeouts: { alive: "7s" } }).timeouts).toMatchObject({ alive: 7_000, total: 1_800_000 });
+});
+
+test.each(PROFILE_NAMES)("no profile is less patient than the defaults (%s)", (name) => {
+  const [times, defaults] = [policyWith(name).timeouts, policyWith("openai").timeouts];
+  for (const clock of ["firstToken", "alive", "idle", "total", "unstreamed"] as const) {
+    expect(times[clock]).toBeGreaterThanOrEqual(defaults[clock]);
+  }
+  expect(times.stream).toBe(false);
+});
+
+test.each([
+  [{}, {}, { alive: 600_000, unstreamed: 3_600_000 }],
+  [{ total: "1m" }, {}, { unstreamed: 240_000 }],
+  [{ total: "20d" }, {}, { unstreamed: 2 ** 31 - 1 }],
+  [{ total: "1m", unstreamed: "2m" }, { total: "5m" }, { total: 300_000, unstreamed: 1_200_000 }],
+  [{ unstreamed: "2m" }, {}, { unstreamed: 120_000 }],
+  [{ firstToken: "20m" }, {}, { alive: 1_200_000 }],
+  [{}, { idle: "20m" }, { alive: 1_200_000 }],
+  [{ alive: "1m" }, {}, { alive: 60_000 }],
+  [{}, { alive: "1m" }, { alive: 60_000 }],
+  [{ stream: "1h" }, {}, { stream: 3_600_000 }],
+  [{ stream: "1h" }, { stream: "off" }, { stream: false }],
+])("a clock that is not set is as patient as those that are: %j, upstream %j", (forAll, own, expected) => {
+  expect(policyWith("openai", { timeouts: forAll }, { timeouts: own }).timeouts).toMatchObject(expected);
 });
 
 test("what is set by hand is stronger than the profile", () => {
   const settings = { timeouts: { firstToken: "7s" } };
   const config = withProfile("chatglm3", settings, { emptyFallback: "off", keepAlive: "9s" });
   expect(config.upstreams[0]).toMatchObject({ emptyFallback: "off", keepAlive: 9_000 });
-  expect(policyWith("chatglm3", settings).timeouts).toMatchObject({ firstToken: 7_000, idle: 30_000 });
+  expect(policyWith("chatglm3", settings).timeouts).toMatchObject({ firstToken: 7_000, idle: 120_000 });
 });
 
 test("what is set for the upstream is stronger than what is set for all, and both than the profile", () => {
@@ -46,7 +69,7 @@ test("what is set for the upstream is stronger than what is set for all, and bot
   const config = withProfile("chatglm3", { timeouts: { firstToken: "7s", idle: "6s" }, warmup: { on: "idle" } }, upstream);
   const [served] = servedUpstreams(config);
   expect(resolvePolicy(config, served)).toMatchObject({
-    timeouts: { firstToken: 8_000, idle: 6_000, total: 600_000 },
+    timeouts: { firstToken: 8_000, idle: 6_000, total: 900_000 },
     gate: { toolCalls: "stream" },
     nonStreaming: "direct",
   });
@@ -58,14 +81,14 @@ test("a profile presets its upstream alone", () => {
     upstreams: [
       { baseUrl: "http://a", name: "a", profile: "chatglm3" },
       { baseUrl: "http://b", name: "b" },
-      { baseUrl: "http://c", name: "c", profile: "anthropic", timeouts: { idle: "9s" } },
+      { baseUrl: "http://c", name: "c", profile: "deepseek", timeouts: { idle: "9s" } },
     ],
   }) as { upstreams: object[]; timeouts?: unknown };
   expect(Object.keys(presets)).toEqual(["upstreams"]);
   expect(presets.upstreams).toMatchObject([
     { timeouts: { firstToken: "5m" }, warmup: { request: { model: "chatglm3-6b" } }, keepAlive: "4s" },
     {},
-    { timeouts: { firstToken: "10m", idle: "9s", total: "30m" } },
+    { timeouts: { alive: "30m", idle: "9s", total: "30m" } },
   ]);
   expect(presets.upstreams[1]).toEqual({ baseUrl: "http://b", name: "b" });
   expect(withProfile("chatglm3").timeouts).toEqual(withProfile("openai").timeouts);

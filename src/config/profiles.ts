@@ -22,8 +22,9 @@ const UVICORN: Preset = {
   why: "its server (uvicorn) closes unused connections after 5 s",
 };
 
-function patient(why: string): Preset {
-  return { key: "timeouts.firstToken", value: "5m", why };
+/** Longer than by default, for servers that send no sign of life before their first token. */
+function patient(why: string, value = "5m"): Preset {
+  return { key: "timeouts.firstToken", value, why };
 }
 
 function continued(value: ContinuationStyle, why: string): Preset {
@@ -44,13 +45,6 @@ export const PROFILES = {
     presets: [
       { key: "api", value: "anthropic", why: "its API is Anthropic's; so far the same paths are watched as with openai" },
       { key: "keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
-      {
-        key: "timeouts.firstToken",
-        value: "10m",
-        why: "thoughts that are not shown are a silence with pings, until their signature comes",
-      },
-      { key: "timeouts.idle", value: "5m", why: "nothing but pings comes while a long tool input is made" },
-      { key: "timeouts.total", value: "30m", why: "thoughts and a long answer take more than 10 minutes together" },
       continued("assistant", "models up to Claude 4.5 go on with the last message; later ones refuse, and are not asked"),
     ],
   },
@@ -74,7 +68,10 @@ export const PROFILES = {
     summary: "llama.cpp's llama-server",
     presets: [
       { key: "keepAlive", value: "4s", why: "its server closes unused connections after 5 s" },
-      patient("long prompts are slow on a CPU, and it works on at an abandoned one, so that a retry would wait behind it"),
+      patient(
+        "long prompts take minutes on a CPU, in silence; it works on at an abandoned one, and a retry waits behind it",
+        "10m",
+      ),
       continued("llamacpp", "it keeps what it generates for a while, and goes on with the last message"),
     ],
   },
@@ -96,9 +93,9 @@ export const PROFILES = {
     summary: "DeepSeek's API",
     presets: [
       {
-        key: "timeouts.firstToken",
-        value: "10m",
-        why: "under load it waits with comments (blank lines where nothing is streamed)",
+        key: "timeouts.alive",
+        value: "30m",
+        why: "under load it waits with comments, and gives up after 30 minutes, not before",
       },
       { key: "timeouts.total", value: "30m", why: "it closes a request after 30 minutes, not before" },
       continued("prefix", "it goes on with a message that is marked as prefix; baseUrl must end in /beta"),
@@ -107,7 +104,6 @@ export const PROFILES = {
   openrouter: {
     summary: "OpenRouter",
     presets: [
-      { key: "timeouts.firstToken", value: "2m", why: "it waits with comments while it looks for a provider" },
       continued("assistant", "it depends on the provider behind it whether that goes on"),
       {
         key: "resume.proof",
@@ -141,7 +137,6 @@ export const PROFILES = {
       { key: "mount", value: "/", why: "its API has no /v1 in front: /chat/chat goes to {baseUrl}/chat/chat" },
       { key: "emptyFallback", value: "off", why: "its own routes stream always" },
       patient("a knowledge base is searched before the model is asked"),
-      { key: "timeouts.idle", value: "2m", why: "an agent is silent while its tools run" },
     ],
   },
 } satisfies Record<string, Profile>;

@@ -1,5 +1,6 @@
 /** What holds for each upstream: its own settings, which its profile has preset, over those for all. */
 import type { UpstreamPolicy } from "../balance/candidate.ts";
+import { unstreamedAfter } from "./policy-settings.ts";
 import { continuationOf } from "./profiles.ts";
 import type { Config, UpstreamConfig } from "./schema.ts";
 
@@ -9,9 +10,14 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
     timeouts: {
       firstToken: timeouts.firstToken ?? config.timeouts.firstToken,
       idle: timeouts.idle ?? config.timeouts.idle,
+      // What may be silent for so long may be as long without content.
+      alive: timeouts.alive ?? Math.max(config.timeouts.alive, timeouts.firstToken ?? 0, timeouts.idle ?? 0),
       total: timeouts.total ?? config.timeouts.total,
+      unstreamed:
+        timeouts.unstreamed ?? (timeouts.total === undefined ? config.timeouts.unstreamed : unstreamedAfter(timeouts.total)),
+      stream: timeouts.stream ?? config.timeouts.stream,
     },
-    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls },
+    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls, holdFor: gate.holdFor ?? config.gate.holdFor },
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
     requireDone: upstream.requireDone,

@@ -5,7 +5,7 @@ export interface Attempt {
   readonly number: number;
   /** The upstream's configured name. */
   readonly upstream: string;
-  /** Unix time in milliseconds. */
+  /** Unix time in milliseconds, for logs and traces alone. */
   readonly startedAt: number;
   durationMs: number;
   /** Undefined while it runs, and when it succeeded. */

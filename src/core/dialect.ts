@@ -29,6 +29,13 @@ export interface StreamInspector {
    * Undefined where that is not known.
    */
   readonly toolBytes?: number;
+  /** Tool calls that have begun so far. Undefined where one cannot be told from the next. */
+  readonly toolCalls?: number;
+  /**
+   * All has been said, in a way that leaves no doubt: each finish came once, in an event without content. Then the end of the body
+   * need not be waited for. Undefined, or false, where it must be.
+   */
+  readonly isFinished?: boolean;
   /** Content has been seen. */
   readonly hasContent: boolean;
   /** What was odd about a whole answer and did not undo it: a finish that is not known, an error behind the end. For the log. */
@@ -75,6 +82,11 @@ export interface Dialect {
   inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
   /** What was odd about an answer that `inspectAnswer` took for whole; for the log. */
   warnOfAnswer?(answer: unknown): string | undefined;
+  /**
+   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
+   * Undefined, or false, where only a clean end proves that.
+   */
+  saysFinished?(answer: unknown): boolean;
   /**
    * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
    * Undefined, or false, where only a clean end proves that.

@@ -68,10 +68,12 @@ export interface Exchange {
   readonly api: Api | undefined;
   readonly request: ExchangeRequest;
   readonly overrides: PolicyOverrides;
-  /** Unix time in milliseconds. */
+  /** Unix time in milliseconds, for logs and traces alone: the time of day may be set back, and forward. */
   readonly startedAt: number;
-  /** On the clock of `performance.now()`: the request was there, with its body where that is buffered. */
+  /** On the clock of `performance.now()`, on which all spans are measured: the request's head had been read. */
   readonly arrivedAt: number;
+  /** On the same clock: the request was there, with its body where that is buffered. */
+  readonly readAt: number;
   /** Aborted with a Failure as its reason: the client left, or Perennial is draining. */
   readonly signal: AbortSignal;
   /** Ends the exchange for a reason of ours or the client's. */

@@ -88,11 +88,14 @@ class MessagesInspector implements StreamInspector {
   #stop: "whole" | "filtered" | "unknown" | undefined;
   /** More of the message came behind its stop_reason, which proves nothing any more: only the terminator does. */
   #distrusted = false;
+  /** It gave a second stop_reason: what its reasons mean is not known. */
+  #hasOddStop = false;
   #hasNullReason = false;
   hasContent = false;
   characters = 0;
   toolBytes = 0;
   warning: string | undefined;
+  toolCalls = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const debris = this.#stray.close();
@@ -130,6 +133,7 @@ class MessagesInspector implements StreamInspector {
     if (stop instanceof Failure) return stop;
     if (said === null) this.#hasNullReason = true;
     if (stop === "unknown") this.warning = unknownFinish(said);
+    if (stop !== undefined && this.#stop !== undefined) this.#hasOddStop = true;
     this.#stop = stop ?? this.#stop;
     return "meta";
   }
@@ -153,6 +157,7 @@ class MessagesInspector implements StreamInspector {
     this.#begun.add(json.index);
     if (isTool) {
       this.#openTools++;
+      this.toolCalls++;
       this.hasContent = true;
       return "tool-call";
     }
@@ -178,6 +183,10 @@ class MessagesInspector implements StreamInspector {
     if (this.#stop !== undefined) this.#distrusted = true;
     this.hasContent = true;
     return "content";
+  }
+
+  get isFinished(): boolean {
+    return this.#stop !== undefined && !this.#distrusted && !this.#hasOddStop && this.#openBlocks.size === 0;
   }
 
   onStrayLine(line: string): Failure | undefined {

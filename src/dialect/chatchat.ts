@@ -71,6 +71,7 @@ export const chatchatCompletions: Dialect = {
     (isObject(answer) && !Array.isArray(answer.choices) && answer.code === undefined
       ? new Failure("empty_stream", "Chatchat's answer has no choices")
       : undefined),
+  saysFinished: (answer) => openAiChat.saysFinished?.(answer) === true,
   inspectStream: (asked) => new ChatchatInspector("finish", { choices: new ChoicesInspector(asked, readChatChoice) }),
   answerToEvents: (answer, request) =>
     isObject(answer) && Array.isArray(answer.choices) ? openAiChat.answerToEvents(answer, request) : undefined,
@@ -133,6 +134,14 @@ class ChatchatInspector implements StreamInspector {
 
   get toolBytes(): number {
     return this.#choices?.toolBytes ?? 0;
+  }
+
+  get toolCalls(): number {
+    return this.#choices?.toolCalls ?? 0;
+  }
+
+  get isFinished(): boolean {
+    return this.#choices?.isFinished ?? false;
   }
 
   onEvent({ event, data }: StreamEvent): Verdict {

@@ -3,7 +3,7 @@ import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
-import { isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { findOpenAiError, reportedError } from "./openai-error.ts";
 import { StrayLines } from "./stray-lines.ts";
 
@@ -29,6 +29,9 @@ export type ReadChoice = (choice: JsonObject) => ChoiceContent;
 interface ChoiceState {
   finished: boolean;
   hasOpenToolCall: boolean;
+  /** The highest index, and the last id, of its tool calls. */
+  callIndex: number;
+  callId: unknown;
 }
 
 export class ChoicesInspector implements StreamInspector {
@@ -48,6 +51,9 @@ export class ChoicesInspector implements StreamInspector {
   characters = 0;
   toolBytes = 0;
   warning: string | undefined;
+  /** A choice finished twice, or together with content: what its finishes mean is not known. */
+  #hasOddFinish = false;
+  toolCalls = 0;
 
   constructor(asked: DialectRequest, readChoice: ReadChoice) {
     this.#asked = asked;
@@ -96,7 +102,9 @@ export class ChoicesInspector implements StreamInspector {
       this.#onContent(state, content);
       if (content.hasToolCall) verdict = "tool-call";
       else if (content.hasContent && verdict === "meta") verdict = "content";
+      if (content.hasToolCall) this.toolCalls += countNewCalls(choice, state);
       if (finish === undefined) continue;
+      if (state.finished || content.hasContent || content.hasToolCall) this.#hasOddFinish = true;
       if (finish === "filtered") this.#filtered = true;
       if (finish === "unknown") this.warning = unknownFinish(choice.finish_reason);
       if (!state.finished) this.#open--;
@@ -124,11 +132,16 @@ export class ChoicesInspector implements StreamInspector {
     let state = this.#choices.get(index);
     if (state === undefined) {
       if (this.#choices.size >= Math.max(MAX_CHOICES, this.#asked.choices)) return undefined;
-      state = { finished: false, hasOpenToolCall: false };
+      state = { finished: false, hasOpenToolCall: false, callIndex: -1, callId: undefined };
       this.#choices.set(index, state);
       this.#open++;
     }
     return state;
+  }
+
+  get isFinished(): boolean {
+    if (this.#hasOddFinish || this.#open > 0 || this.#openToolCalls > 0 || this.#distrusted) return false;
+    return this.#choices.size >= this.#asked.choices;
   }
 
   onStrayLine(line: string): Failure | undefined {
@@ -165,6 +178,18 @@ function truncated(terminated: boolean): Failure {
   if (!terminated) return new Failure("stream_truncated", "the upstream ended its stream before its answer had finished");
   const advice = "if it never sends a finish_reason, set `finish: done` for it";
   return new Failure("stream_truncated", `the upstream sent ${DONE} before its answer had finished (${advice})`);
+}
+
+/** Calls of a choice that begin in this chunk: each has an index of its own, or, where a server numbers none, an id. */
+function countNewCalls({ delta }: JsonObject, state: ChoiceState): number {
+  let begun = 0;
+  for (const { index, id } of objectsOf(isObject(delta) ? delta.tool_calls : undefined)) {
+    const isNext = typeof index === "number" && index > state.callIndex;
+    if (isNext || (holdsSomething(id) && id !== state.callId)) begun++;
+    if (isNext) state.callIndex = index;
+    if (holdsSomething(id)) state.callId = id;
+  }
+  return begun;
 }
 
 /** Judges an answer that was not streamed. `undefined` when it is whole. */

@@ -120,6 +120,7 @@ class ResponsesInspector implements StreamInspector {
   toolBytes = 0;
   lastSequence: number | undefined;
   warning: string | undefined;
+  toolCalls = 0;
 
   onEvent({ event, data }: StreamEvent): Verdict {
     const debris = this.#stray.close();
@@ -169,8 +170,10 @@ class ResponsesInspector implements StreamInspector {
           });
         }
         if (!isClientTool(json.item)) break;
-        if (type === "response.output_item.added") this.#openTools.add(json.output_index);
-        else this.#openTools.delete(json.output_index);
+        if (type === "response.output_item.added") {
+          this.#openTools.add(json.output_index);
+          this.toolCalls++;
+        } else this.#openTools.delete(json.output_index);
         this.hasContent = true;
         return "tool-call";
     }

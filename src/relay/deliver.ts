@@ -60,7 +60,7 @@ export function respondWithFailure(
 function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Failure, body: unknown): void {
   const { reply } = failure;
   // Our retries are used up: an SDK that now began its own would multiply them.
-  const isExhausted = failure.scope === "again" || failure.code === "deadline_exceeded";
+  const isExhausted = failure.scope === "again" || failure.code === "deadline_exceeded" || failure.code === "first_token_timeout";
   const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
     sendReply(raw, exchange, { ...reply, headers: { ...reply.headers, ...exhausted } });

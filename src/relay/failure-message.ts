@@ -16,7 +16,7 @@ export function failureMessage(failure: Failure, exchange: Exchange): string {
         : `No text had arrived, after ${tries}.`,
     );
     parts.push(
-      failure.scope === "again" || failure.code === "deadline_exceeded"
+      failure.scope === "again" || failure.code === "deadline_exceeded" || failure.code === "first_token_timeout"
         ? "Send the request again."
         : "The same request would fail again.",
     );

@@ -28,9 +28,12 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
         ...policy,
         recovery: RECOVERIES[Math.min(rankOf(policy.recovery), rankOf(recovery ?? policy.recovery))] ?? "error",
         timeouts: {
+          ...timeouts,
           firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
           idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
           total: Math.min(timeouts.total, totalMs ?? timeouts.total),
+          // Its client has said how long it will wait, whatever is on its way.
+          unstreamed: Math.min(timeouts.unstreamed, totalMs ?? timeouts.unstreamed),
         },
       },
     },

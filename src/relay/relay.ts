@@ -67,16 +67,11 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     afterBreak: continuing && { policy: candidate.policy, continuing, body: () => parsedBody(exchange.request) },
   });
   const { runs, held, observer, propagator } = context;
-  return runs.start({
-    exchange,
-    policy,
-    limits,
-    totalMs: candidate.policy.timeouts.total,
-    held,
-    observer,
-    propagator,
-    recorder: continuing?.record(),
-  });
+  const { total, unstreamed, stream } = candidate.policy.timeouts;
+  // Of what is not streamed nothing can be seen before it is whole: it may well be on its way.
+  const uncommittedMs = api?.request.stream ? total : unstreamed;
+  const times = { totalMs: total, uncommittedMs, streamMs: stream };
+  return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record() });
 }
 
 interface Told {

@@ -22,13 +22,22 @@ export interface RunOptions {
   readonly exchange: Exchange;
   readonly policy: AttemptPolicy;
   readonly limits: AnswerLimits;
-  /** From the request's arrival, in milliseconds; all attempts and waits together. */
-  readonly totalMs: number;
+  readonly times: RunTimes;
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
+}
+
+/** In milliseconds. */
+export interface RunTimes {
+  /** From the request's arrival: no attempt begins after it. */
+  readonly totalMs: number;
+  /** From the request's arrival: an answer that no client has seen anything of is given up. */
+  readonly uncommittedMs: number;
+  /** From the commit; false for no limit. */
+  readonly streamMs: number | false;
 }
 
 export type RunEnd =
@@ -44,6 +53,7 @@ export class Run {
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
+  #deadline: NodeJS.Timeout | undefined;
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -107,28 +117,34 @@ export class Run {
   }
 
   async #answer(): Promise<RunEnd> {
-    const { exchange, totalMs } = this.#options;
-    const remainingMs = totalMs - (performance.now() - exchange.arrivedAt);
-    const deadline = setTimeout(() => {
-      this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${totalMs / 1_000} s`));
-    }, remainingMs);
+    const { exchange, times } = this.#options;
+    this.#startDeadline(times.uncommittedMs, exchange.arrivedAt);
     const end = await this.#runAttempts().then(
       (result): RunEnd => ({ kind: "won", result }),
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
     );
-    clearTimeout(deadline);
+    clearTimeout(this.#deadline);
     this.#state = { at: "over" };
     return end;
   }
 
+  /** @param from on the clock of `performance.now()`. */
+  #startDeadline(ms: number, from: number): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(
+      () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`)),
+      from + ms - performance.now(),
+    );
+  }
+
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, totalMs } = this.#options;
+    const { exchange, policy, limits, observer, propagator, held, times } = this.#options;
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
       policy,
       observer,
-      deadlineAt: exchange.arrivedAt + totalMs,
+      deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
     };
@@ -184,6 +200,10 @@ export class Run {
   #commit(attempt: Attempt, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
     this.#state = { at: "committed", attempt, legs: [attempt], given: this.#transcript.record };
+    // What flows may flow on: a stream that stops is the watchdog's to notice.
+    clearTimeout(this.#deadline);
+    const { streamMs } = this.#options.times;
+    if (streamMs !== false) this.#startDeadline(streamMs, performance.now());
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
     return true;

@@ -51,6 +51,12 @@ export interface ServerSettings {
 
 /** What stands at the root: some programs ask there whether anything listens. */
 const ABOUT = { name: "Perennial", what: "a proxy that makes LLM streams unbreakable", api: "/v1", health: "/healthz" };
+declare module "fastify" {
+  interface FastifyRequest {
+    /** On the clock of `performance.now()`: its head was read. */
+    arrivedAt: number;
+  }
+}
 
 /** TRACE is left out: it would send our key for the upstream back to whoever asks. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -72,7 +78,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   refuseOtherProtocols(app.server);
 
+  app.decorateRequest("arrivedAt", 0);
   app.addHook("onRequest", (request, reply, done) => {
+    request.arrivedAt = performance.now();
     const odd = greet(request, reply);
     if (odd !== undefined || !isPreflight(request.method, request.headers)) return done(odd);
     if (!isAllowedOrigin(request.headers.origin ?? "", current())) return done(foreignPage());
@@ -183,6 +191,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const target = (dialect === undefined ? path : plain) + query;
     exchange = createExchange({
       id: request.id,
+      arrivedAt: request.arrivedAt,
       dialect,
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });

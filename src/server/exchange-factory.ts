@@ -16,26 +16,34 @@ import { checkJsonShape } from "./json-shape.ts";
 
 export interface ExchangeInput {
   readonly id: string;
+  /** On the clock of `performance.now()`, which no change of the time of day moves. */
+  readonly arrivedAt: number;
   readonly dialect: Dialect | undefined;
   readonly request: ExchangeRequest;
 }
 
 /** @throws Failure `invalid_request` for a body that is not JSON, or holds absurdly much, or a policy header that makes no sense. */
-export function createExchange({ id, dialect, request }: ExchangeInput): Exchange {
+export function createExchange({ id, arrivedAt, dialect, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
-    // First of all: reading the request is part of what Perennial adds.
-    arrivedAt: performance.now(),
+    // First of all: making sense of the request is part of what Perennial adds.
+    readAt: performance.now(),
+    arrivedAt,
     id,
     request,
     api: dialect === undefined ? undefined : { dialect, request: dialect.parseRequest(parseBody(request)) },
     overrides: readOverrides(request),
-    startedAt: Date.now(),
+    startedAt: timeOfDay(arrivedAt),
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),
     attempts: [],
     stats: createExchangeStats(),
   };
+}
+
+/** What a reading of `performance.now()` was in Unix time, in milliseconds. */
+export function timeOfDay(at: number): number {
+  return Date.now() - (performance.now() - at);
 }
 
 /** The client's leaving ends the exchange at once. */

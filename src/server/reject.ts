@@ -26,7 +26,7 @@ export function reject(
     path: request.url.split("?", 1)[0] ?? "",
     failure: failure.code,
     status: failure.status,
-    durationMs: Math.round(reply.elapsedTime),
+    durationMs: Math.round(performance.now() - request.arrivedAt),
     defect: failure.code === "internal_error" ? failure.cause : undefined,
   });
 }

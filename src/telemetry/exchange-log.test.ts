@@ -21,6 +21,7 @@ function exchange(attempts: Attempt[] = [attempt(1)], model = "gpt-x"): Exchange
     overrides: {},
     startedAt: 0,
     arrivedAt: 0,
+    readAt: 0,
     signal: new AbortController().signal,
     abort() {},
     attempts,

@@ -26,9 +26,9 @@ export interface MetricsText {
 }
 
 /** From a fast local model to the default `timeouts.firstToken`, in seconds. */
-const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
-const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 180, 600];
+const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600];
+const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -82,6 +82,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     name: "perennial_recovered_total",
     help: "Whole answers that needed more than one attempt, by the failure that the client would have seen.",
     labelNames: ["cause"],
+    registers,
+  });
+  const resumed = new Counter({
+    name: "perennial_resumed_total",
+    help: "Breaks of answers over which they went on, by what proved it.",
+    labelNames: ["by"],
+    registers,
+  });
+  const notContinued = new Counter({
+    name: "perennial_not_continued_total",
+    help: "Breaks of answers over which they did not go on although recovery allows it, by the rule.",
+    labelNames: ["rule"],
     registers,
   });
   const firstToken = new Histogram({
@@ -141,8 +153,8 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
   for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
 
   const observer: Observer = {
-    onAttemptStart({ arrivedAt }, { number }) {
-      if (number === 1) addedLatency.observe((performance.now() - arrivedAt) / 1_000);
+    onAttemptStart({ readAt }, { number }) {
+      if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
     },
 
     onAttemptEnd(_exchange, { upstream, failure }) {
@@ -153,11 +165,13 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       retries.inc({ upstream, cause: code });
     },
 
-    onExchangeEnd(exchange, { outcome, failure, durationMs }) {
+    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam }) {
       const dialect = exchange.api?.dialect.name ?? PASSTHROUGH;
       const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
       exchanges.inc({ dialect, outcome });
       if (failure !== undefined) failures.inc({ code: failure });
+      for (const by of seams) resumed.inc({ by });
+      if (seam !== undefined) notContinued.inc({ rule: seam });
       const cause = firstFailure(exchange);
       if (cause !== undefined && IS_WHOLE[outcome]) recovered.inc({ cause });
       if (firstTokenMs !== undefined) firstToken.observe({ dialect }, firstTokenMs / 1_000);

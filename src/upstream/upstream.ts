@@ -43,6 +43,8 @@ export interface UpstreamRequest {
 
 /** What a call tells its caller: one head, data, then one end or one failure; nothing after an abort. */
 export interface ResponseSink {
+  /** The request goes out now: a connection is there, and free. Twice where a kept one turned out to be dead. */
+  onHandover?(): void;
   onHead(status: number, headers: Record<string, string | string[]>): void;
   onData(chunk: Buffer): void;
   onEnd(): void;
@@ -77,7 +79,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     keepAliveMaxTimeout: options.keepAliveMs,
     // A reset of an HTTP/2 stream without an error code would look like a clean end.
     allowH2: false,
-    // Our own timers count content, not bytes; undici's would be reset by comments.
+    // Our own timers tell content from signs of life; undici's know bytes alone.
     headersTimeout: 0,
     bodyTimeout: 0,
     factory: (origin, client) => new Connection(origin, client, route.connect),
@@ -196,6 +198,7 @@ class PooledCall implements Call, ConnectedCall {
     this.#controller = controller;
     this.#wasStale = this.#connection?.begin() ?? this.#wasStale;
     if (this.#aborted) controller.abort(new Error("aborted by Perennial"));
+    else this.#sink.onHandover?.();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {

@@ -19,6 +19,8 @@ export interface Gateways {
 
 /** How often Perennial asks for one request of a client. */
 export const ATTEMPTS = 3;
+/** The same where the first token is late. */
+export const LATE_ATTEMPTS = 2;
 
 export async function startGateways(): Promise<Gateways> {
   const chaos = createChaosServer({ tokenDelayMs: 1, keepRequests: 100_000 });

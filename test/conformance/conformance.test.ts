@@ -36,7 +36,7 @@ const cases = listCases({ only: SUBSET, framings: FRAMINGS });
 
 /** Perennial in this process: one for each upstream. */
 async function startPerennialsHere(upstreams: Target): Promise<Target> {
-  const timeouts = { firstToken: "800ms", idle: "800ms", total: "4s" };
+  const timeouts = { firstToken: "800ms", idle: "800ms", alive: "2s", total: "4s", unstreamed: "4s" };
   const started = await Promise.all(
     [...upstreams.urls].map(
       async ([framing, url]) => [framing, await startPerennial(url, { timeouts, drain: { timeout: 0 } })] as const,

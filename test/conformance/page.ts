@@ -75,8 +75,8 @@ ${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, r
 
 The first attempt meets the fault, before any content where the fault lets one choose; the second would be whole.
 Streamed / not streamed. Nobody can recover unseen from \`two-choices\`, whose stream begins with content, and from \`tools-cut\` only who
-holds a tool call back until it is whole; a 4xx and \`no-retry\` are not to be tried again; and where nothing is streamed, only the total
-time can tell \`stall-headers\` and \`stall-comments\` from a slow model.
+holds a tool call back until it is whole; a 4xx and \`no-retry\` are not to be tried again; and where nothing is streamed, only the time
+for all of it can tell \`stall-headers\` and \`stall-comments\` from a slow model.
 
 ${renderRecoveries(targets, results)}
 `;

@@ -21,7 +21,7 @@ const STALL_MS = 30_000;
 /** Short, so that nobody waits a minute for what is over in one; else Perennial's defaults. */
 const PERENNIAL_YAML = (baseUrl: string): string => `port: 0
 upstreams: [{ baseUrl: ${baseUrl} }]
-timeouts: { firstToken: 600ms, idle: 600ms, total: 5s }
+timeouts: { firstToken: 600ms, idle: 600ms, alive: 2s, total: 5s, unstreamed: 5s }
 retry: { backoff: { initial: 1ms } }
 drain: { timeout: 0 }
 `;

@@ -19,7 +19,7 @@ export const UPSTREAM_URL = "http://upstream:8788/v1";
 const QUICK = {
   open: true,
   upstreams: [{ baseUrl: UPSTREAM_URL }],
-  timeouts: { connect: "1s", firstToken: "2s", idle: "1s" },
+  timeouts: { connect: "1s", firstToken: "2s", idle: "1s", alive: "4s" },
   retry: { maxAttempts: 2, backoff: { initial: "100ms", jitter: false } },
 };
 

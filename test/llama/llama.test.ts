@@ -228,7 +228,7 @@ describe("the server falls silent", () => {
   });
 
   test("for longer than the first token may take, though it has sent its 200, and the client gets a 504", async () => {
-    const app = await perennial({ timeouts: { firstToken: "200ms" }, retry: { maxAttempts: 1 } });
+    const app = await perennial({ timeouts: { firstToken: "200ms", alive: "200ms" }, retry: { maxAttempts: 1 } });
     const seen = await chat(app.baseUrl, LONG_PROMPT);
     expect(seen.status).toBe(504);
     expect(JSON.parse(seen.body)).toMatchObject({ error: { code: "first_token_timeout" } });

@@ -17,6 +17,8 @@ export interface PerennialProcess {
   readonly oddLines: readonly string[];
   holdings(): Promise<Holdings>;
   metrics(): Promise<string>;
+  /** The exit code, or the signal that ended it, once it has ended. */
+  readonly exited: Promise<number | string>;
   /** @returns the exit code, or the signal that ended it. */
   stop(): Promise<number | string>;
 }
@@ -34,7 +36,7 @@ const PROBE = new URL("./probe.ts", import.meta.url).href;
 /** Short waits, so that what stalls is over soon; everything else as Perennial comes. */
 const SETTINGS = {
   port: 0,
-  timeouts: { connect: "2s", firstToken: "1s", idle: "1s", total: "60s" },
+  timeouts: { connect: "2s", firstToken: "1s", idle: "1s", alive: "2s", total: "60s", unstreamed: "60s" },
   retry: { maxAttempts: 3, backoff: { initial: "5ms", max: "50ms" } },
   drain: { timeout: "1s" },
   log: { level: "info", format: "json" },
@@ -43,12 +45,13 @@ const SETTINGS = {
 export async function startPerennialProcess(
   baseUrl: string,
   onExchange: (line: ExchangeLine) => void,
+  { nodeArgs = [], settings = {} }: { nodeArgs?: readonly string[]; settings?: object } = {},
 ): Promise<PerennialProcess> {
   const folder = mkdtempSync(join(tmpdir(), "perennial-soak-"));
   const file = join(folder, "perennial.yaml");
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ ...SETTINGS, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
-  const child = spawn(process.execPath, ["--expose-gc", "--import", PROBE, MAIN, "--config", file], {
+  writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
+  const child = spawn(process.execPath, [...nodeArgs, "--expose-gc", "--import", PROBE, MAIN, "--config", file], {
     env: { PATH: process.env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
@@ -73,6 +76,7 @@ export async function startPerennialProcess(
     oddLines,
     holdings: () => ask(null),
     metrics: () => fetchText(`${url}/metrics`),
+    exited,
     stop() {
       child.kill("SIGTERM");
       return exited;

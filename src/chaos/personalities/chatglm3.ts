@@ -45,7 +45,7 @@ export function createChatglm3(firstRequestMs = 1_500): Personality {
     ],
     // Its generator runs on the event loop: while the first answer warms the model, not even /v1/models is served.
     delayMs(endpoint) {
-      const now = Date.now();
+      const now = performance.now();
       if (endpoint === chat) readyAt ??= now + firstRequestMs;
       return Math.max(0, (readyAt ?? now) - now);
     },

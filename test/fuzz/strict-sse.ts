@@ -1,0 +1,79 @@
+/**
+ * Server-sent events as the WHATWG standard has them, read strictly: whatever is not quite an event is named. Shares no code with src/,
+ * since it is to find where that is wrong.
+ */
+
+export interface SseEvent {
+  readonly event: string | undefined;
+  readonly data: string;
+}
+
+/** What a body holds, in order: events, and names of what does not belong there. */
+export type Item = SseEvent | { readonly odd: string };
+
+export interface SseBody {
+  readonly items: readonly Item[];
+  /** An event at the end that lacks its blank line. */
+  readonly tail: SseEvent | undefined;
+  /** Something stands behind the last blank line. */
+  readonly torn: boolean;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+function decode(bytes: Buffer, isLast: boolean): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isLast });
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns each line, and whether its end has come. */
+function* linesOf(bytes: Buffer): Generator<{ line: Buffer; ended: boolean }> {
+  let start = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] !== LF && bytes[i] !== CR) continue;
+    yield { line: bytes.subarray(start, i), ended: true };
+    if (bytes[i] === CR && bytes[i + 1] === LF) i++;
+    start = i + 1;
+  }
+  if (start < bytes.length) yield { line: bytes.subarray(start), ended: false };
+}
+
+/** A line that is no field: what has been lost, or who speaks there? */
+function nameOf(line: string): string {
+  if (line.startsWith("error:")) return "an error on a line of its own";
+  if (/^[^{}"]*\[DONE\]\s*$/.test(line)) return "[DONE] on a line that is no event";
+  return /[{}[\]"]/.test(line) ? "debris of JSON on a line that is no event" : "words on a line that is no event";
+}
+
+export function readSse(bytes: Buffer): SseBody {
+  const items: Item[] = [];
+  let event: string | undefined;
+  let data: string[] = [];
+  let torn = false;
+  const hasBom = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  for (const { line, ended } of linesOf(hasBom ? bytes.subarray(3) : bytes)) {
+    const text = decode(line, !ended);
+    if (text === undefined) {
+      items.push({ odd: "bytes that are not UTF-8" });
+      return { items, tail: undefined, torn: true };
+    }
+    torn = text !== "";
+    if (text === "") {
+      if (data.length > 0) items.push({ event, data: data.join("\n") });
+      else if (event !== undefined) items.push({ odd: "a name without data" });
+      event = undefined;
+      data = [];
+      continue;
+    }
+    if (text.startsWith(":")) continue;
+    const [, name = "", value = ""] = /^([^:]*):? ?(.*)$/s.exec(text) ?? [];
+    if (name === "data") data.push(value);
+    else if (name === "event") event = value === "" ? undefined : value;
+    else if (name !== "id" && name !== "retry") items.push({ odd: ended ? nameOf(text) : "a line that is cut" });
+  }
+  return { items, tail: data.length > 0 ? { event, data: data.join("\n") } : undefined, torn };
+}
