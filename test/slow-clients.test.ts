@@ -65,6 +65,7 @@ describe("a client that reads slowly", () => {
   test("gets no comments into a connection that is full already", async ({ serve }) => {
     const { perennial } = await serve([(socket) => pour(socket, big, SSE_HEAD)], {
       heartbeat: { after: "20ms", every: "20ms" },
+      interruptEnd: "clean",
       timeouts: { stream: "1s" },
     });
     const response = await askSlowly(perennial, "/v1/chat/completions");

@@ -1,5 +1,11 @@
 /** One attempt at an answer that is not streamed: buffered and checked; or made from a stream that is watched as one. */
-import { createAnswerReader, isFinishedAnswer, parseAnswer } from "../call/answer-reader.ts";
+import {
+  type AnswerReaderOptions,
+  answerTooLarge,
+  createAnswerReader,
+  isFinishedAnswer,
+  parseAnswer,
+} from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
 import { chooseByMediaType } from "../call/choose-reader.ts";
@@ -10,6 +16,7 @@ import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
+import { createLargeAnswerReader } from "./large-answer.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
 /** @throws Failure */
@@ -39,11 +46,11 @@ function readAnswer(
   status: number,
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
-  { plan, limits, dialect, request }: DialectAttempt,
+  { plan, limits, dialect, request, output }: DialectAttempt,
 ): BodyReader {
   // With a head that announces the whole answer, silence is a stall, however it was asked for.
   control.notice("content");
-  return createAnswerReader({
+  const options: AnswerReaderOptions = {
     maxBytes: limits.maxBodyBytes,
     isWhole: (body) => isFinishedAnswer(body, dialect),
     onProgress: () => control.notice("content"),
@@ -53,7 +60,10 @@ function readAnswer(
       if (problem !== undefined) throw problem;
       control.succeed({ kind: "reply", status, headers, body, repaired: false }, true);
     },
-  });
+  };
+  if (!dialect.pipesLargeAnswers) return createAnswerReader(options);
+  const onPiped = (): void => control.succeed({ kind: "piped" }, true);
+  return createLargeAnswerReader({ ...options, status, headers, output, onFull: control.pause, onPiped });
 }
 
 /** The client sees nothing of the stream before it is whole, so a cut at any place can be tried again. */
@@ -73,9 +83,7 @@ function joinStream(
       held.add(size);
     },
     flush() {
-      if (bytes > limits.maxBodyBytes) {
-        control.fail(new Failure("stream_corrupted", `the upstream's answer is larger than ${limits.maxBodyBytes} bytes`));
-      }
+      if (bytes > limits.maxBodyBytes) control.fail(answerTooLarge(limits.maxBodyBytes));
       return true;
     },
     finish() {},

@@ -141,13 +141,8 @@ function afterBreak(
 
 /** The same failure, and why the answer could not go on after it. */
 function withSeam(failure: Failure, seam: SeamRule): Failure {
-  const { status, source, scope, retryAfterMs, upstreamMessage, reply, cause } = failure;
-  return new Failure(failure.code, failure.message, {
-    ...{ status, source, scope, seam, cause },
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(upstreamMessage === undefined ? {} : { upstreamMessage }),
-    ...(reply === undefined ? {} : { reply }),
-  });
+  const known = Object.entries({ ...failure, cause: failure.cause, seam }).filter(([, value]) => value !== undefined);
+  return new Failure(failure.code, failure.message, Object.fromEntries(known));
 }
 
 function noTimeLeft(): Failure {

@@ -59,3 +59,6 @@ export interface ResumePolicy {
   /** Streamed responses are asked for in the background, where the upstream keeps them. */
   readonly background: boolean;
 }
+
+/** Where nothing else is set, an answer that is not streamed may take so many times `timeouts.total`. */
+export const UNSTREAMED_TOTALS = 4;

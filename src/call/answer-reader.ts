@@ -23,7 +23,7 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
       bytes += chunk.length;
       options.onProgress();
       if (bytes > options.maxBytes) {
-        options.onFailure(new Failure("stream_corrupted", `the upstream's answer is larger than ${options.maxBytes} bytes`));
+        options.onFailure(answerTooLarge(options.maxBytes));
       }
     },
     onEnd(cause) {
@@ -41,6 +41,12 @@ export function isFinishedAnswer(body: Buffer, dialect: Dialect): boolean {
   } catch {
     return false;
   }
+}
+
+/** @param maxBytes `limits.maxBodyBytes`. */
+export function answerTooLarge(maxBytes: number): Failure {
+  const message = `the upstream's answer is larger than limits.maxBodyBytes (${maxBytes} bytes)`;
+  return new Failure("stream_corrupted", message, { scope: "never" });
 }
 
 /**

@@ -134,16 +134,19 @@ export class Watchdog {
       case "flowing": {
         const idleAt = this.#heardAt + idleMs;
         return idleAt <= aliveAt
-          ? { at: idleAt, failure: () => stalled(`nothing more for ${inWords(idleMs)}`) }
-          : { at: aliveAt, failure: () => stalled(`signs of life but no more content for ${inWords(aliveMs)}`) };
+          ? { at: idleAt, failure: () => stalled(`nothing more for ${inWords(idleMs)}`, "timeouts.idle") }
+          : {
+              at: aliveAt,
+              failure: () => stalled(`signs of life but no more content for ${inWords(aliveMs)}`, "timeouts.alive"),
+            };
       }
       case "finished": {
         const ms = Math.min(FINISHED_MS, idleMs);
         const endAt = Math.min(this.#heardAt + ms, aliveAt);
-        return { at: endAt, failure: () => stalled(`nothing more for ${inWords(ms)} after its finish`) };
+        return { at: endAt, failure: () => stalled(`nothing more for ${inWords(ms)} after its finish`, "timeouts.idle") };
       }
       default:
-        return { at: Number.POSITIVE_INFINITY, failure: () => stalled("nothing") };
+        return { at: Number.POSITIVE_INFINITY, failure: () => stalled("nothing", "timeouts.idle") };
     }
   }
 }
@@ -157,21 +160,25 @@ function phaseAfter(phase: Phase, sign: Sign): Phase {
 }
 
 function lateFirstToken(ms: number): Failure {
-  return new Failure("first_token_timeout", `the upstream sent no content within ${inWords(ms)}`);
+  return new Failure("first_token_timeout", `the upstream sent no content within ${inWords(ms)}`, {
+    setting: "timeouts.firstToken",
+  });
 }
 
 /** It works on the request still, and would work on it twice if it were asked again. */
 function aliveWithoutContent(ms: number): Failure {
   const message = `the upstream sent signs of life but no content within ${inWords(ms)}`;
-  return new Failure("first_token_timeout", message, { scope: "elsewhere" });
+  return new Failure("first_token_timeout", message, { scope: "elsewhere", setting: "timeouts.alive" });
 }
 
 function unread(ms: number): Failure {
-  return new Failure("deadline_exceeded", `the client took nothing more of its answer for ${inWords(ms)}`);
+  return new Failure("deadline_exceeded", `the client took nothing more of its answer for ${inWords(ms)}`, {
+    setting: "timeouts.total",
+  });
 }
 
-function stalled(what: string): Failure {
-  return new Failure("stream_stalled", `the upstream sent ${what}`);
+function stalled(what: string, setting: string): Failure {
+  return new Failure("stream_stalled", `the upstream sent ${what}`, { setting });
 }
 
 function inWords(ms: number): string {

@@ -1,11 +1,10 @@
 /** The settings that hold for all upstreams, and those of them that one upstream may have for itself alone. */
 import { z } from "zod";
+import { UNSTREAMED_TOTALS } from "../balance/candidate.ts";
 import { MAX_DURATION_MS } from "./units.ts";
 import { someTime } from "./values.ts";
 
 const ALIVE_MS = 600_000;
-/** An answer at once is as long in the making as a stream, and nothing can be known of it meanwhile: 60m where total is 15m. */
-const UNSTREAMED_TOTALS = 4;
 
 const offOrTime = z
   .union([z.literal("off"), z.literal(false), someTime()], { error: "expected off, or a duration of more than 0, such as 30s" })

@@ -1,5 +1,6 @@
 /** The paths at which an upstream speaks a known API. */
 import type { Dialect } from "../core/dialect.ts";
+import { isJsonRoute } from "../dialect/json-routes.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES, type Route } from "../dialect/registry.ts";
 
 /** The APIs that an upstream can be said to speak. */
@@ -31,9 +32,12 @@ export function routesOf({ api }: Served): readonly Route[] {
   return ROUTES[api];
 }
 
-/** The same paths as clients ask for them. */
+/** Where a model answers a question, as clients ask for it. */
 export function clientPathsOf(served: Served): string[] {
-  return routesOf(served).map(({ path }) => joinPath(served.mount, path));
+  const asksModel = ({ dialect }: Route): boolean => !isJsonRoute(dialect);
+  return routesOf(served)
+    .filter(asksModel)
+    .map(({ path }) => joinPath(served.mount, path));
 }
 
 /** What clients can reach through all upstreams together: the widest mount, and the dialects by their paths under it. */

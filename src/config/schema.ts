@@ -77,7 +77,9 @@ const heartbeat = z
 
 const limits = z
   .strictObject({
-    maxBodyBytes: size().prefault("32MiB").describe("Largest request body, as a size. Default: 32MiB."),
+    maxBodyBytes: size()
+      .prefault("32MiB")
+      .describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
     maxEventBytes: size().prefault("4MiB").describe("Largest single event of a stream, as a size. Default: 4MiB."),
     maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
     maxStreams: wholeNumber(1)
@@ -151,10 +153,10 @@ export const configSchema = z
     recovery,
     resume,
     interruptEnd: z
-      .enum(["clean", "cut"])
-      .default("clean")
+      .enum(["auto", "clean", "cut"])
+      .default("auto")
       .describe(
-        "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice. Default: clean.",
+        "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice; auto: clean for clients known to raise the event to their user, cut for all others. Default: auto.",
       ),
     gate,
     warmup,

@@ -72,7 +72,7 @@ export interface Dialect {
   /** As it appears in logs. */
   readonly name: string;
   /** `gen_ai.operation.name` of OpenTelemetry's semantic conventions. */
-  readonly operation: "chat" | "text_completion";
+  readonly operation: string;
   /** Asks for few tokens, where that can be said without cutting an agent's thoughts. */
   readonly question: Question;
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
@@ -113,6 +113,10 @@ export interface Dialect {
   readonly allowsComments: boolean;
   /** Its clients take each network chunk for one event. */
   readonly oneEventPerWrite: boolean;
+  /** Its answers may be larger than may be held: what is over the limit is passed on as it comes, and judged no more. */
+  readonly pipesLargeAnswers?: true;
+  /** Its own client reads the error event, and stumbles over a connection that breaks. */
+  readonly endsCleanly?: true;
   /** The explicit error event in wire form, after which nothing follows; `given` is what the client has got before it. */
   encodeError(failure: Failure, message: string, given: Transcript): string;
   /** The JSON body of an HTTP error. */

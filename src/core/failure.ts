@@ -69,6 +69,8 @@ export interface FailureDetails {
   readonly status?: number;
   readonly source?: FailureSource;
   readonly scope?: FailureScope;
+  /** The setting whose limit was met, such as `timeouts.idle`: to raise it may help. */
+  readonly setting?: string | undefined;
   /** How long the upstream asked us to wait, in milliseconds. */
   readonly retryAfterMs?: number;
   /** What the upstream said in its own words. Shown to the client, never logged: it may quote the prompt. */
@@ -90,6 +92,7 @@ export class Failure extends Error {
   readonly source: FailureSource;
   readonly scope: FailureScope;
   readonly type: FailureKind["type"];
+  readonly setting: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly upstreamMessage: string | undefined;
   readonly reply: UpstreamReply | undefined;
@@ -104,6 +107,7 @@ export class Failure extends Error {
     this.source = details.source ?? kind.source;
     this.scope = details.scope ?? kind.scope;
     this.type = kind.type;
+    this.setting = details.setting;
     this.retryAfterMs = details.retryAfterMs;
     this.upstreamMessage = details.upstreamMessage;
     this.reply = details.reply;

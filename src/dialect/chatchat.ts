@@ -35,6 +35,7 @@ export const chatchat: Dialect = {
   // Its web UI takes each network chunk for one event, and cuts `data: ` off its front unseen.
   allowsComments: false,
   oneEventPerWrite: true,
+  endsCleanly: true,
   // 0.2 streams whatever `stream` says; what it answers as JSON is passed on as JSON.
   parseRequest: (body) => ({ ...openAiChat.parseRequest(body), model: modelOf(body), stream: true, choices: 1 }),
   inspectStream: () => new ChatchatInspector("end"),

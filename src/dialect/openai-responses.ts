@@ -9,6 +9,7 @@ import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
 import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
 import { QUESTION } from "./question.ts";
+import { encodeResponsesError } from "./responses-error-event.ts";
 import { StrayLines } from "./stray-lines.ts";
 
 export const openAiResponses: Dialect = {
@@ -35,15 +36,7 @@ export const openAiResponses: Dialect = {
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer,
   encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
-  encodeError(failure, message, { lastEvent }) {
-    // The API's own last event, which Codex reads (`response.error`), with the object at its top that SDKs raise.
-    const { error } = openAiErrorBody(failure, message);
-    const response = { object: "response", status: "failed", output: [], error: { code: failure.code, message } };
-    const type = "response.failed";
-    const { sequence_number: last } = (lastEvent && parseObject(lastEvent.data)) ?? {};
-    const sequence_number = typeof last === "number" ? last + 1 : 0;
-    return encodeNamed(type, JSON.stringify({ type, sequence_number, response, error }));
-  },
+  encodeError: encodeResponsesError,
   errorBody: openAiErrorBody,
 };
 

@@ -2,6 +2,7 @@
 import type { Dialect } from "../core/dialect.ts";
 import { anthropicMessages } from "./anthropic-messages.ts";
 import { chatchat, chatchatAgent, chatchatCompletions, chatchatMessages, chatchatWords } from "./chatchat.ts";
+import { createJsonRoute } from "./json-routes.ts";
 import { openAiChat } from "./openai-chat.ts";
 import { openAiCompletions } from "./openai-completions.ts";
 import { openAiResponses } from "./openai-responses.ts";
@@ -18,6 +19,19 @@ export const OPENAI_ROUTES: readonly Route[] = [
   { path: "/completions", dialect: openAiCompletions },
   { path: "/responses", dialect: openAiResponses },
   { path: "/messages", dialect: anthropicMessages },
+  { path: "/messages/count_tokens", dialect: createJsonRoute("count_tokens", anthropicMessages) },
+  ...jsonRoutes(
+    "/embeddings",
+    "/moderations",
+    "/responses/input_tokens",
+    // vLLM, SGLang, Xinference, LocalAI and Jina, where their base URL has no /v1 as well
+    "/rerank",
+    "/score",
+    "/classify",
+    "/pooling",
+    "/tokenize",
+    "/detokenize",
+  ),
 ];
 
 /** What Langchain-Chatchat serves beside everything that passes through, each path under its root. */
@@ -35,4 +49,15 @@ export const CHATCHAT_ROUTES: readonly Route[] = [
   { path: "/knowledge_base/chat/completions", dialect: chatchatMessages },
   { path: "/chat/chat/completions", dialect: chatchatCompletions },
   { path: "/v1/chat/completions", dialect: chatchatCompletions },
+  // What its knowledge bases live on, in both.
+  ...jsonRoutes("/other/embed_texts", "/knowledge_base/search_docs", "/v1/embeddings", "/v1/rerank", "/v1/moderations"),
 ];
+
+function jsonRoutes(...paths: readonly string[]): readonly Route[] {
+  return paths.map((path) => ({ path, dialect: createJsonRoute(operationAt(path)) }));
+}
+
+/** `/v1/embeddings` → `embeddings`. */
+function operationAt(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

@@ -5,13 +5,15 @@ import { type EventKind, isContent } from "../core/event-sink.ts";
 import type { Exchange } from "../core/exchange.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
-import { KEEP_ALIVE } from "../sse/encode.ts";
-import { endInterrupted, endWhole } from "./connection-end.ts";
+import { KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
+import { cut, endInterrupted, endWhole } from "./connection-end.ts";
+import { failsOnCommentBlocks, raisesErrorEvents } from "./known-clients.ts";
+import { PipedBody } from "./piped-body.ts";
 import { writeResponseHead } from "./response-head.ts";
 
 export interface ClientStreamOptions {
-  /** After the error event: end the body cleanly, or close the connection without the last chunk. */
-  readonly interruptEnd: "clean" | "cut";
+  /** After the error event: end the body cleanly, or close the connection without the last chunk; `auto`: as its client needs it. */
+  readonly interruptEnd: "auto" | "clean" | "cut";
   /** Comments that keep a silent stream alive; times in milliseconds. */
   readonly heartbeat: false | { readonly after: number; readonly every: number };
 }
@@ -34,6 +36,8 @@ export class ClientStream {
   readonly #exchange: Exchange;
   readonly #dialect: Dialect | undefined;
   readonly #options: ClientStreamOptions;
+  /** The body that is passed through, where there is one in place of a dialect's events. */
+  #piped: PipedBody | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isQuiet = true;
   /** What one read brought, to be written at once. */
@@ -57,11 +61,12 @@ export class ClientStream {
   keepAlive(): void {
     const { heartbeat } = this.#options;
     if (heartbeat === false) return;
+    this.stopTimers();
     const beat = (): void => {
       if (this.#raw.destroyed || this.#raw.writableEnded) return;
-      if (this.#isQuiet && !this.#raw.writableNeedDrain) {
+      if (this.#isQuiet && this.#isBetweenEvents && !this.#raw.writableNeedDrain) {
         if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
-        this.#write(KEEP_ALIVE);
+        this.#write(this.#comment());
       }
       this.#isQuiet = true;
       this.#heartbeat = setTimeout(beat, heartbeat.every);
@@ -101,11 +106,17 @@ export class ClientStream {
 
   /** Status and headers of a body that is passed through. */
   begin(status: number, headers: ReplyHeaders): void {
-    this.#begin(status, headers);
+    this.#piped = new PipedBody(this.#exchange.request.method, status, headers);
+    this.#begin(status, this.#piped.headers);
+    if (this.#piped.isEventStream) this.keepAlive();
   }
 
   /** Bytes of a body that is passed through. @returns as {@link flush} does. */
   write(chunk: Buffer): boolean {
+    const wasEventStream = this.#piped?.isEventStream;
+    this.#piped?.append(chunk);
+    if (this.#piped?.isEventStream && !wasEventStream) this.keepAlive();
+    this.#isQuiet = false;
     this.#exchange.stats.bytes += chunk.length;
     return this.#raw.write(chunk);
   }
@@ -125,17 +136,38 @@ export class ClientStream {
     endWhole(this.#raw);
   }
 
-  /** The stream is over and not whole: the error event, then nothing. */
+  /** The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone. */
   interrupt(errorEvent: string): void {
     this.stopTimers();
+    if (!this.#isBetweenEvents) {
+      cut(this.#raw);
+      return;
+    }
     this.#exchange.stats.events++;
     this.#write(errorEvent);
-    endInterrupted(this.#raw, this.#options.interruptEnd);
+    endInterrupted(this.#raw, this.#interruptEnd());
   }
 
   stopTimers(): void {
     clearTimeout(this.#heartbeat);
     this.#heartbeat = undefined;
+  }
+
+  get #isBetweenEvents(): boolean {
+    // Events of a dialect are written whole.
+    return this.#piped === undefined || this.#piped.isBetweenEvents;
+  }
+
+  /** What Go's SDKs die of is a block; to openai-python one behind an `id` is an event without data. Others may need the block. */
+  #comment(): string {
+    const isLine = failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
+    return isLine ? KEEP_ALIVE_LINE : KEEP_ALIVE;
+  }
+
+  #interruptEnd(): "clean" | "cut" {
+    const { interruptEnd } = this.#options;
+    if (interruptEnd !== "auto") return interruptEnd;
+    return this.#dialect?.endsCleanly || raisesErrorEvents(this.#exchange.request.headers) ? "clean" : "cut";
   }
 
   #begin(status: number, headers: ReplyHeaders): void {

@@ -10,8 +10,8 @@ import { breakConnection } from "./break-connection.ts";
 const STALLED_MS = 30_000;
 /** The same for one that was too slow already: the error event is all that is left to send. */
 const STALLED_AFTER_FAILURE_MS = 3_000;
-/** How long a client may take to read the error event before a reset, in milliseconds. */
-const READ_BEFORE_RESET_MS = 200;
+/** How long a client may take to read the error event before the cut, in milliseconds. */
+const READ_BEFORE_CUT_MS = 200;
 
 /** The body is complete. */
 export function endWhole(raw: ServerResponse, lastBytes?: Buffer): void {
@@ -22,8 +22,9 @@ export function endWhole(raw: ServerResponse, lastBytes?: Buffer): void {
 /** The last bytes said that the body is not complete: ends it as if it were, or cuts it once they have left. */
 export function endInterrupted(raw: ServerResponse, how: "clean" | "cut"): void {
   if (how === "clean") raw.end();
-  // Only when the event has left: a connection destroyed earlier would take it along.
-  else raw.write("", () => cutAfterRead(raw));
+  // Only when the event has left: a connection destroyed earlier would take it along. And not at once then: Node drops what its
+  // program has not read yet when the connection breaks, and a reset overtakes it.
+  else raw.write("", () => setTimeout(() => cut(raw), READ_BEFORE_CUT_MS));
   giveUpAfter(raw, STALLED_AFTER_FAILURE_MS);
 }
 
@@ -40,12 +41,6 @@ export function cut(raw: ServerResponse): void {
 export async function flushed(raw: ServerResponse, signal: AbortSignal): Promise<boolean> {
   if (!raw.writableFinished) await once(raw, "close", { signal }).catch(() => {});
   return raw.writableFinished;
-}
-
-function cutAfterRead(raw: ServerResponse): void {
-  // A reset overtakes what the client has not read yet.
-  if (needsReset(raw)) setTimeout(() => cut(raw), READ_BEFORE_RESET_MS);
-  else cut(raw);
 }
 
 /** To HTTP/1.0 without a length the end of the connection is the end of the body: only a reset can say that it is not. */

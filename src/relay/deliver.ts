@@ -7,6 +7,7 @@ import { Failure } from "../core/failure.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
+import { encodePipedError } from "../dialect/piped-error-event.ts";
 import { sendReply } from "../downstream/client-reply.ts";
 import type { ClientStream } from "../downstream/client-stream.ts";
 import { cut } from "../downstream/connection-end.ts";
@@ -51,9 +52,7 @@ export function respondWithFailure(
     replyWithFailure(exchange, raw, failure, (dialect?.errorBody ?? openAiErrorBody)(failure, message));
     return "failed";
   }
-  // A body that is passed through has no dialect in which to say it.
-  if (dialect === undefined) cut(raw);
-  else client.interrupt(dialect.encodeError(failure, message, given));
+  client.interrupt((dialect?.encodeError ?? encodePipedError)(failure, message, given));
   return "interrupted";
 }
 

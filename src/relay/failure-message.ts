@@ -1,27 +1,56 @@
 /** A failure in plain words for the client: what happened, how far the answer had come, what can be done. */
-import type { Exchange } from "../core/exchange.ts";
+import { isIdempotent } from "../attempt/idempotent.ts";
+import type { Exchange, PolicyOverrides } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 
 export function failureMessage(failure: Failure, exchange: Exchange): string {
-  const { attempts } = exchange;
-  const { characters } = exchange.stats;
   const said = failure.upstreamMessage === undefined ? "" : `: ${failure.upstreamMessage}`;
-  const parts = [`${capitalised(failure.message)}${said}`.replace(/([^.!?。])$/, "$1.")];
+  // People's programs look for these words.
+  const what = failure.code === "stream_truncated" ? `Incomplete stream: ${failure.message}` : capitalised(failure.message);
+  const parts = [`${what}${said}`.replace(/([^.!?。！？])$/, "$1.")];
   if (failure.seam !== undefined) parts.push(`It could not be continued (${failure.seam}).`);
-  if (attempts.length > 0) {
-    const tries = attempts.length === 1 ? "1 attempt" : `${attempts.length} attempts`;
-    parts.push(
-      characters > 0
-        ? `The answer is incomplete: ${characters} characters had arrived, after ${tries}.`
-        : `No text had arrived, after ${tries}.`,
-    );
-    parts.push(
-      failure.scope === "again" || failure.code === "deadline_exceeded" || failure.code === "first_token_timeout"
-        ? "Send the request again."
-        : "The same request would fail again.",
-    );
-  }
+  if (exchange.attempts.length > 0) parts.push(progressOf(exchange));
+  const advice = exchange.attempts.length > 0 || failure.code === "deadline_exceeded" ? adviceFor(failure, exchange) : "";
+  if (advice !== "") parts.push(advice);
   return parts.join(" ");
+}
+
+/** In what this client has got, behind every hold and gate. */
+function progressOf({ api, attempts, stats }: Exchange): string {
+  const tries = attempts.length === 1 ? "1 attempt" : `${attempts.length} attempts`;
+  if (stats.characters > 0) return `The answer is incomplete: ${stats.characters} characters had arrived, after ${tries}.`;
+  // What passes through unread, or is asked for in JSON, has no text to count.
+  if (api === undefined && stats.bytes > 0) return `The answer is incomplete, after ${tries}.`;
+  return api?.request.stream ? `No text had arrived, after ${tries}.` : `No answer had arrived, after ${tries}.`;
+}
+
+/** The headers by which a client may narrow a limit, by the setting that holds for all. */
+const HEADERS: ReadonlyMap<string, readonly [header: string, override: keyof PolicyOverrides]> = new Map([
+  ["timeouts.firstToken", ["x-perennial-first-token-timeout", "firstTokenMs"]],
+  ["timeouts.idle", ["x-perennial-idle-timeout", "idleMs"]],
+  ["timeouts.total", ["x-perennial-total-timeout", "totalMs"]],
+  ["timeouts.unstreamed", ["x-perennial-total-timeout", "totalMs"]],
+]);
+
+/** What may really help; nothing where that is not known. */
+function adviceFor(failure: Failure, exchange: Exchange): string {
+  const { code, scope, setting } = failure;
+  if (setting !== undefined) {
+    const [header, override] = HEADERS.get(setting) ?? [];
+    const raise = `raise ${override === undefined || exchange.overrides[override] === undefined ? setting : header}`;
+    // The same request would take as long as before.
+    if (code === "deadline_exceeded") return `To get it whole, ${raise}${exchange.api?.request.stream ? "" : ", or stream"}.`;
+    return `${sendAgain(exchange)}; if that happens each time, ${raise}.`;
+  }
+  if (code === "draining") return `${sendAgain(exchange)} in a moment.`;
+  // The failure itself says what to do, or nothing is known that would help.
+  if (code === "overloaded" || code === "circuit_open" || code === "internal_error") return "";
+  if (scope === "again") return `${sendAgain(exchange)}.`;
+  return scope === "elsewhere" ? "This upstream would refuse the same request again." : "The same request would fail again.";
+}
+
+function sendAgain(exchange: Exchange): string {
+  return isIdempotent(exchange) ? "Send the request again" : "Send the request again, if it may be done twice";
 }
 
 function capitalised(text: string): string {

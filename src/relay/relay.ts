@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
+import { UNSTREAMED_TOTALS } from "../balance/candidate.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -70,7 +71,13 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
   const { total, unstreamed, stream } = candidate.policy.timeouts;
   // Of what is not streamed nothing can be seen before it is whole: it may well be on its way.
   const uncommittedMs = api?.request.stream ? total : unstreamed;
-  const times = { totalMs: total, uncommittedMs, streamMs: stream };
+  const uncommittedSetting = uncommittedMs === total * UNSTREAMED_TOTALS ? "timeouts.total" : "timeouts.unstreamed";
+  const times = {
+    totalMs: total,
+    uncommittedMs,
+    uncommittedSetting: api?.request.stream ? "timeouts.total" : uncommittedSetting,
+    streamMs: stream,
+  };
   return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record() });
 }
 

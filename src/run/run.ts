@@ -36,6 +36,8 @@ export interface RunTimes {
   readonly totalMs: number;
   /** From the request's arrival: an answer that no client has seen anything of is given up. */
   readonly uncommittedMs: number;
+  /** The setting that this follows. */
+  readonly uncommittedSetting: string;
   /** From the commit; false for no limit. */
   readonly streamMs: number | false;
 }
@@ -118,7 +120,7 @@ export class Run {
 
   async #answer(): Promise<RunEnd> {
     const { exchange, times } = this.#options;
-    this.#startDeadline(times.uncommittedMs, exchange.arrivedAt);
+    this.#startDeadline(times.uncommittedMs, exchange.arrivedAt, times.uncommittedSetting);
     const end = await this.#runAttempts().then(
       (result): RunEnd => ({ kind: "won", result }),
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
@@ -129,10 +131,10 @@ export class Run {
   }
 
   /** @param from on the clock of `performance.now()`. */
-  #startDeadline(ms: number, from: number): void {
+  #startDeadline(ms: number, from: number, setting: string): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(
-      () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`)),
+      () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`, { setting })),
       from + ms - performance.now(),
     );
   }
@@ -203,7 +205,7 @@ export class Run {
     // What flows may flow on: a stream that stops is the watchdog's to notice.
     clearTimeout(this.#deadline);
     const { streamMs } = this.#options.times;
-    if (streamMs !== false) this.#startDeadline(streamMs, performance.now());
+    if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
     return true;

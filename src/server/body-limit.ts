@@ -1,28 +1,15 @@
-/** Request bodies within `limits.maxBodyBytes`: read whole, or counted while they are passed on unread. */
+/** Request bodies: read whole within `limits.maxBodyBytes`, or passed on unread. */
 import type { IncomingMessage } from "node:http";
-import { Transform } from "node:stream";
+import { PassThrough } from "node:stream";
 import { Failure } from "../core/failure.ts";
 
-/**
- * @param maxBytes `limits.maxBodyBytes`.
- * @param onTooLarge called once when the body turns out larger than it may be.
- * @throws Failure `body_too_large` when the announced length alone is too large.
- */
-export function limitBody(incoming: IncomingMessage, maxBytes: number, onTooLarge: (failure: Failure) => void): Transform {
-  const failure = tooLarge();
-  if (announcedBytes(incoming) > maxBytes) throw failure;
-  let bytes = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, callback) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) onTooLarge(failure);
-      else callback(null, chunk);
-    },
-  });
-  incoming.once("error", (error) => counted.destroy(error));
-  // While the upload waits for a connection nobody else listens, and an error without a listener would end the process.
-  counted.on("error", () => {});
-  return incoming.pipe(counted);
+/** A body that is passed on unread: of any size, since none of it is kept. */
+export function passBody(incoming: IncomingMessage): PassThrough {
+  const passed = new PassThrough();
+  incoming.once("error", (error) => passed.destroy(error));
+  // While the upload waits for a connection no other part listens, and an error without a listener would end the process.
+  passed.on("error", () => {});
+  return incoming.pipe(passed);
 }
 
 /**

@@ -1,7 +1,6 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
-import type { Transform } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
@@ -9,7 +8,7 @@ import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type RelayContext, relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
-import { limitBody, readBody } from "./body-limit.ts";
+import { passBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
 import { createFastifyLimits, findOddHead } from "./http-limits.ts";
@@ -173,23 +172,20 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const { path, plain, route, query } = readRequestPath(request.url, settings.mount, settings.basePath);
     const dialect = method === "POST" ? settings.routes.get(route) : undefined;
     const { maxBodyBytes } = settings.relay.limits;
-    let exchange: Exchange | undefined;
-    // A request that was refused all the same, for its headers perhaps, has no exchange that could be ended.
-    const passBody = (): Transform => limitBody(request.raw, maxBodyBytes, (failure) => exchange?.abort(failure));
     // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
     // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
     reply.raw.once("finish", () => {
       if (!request.raw.complete) request.raw.unpipe().resume();
     });
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody() : null;
+    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody(request.raw) : null;
     const decoded = Buffer.isBuffer(body) ? await decodeBody(body, headers["content-encoding"], maxBodyBytes) : undefined;
     // A body takes its time: the configuration may be another by now.
     keyOf(request);
     open.refuseWhileDraining();
     // However a client spells a dialect's path, the upstream gets it in one spelling.
     const target = (dialect === undefined ? path : plain) + query;
-    exchange = createExchange({
+    const exchange = createExchange({
       id: request.id,
       arrivedAt: request.arrivedAt,
       dialect,

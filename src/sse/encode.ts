@@ -13,3 +13,6 @@ export function encodeNamed(event: string, data: string): string {
 
 /** Not `: ping`, which one editor plugin takes for the end of the stream. */
 export const KEEP_ALIVE = ": keep-alive\n\n";
+
+/** For clients to which a blank line always ends an event. Readers that split at blank lines lose the event behind it: no default. */
+export const KEEP_ALIVE_LINE = ": keep-alive\n";

@@ -133,5 +133,7 @@ function modelOf({ request }: Api): string | undefined {
 
 /** Whose API is spoken, which dialects' names begin with; the models behind it may be of any make. */
 function providerOf({ dialect }: Api): string {
+  // What is asked for in JSON alone is OpenAI's, or imitates it.
+  if (dialect.name === "json") return "openai";
   return dialect.name.split("-", 1)[0] ?? dialect.name;
 }

@@ -25,7 +25,7 @@ const SLOWLY_MS = 100;
 /** What arrives before `truncate:5` and `eof:5` end: the role, and four pieces. */
 export const SO_FAR = TOKENS.slice(0, 4).join("");
 
-const ENDS = ["clean", "cut"] as const;
+const ENDS = ["auto", "clean", "cut"] as const;
 
 export function cellsOf(expected: Expected, hasPlain: boolean): readonly Cell[] {
   const { direct, http } = expected;
@@ -34,7 +34,13 @@ export function cellsOf(expected: Expected, hasPlain: boolean): readonly Cell[] 
     directly("eof", "eof:5", "of a stream that ends without a finish", direct.eof, SO_FAR),
     directly("empty", "empty", "of a 200 with no data", direct.empty, ""),
   ];
-  for (const [index, end] of ENDS.entries()) {
+  cells.push({
+    ...directly("whole", "slow:60", "of a stream with a heartbeat between its pieces", WHOLE, ANSWER),
+    baseUrl: (gateways) => gateways.beating,
+    title: "of a stream with heartbeats between its pieces",
+  });
+  for (const end of ENDS) {
+    const index = (end === "auto" ? expected.auto : end) === "clean" ? 0 : 1;
     const baseUrl = (gateways: Gateways): string => gateways.plain[end];
     const told = {
       interrupted: expected.interrupted[index] ?? "",
@@ -89,7 +95,7 @@ export function cellsOf(expected: Expected, hasPlain: boolean): readonly Cell[] 
           fault: "truncate:5",
           title: `of a break in mid-text, reading slowly (${how})`,
           told: told.slowly,
-          text: end === "clean" ? SO_FAR : undefined,
+          text: index === 0 ? SO_FAR : undefined,
           readMs: SLOWLY_MS,
         });
       }

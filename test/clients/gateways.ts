@@ -3,13 +3,16 @@ import { createServer } from "node:net";
 import { createChaosServer } from "../../src/chaos/chaos-server.ts";
 import { startPerennial } from "../support/perennial.ts";
 
-export type InterruptEnd = "clean" | "cut";
+/** `auto` is the default. */
+export type InterruptEnd = "auto" | "clean" | "cut";
 
 export interface Gateways {
   readonly direct: string;
   readonly plain: Readonly<Record<InterruptEnd, string>>;
   /** Sends its heartbeat, and with it the 200, before the upstream is given up. */
   readonly heartbeat: Readonly<Record<InterruptEnd, string>>;
+  /** Sends its heartbeats between one piece of text and the next. */
+  readonly beating: string;
   /** Nothing listens behind it. */
   readonly down: Readonly<Record<InterruptEnd, string>>;
   /** How many requests of one job the upstream has had. */
@@ -28,20 +31,22 @@ export async function startGateways(): Promise<Gateways> {
   const nobody = `http://127.0.0.1:${await unusedPort()}/v1`;
   const running: { close(): Promise<void> }[] = [];
 
-  async function pair(upstream: string, settings: object = {}): Promise<Record<InterruptEnd, string>> {
-    const [clean, cut] = await Promise.all([
+  async function each(upstream: string, settings: Record<string, unknown> = {}): Promise<Record<InterruptEnd, string>> {
+    const [auto, clean, cut] = await Promise.all([
+      startPerennial(upstream, settings),
       startPerennial(upstream, { ...settings, interruptEnd: "clean" }),
       startPerennial(upstream, { ...settings, interruptEnd: "cut" }),
     ]);
-    running.push(clean, cut);
-    return { clean: clean.baseUrl, cut: cut.baseUrl };
+    running.push(auto, clean, cut);
+    return { auto: auto.baseUrl, clean: clean.baseUrl, cut: cut.baseUrl };
   }
 
   return {
     direct: url,
-    plain: await pair(url),
-    heartbeat: await pair(url, { heartbeat: { after: "50ms", every: "50ms" }, timeouts: { firstToken: "150ms" } }),
-    down: await pair(nobody),
+    plain: await each(url),
+    heartbeat: await each(url, { heartbeat: { after: "50ms", every: "50ms" }, timeouts: { firstToken: "150ms" } }),
+    beating: (await each(url, { heartbeat: { after: "20ms", every: "20ms" } })).auto,
+    down: await each(nobody),
     requestsOf: (id) => chaos.requests.filter(({ body }) => promptOf(body) === id).length,
     async close() {
       await Promise.all(running.map((one) => one.close()));

@@ -21,6 +21,11 @@ const retriesOf = ({ ownRetries }: Job): { maxRetries?: 0 } => (ownRetries ? {} 
 
 const askOpenAi: Ask = async (job, onText, signal) => {
   const client = new OpenAI({ baseURL: job.baseUrl, apiKey, ...retriesOf(job) });
+  if (job.api === "responses") {
+    const events = await client.responses.create({ model: job.model, input: job.id, stream: true }, { signal });
+    for await (const event of events) await onText(event.type === "response.output_text.delta" ? event.delta : "");
+    return;
+  }
   const body = { model: job.model, messages: [{ role: "user" as const, content: job.id }] };
   if (!job.stream) {
     const answer = await client.chat.completions.create(body, { signal });

@@ -11,6 +11,8 @@ export interface Job {
   readonly ownRetries: boolean;
   /** Pause after each piece of text, in milliseconds: a reader that does something with what it reads. */
   readonly readMs?: number;
+  /** Which API is asked; of the SDKs alone. @defaultValue "chat" */
+  readonly api?: "chat" | "responses";
   /** For the loops people copy: whether they go on after `chunk["choices"]` was missing. @defaultValue true */
   readonly skipKeyError?: boolean;
 }

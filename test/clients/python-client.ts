@@ -1,61 +1,13 @@
-/** A client in Python: one process for each, since the imports are slow, that is sent jobs and answers what it was told. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+/** The Python clients: one process for each, since the imports are slow. */
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Client, Told } from "./job.ts";
+import { createProcessClient, type ProcessClient } from "./process-client.ts";
 
-export interface PythonClient extends Client {
-  /** Ends the process. */
-  stop(): Promise<void>;
+/** @param script in `python/`. */
+function createPythonClient(name: string, script: string, python: string): ProcessClient {
+  return createProcessClient(name, python, ["-X", "utf8", join(import.meta.dirname, "python", script)]);
 }
 
-/** @param script in `python/`. Its process starts with the first job. */
-export function createPythonClient(name: string, script: string, python: string): PythonClient {
-  const waiting: { resolve: (told: Told) => void; reject: (error: Error) => void }[] = [];
-  let child: ChildProcess | undefined;
-  let errors = "";
-
-  function start(): ChildProcess {
-    const started = spawn(python, ["-X", "utf8", join(import.meta.dirname, "python", script)], {
-      // Nothing of the machine's own: no proxy, no tracing, no key.
-      env: { PATH: process.env.PATH ?? "", PYTHONDONTWRITEBYTECODE: "1", OPENAI_API_KEY: "sk-test" },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    createInterface({ input: started.stdout }).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line) as Told));
-    started.stderr.on("data", (chunk) => {
-      errors += chunk;
-    });
-    // A process that has ended is told of in `close`.
-    started.stdin.on("error", () => {});
-    started.on("close", () => {
-      child = undefined;
-      for (const { reject } of waiting.splice(0)) reject(new Error(`${script} ended:\n${errors.slice(-2_000)}`));
-    });
-    return started;
-  }
-
-  return {
-    name,
-    plain: true,
-    ask(job) {
-      child ??= start();
-      const { stdin } = child;
-      return new Promise((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        stdin?.write(`${JSON.stringify(job)}\n`);
-      });
-    },
-    async stop() {
-      if (child === undefined) return;
-      const ended = once(child, "close");
-      child.stdin?.end();
-      await ended;
-    },
-  };
-}
-
-export function createPythonClients(python: string): readonly PythonClient[] {
+export function createPythonClients(python: string): readonly ProcessClient[] {
   return [
     createPythonClient("openai (Python)", "openai_sdk.py", python),
     createPythonClient("langchain-openai", "langchain_sdk.py", python),

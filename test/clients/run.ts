@@ -8,6 +8,7 @@ import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { findCurl } from "./curl-client.ts";
 import { installPython, REPOSITORY, TABLE, Unavailable } from "./environment.ts";
+import { buildGoClient } from "./go-client.ts";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -24,6 +25,12 @@ try {
 } catch (error) {
   if (!(error instanceof Unavailable)) throw error;
   skip("the Python clients", error.message);
+}
+try {
+  buildGoClient((line) => say(`clients: ${line}`));
+} catch (error) {
+  if (!(error instanceof Unavailable)) throw error;
+  skip("openai-go", error.message);
 }
 if (!findCurl()) skip("curl", "there is no curl of version 7.76 or later");
 

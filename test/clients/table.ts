@@ -20,16 +20,14 @@ export interface Table {
 const COLUMNS: readonly (readonly [Column, string])[] = [
   ["eof", "without Perennial: ends early"],
   ["whole", "whole, recovered"],
-  ["interrupted clean", "breaks in mid-text"],
-  ["interrupted cut", "… `cut`"],
-  ["no text clean", "fails before any text, after a heartbeat"],
-  ["no text cut", "… `cut`"],
+  ["interrupted auto", "breaks in mid-text"],
+  ["no text auto", "fails before any text, after a heartbeat"],
   ["http", "HTTP error"],
 ];
 
 const LEGEND =
   "● the whole answer · ▲ an error (+ code: it has the failure code) · ✖ “complete”, with that much of the answer · " +
-  "`cut`: with `interruptEnd: cut` · asks at 429: how often, with its own retries on";
+  "at the default settings · asks at 429: how often, with its own retries on";
 
 export function createTable(): Table {
   const cells = new Map<string, Set<string>>();
@@ -52,11 +50,7 @@ export function createTable(): Table {
       const head = ["client", ...COLUMNS.map(([, title]) => title), "asks at 429"];
       const rows = clients.map((client) => {
         const fields = COLUMNS.map(([column]) => [...at(client, column)].join(" or ").replaceAll(" or ▲", " or") || "–");
-        // The column beside it says the same.
-        const shorter = fields.map((field, index) =>
-          COLUMNS[index]?.[1] === "… `cut`" && field === fields[index - 1] ? "same" : field,
-        );
-        return row([client, ...shorter, calls.get(client) ?? (fields.at(-1) === "–" ? "–" : "1")]);
+        return row([client, ...fields, calls.get(client) ?? (fields.at(-1) === "–" ? "–" : "1")]);
       });
       return `${[row(head), row(head.map(() => "---")), ...rows].join("\n")}\n\n${LEGEND}.\n`;
     },

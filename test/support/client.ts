@@ -20,24 +20,31 @@ export interface Sent {
   readonly onRead?: (body: string, abort: () => void) => void;
 }
 
+/** It reads error events, like the SDK whose name it bears: to others a connection breaks behind them. */
+const USER_AGENT = "OpenAI/JS 7.55.0";
+
 export function send(url: string, { method = "GET", headers = {}, body, agent, onRead }: Sent = {}): Promise<Seen> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, headers, agent: agent ?? false }, (response) => {
-      const chunks: Buffer[] = [];
-      const seen = (end: Seen["end"]): void =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(chunks).toString("utf8"),
-          end,
+    const outgoing = request(
+      url,
+      { method, headers: { "user-agent": USER_AGENT, ...headers }, agent: agent ?? false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        const seen = (end: Seen["end"]): void =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+            end,
+          });
+        response.on("data", (chunk: Buffer) => {
+          chunks.push(chunk);
+          onRead?.(Buffer.concat(chunks).toString("utf8"), () => outgoing.destroy());
         });
-      response.on("data", (chunk: Buffer) => {
-        chunks.push(chunk);
-        onRead?.(Buffer.concat(chunks).toString("utf8"), () => outgoing.destroy());
-      });
-      response.on("end", () => seen("clean"));
-      response.on("error", () => seen("cut"));
-    });
+        response.on("end", () => seen("clean"));
+        response.on("error", () => seen("cut"));
+      },
+    );
     outgoing.on("error", reject);
     outgoing.end(body);
   });

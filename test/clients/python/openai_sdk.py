@@ -9,6 +9,10 @@ from jobs import serve
 def ask(job, answer):
     retries = {} if job["ownRetries"] else {"max_retries": 0}
     with openai.OpenAI(base_url=job["baseUrl"], api_key="sk-test", **retries) as client:
+        if job.get("api") == "responses":
+            for event in client.responses.create(model=job["model"], input=job["id"], stream=True):
+                answer.text += event.delta if event.type == "response.output_text.delta" else ""
+            return
         messages = [{"role": "user", "content": job["id"]}]
         if not job["stream"]:
             whole = client.chat.completions.create(model=job["model"], messages=messages)
