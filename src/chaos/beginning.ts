@@ -31,8 +31,19 @@ export function questionIn(fields: Fields): Fields {
   };
 }
 
+/** What anybody can go on with who has begun it: how a server is asked whether it goes on at all. */
+const RECITALS: readonly string[] = [
+  "one, two, three, four, five, six, seven, eight, nine, ten",
+  "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11",
+  "A B C D E F G H I J K L",
+  "echo echo echo echo echo echo echo echo",
+  "[1, 2, 3, 4, 5, 6, 7, 8]",
+];
+
 /** What follows this beginning of the answer, in the pieces a model would send; the whole answer behind any other. */
 export function restAfter(beginning: string): readonly string[] {
+  const recital = RECITALS.find((known) => known.startsWith(beginning));
+  if (recital !== undefined) return [recital.slice(beginning.length)];
   if (!ANSWER.startsWith(beginning)) return TOKENS;
   const rest: string[] = [];
   let at = 0;

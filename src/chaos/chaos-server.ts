@@ -17,6 +17,7 @@ import type { Endpoint, JsonObject } from "./personality.ts";
 import type { PersonalityName } from "./personality-name.ts";
 import { playScript } from "./play-script.ts";
 import { createRandomFaults } from "./random-faults.ts";
+import { CONTINUATIONS } from "./registry.ts";
 import { jsonReply, type Step, wait } from "./script.ts";
 
 export interface ChaosServerOptions {
@@ -187,9 +188,14 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const header = headers["x-chaos"];
     const spec = (typeof header === "string" && header) || (model.startsWith("chaos/") ? model.slice("chaos/".length) : "");
     if (!spec) return undefined;
-    const steps = parseSpec(spec);
-    const attempt =
-      steps.length === 1 ? 0 : conversations.nextAttempt(conversationKey(spec, path, questionIn(fields)), steps.length);
+    const asksForRest = beginningIn(fields) !== undefined;
+    const all = parseSpec(spec);
+    const continued = all.filter(({ fault }) => CONTINUATIONS.faults.includes(fault));
+    // A new question and the request for the rest of its answer are told apart, each with its own faults.
+    const steps = asksForRest && continued.length > 0 ? continued : all.filter((step) => !continued.includes(step));
+    if (steps.length < 2) return steps[0] ?? { fault: ok, arg: 0 };
+    const key = conversationKey(asksForRest ? `${spec} (the rest)` : spec, path, questionIn(fields));
+    const attempt = conversations.nextAttempt(key, steps.length);
     return steps[attempt] ?? { fault: ok, arg: 0 };
   }
 

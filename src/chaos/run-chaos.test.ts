@@ -1,8 +1,10 @@
 /** What `perennial chaos` prints. */
 import { expect, it } from "vitest";
 import { listFaults } from "./list-faults.ts";
-import { FAULTS } from "./registry.ts";
+import { CONTINUATIONS, FAULTS as QUESTIONED } from "./registry.ts";
 import { runChaos } from "./run-chaos.ts";
+
+const FAULTS = [...QUESTIONED, ...CONTINUATIONS.faults];
 
 it("lists every fault on a line of its own, in columns, and starts nothing", async () => {
   const lines: string[] = [];

@@ -22,6 +22,8 @@ export interface Continuing {
   maxTokens(body: unknown): number | undefined;
   /** The request for the rest. @param maxTokens undefined for what the client asked. Undefined where that cannot be asked. */
   askRest(body: unknown, rest: AskRest): unknown;
+  /** A question of its own to the same model, which thinks as it did for this request, but without chance. */
+  askQuestion(body: unknown, question: string, maxTokens: number): unknown;
   /** Reads another leg of the answer, and makes its events those of the first. */
   openLeg(given: AnswerRecord, leg: LegOptions): Leg;
   /** No whitespace at the end of a prefix is taken. */

@@ -8,6 +8,7 @@ import {
   maxTokensOf,
   obstacleInChoices,
   recordChoices,
+  whoAnswers,
   withMaxTokens,
 } from "./continue-choices.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf } from "./json.ts";
@@ -64,6 +65,12 @@ export const continueChat: Continuing = {
   maxTokens: maxTokensOf,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,
+  askQuestion: (body, content, maxTokens) => ({
+    ...whoAnswers(body),
+    messages: [{ role: "user", content }],
+    temperature: 0,
+    max_tokens: maxTokens,
+  }),
 
   obstacleIn(body, allowed) {
     if (!isObject(body)) return "unsupported";

@@ -156,6 +156,26 @@ export function maxTokensOf(body: unknown): number | undefined {
 
 const LIMITS = ["max_tokens", "max_completion_tokens", "n_predict"];
 
+/** Fields that say which model answers, and how it thinks. */
+const WHO_ANSWERS = [
+  "model",
+  "enable_thinking",
+  "thinking",
+  "thinking_budget",
+  "chat_template_kwargs",
+  "chat_template",
+  "reasoning_effort",
+  "reasoning",
+  "provider",
+  "safe_prompt",
+];
+
+/** What of a request decides how its model begins an answer, whatever the question. */
+export function whoAnswers(body: unknown): JsonObject {
+  const fields = isObject(body) ? body : {};
+  return Object.fromEntries(WHO_ANSWERS.filter((key) => key in fields).map((key) => [key, fields[key]]));
+}
+
 /** The limits of the request, where it has any, lowered to what is left. */
 export function withMaxTokens(body: JsonObject, maxTokens: number | undefined): JsonObject {
   if (maxTokens === undefined) return body;

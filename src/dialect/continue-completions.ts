@@ -7,6 +7,7 @@ import {
   maxTokensOf,
   obstacleInChoices,
   recordChoices,
+  whoAnswers,
   withMaxTokens,
 } from "./continue-choices.ts";
 import { holdsSomething, isObject } from "./json.ts";
@@ -30,6 +31,13 @@ export const continueCompletions: Continuing = {
   maxTokens: maxTokensOf,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,
+  // Servers exist that make a turn of a prompt: they too must be proved.
+  askQuestion: (body, question, maxTokens) => ({
+    ...whoAnswers(body),
+    prompt: `${question}\n\n`,
+    temperature: 0,
+    max_tokens: maxTokens,
+  }),
 
   obstacleIn(body, allowed) {
     if (!isObject(body) || typeof body.prompt !== "string") return "unsupported";

@@ -3,7 +3,7 @@ import type { AnswerRecord, SeamRule } from "../core/answer-record.ts";
 import type { Allowances, Continuing, Leg, LegOptions, Piece } from "../core/continuing.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { type Reading, TextRecorder } from "./answer-recorder.ts";
-import { asCount } from "./continue-choices.ts";
+import { asCount, whoAnswers } from "./continue-choices.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 
 export const continueMessages: Continuing = {
@@ -16,6 +16,12 @@ export const continueMessages: Continuing = {
   openLeg: (given, leg) => new MessageLeg(given, leg),
   // "final assistant content cannot end with trailing whitespace"
   refusesTrailingSpace: true,
+  askQuestion: (body, content, maxTokens) => ({
+    ...whoAnswers(body),
+    messages: [{ role: "user", content }],
+    temperature: 0,
+    max_tokens: maxTokens,
+  }),
 
   obstacleIn: (body, allowed) => (isObject(body) ? obstacleInMessages(body, allowed) : "unsupported"),
 

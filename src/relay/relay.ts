@@ -1,10 +1,14 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
+import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
 import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
+import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
-import { UNSTREAMED_TOTALS } from "../balance/candidate.ts";
-import type { Exchange } from "../core/exchange.ts";
+import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
+import { continuationsOf } from "../balance/continuation-memory.ts";
+import type { Continuing } from "../core/continuing.ts";
+import type { Api, Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
@@ -65,7 +69,7 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
-    afterBreak: continuing && { policy: candidate.policy, continuing, body: () => parsedBody(exchange.request) },
+    afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }),
   });
   const { runs, held, observer, propagator } = context;
   const { total, unstreamed, stream } = candidate.policy.timeouts;
@@ -79,6 +83,26 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     streamMs: stream,
   };
   return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record() });
+}
+
+/** How its answer may go on after a break. */
+function afterBreakOf(
+  { request }: Exchange,
+  { upstream, policy }: Candidate,
+  api: Api & { continuing: Continuing },
+): NextLegOptions {
+  const { continuing, dialect } = api;
+  const memory = continuationsOf(upstream);
+  const body = (): unknown => parsedBody(request);
+  return {
+    policy,
+    continuing,
+    body,
+    known: {
+      hasRefused: () => memory.hasRefused(refusalKey(api)),
+      isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
+    },
+  };
 }
 
 interface Told {

@@ -6,7 +6,7 @@ import type { StreamEvent } from "../../core/stream-event.ts";
 import { anthropicMessages } from "../../dialect/anthropic-messages.ts";
 import { continueChat } from "../../dialect/continue-chat.ts";
 import { continueCompletions } from "../../dialect/continue-completions.ts";
-import { type AskLeg, nextLeg, type PastLeg } from "./next-leg.ts";
+import { type AskLeg, nextLeg, type PastLeg, type Rest } from "./next-leg.ts";
 import { refusedSeam } from "./splice.ts";
 
 const MESSAGES = [{ role: "user", content: "Why do streams break?" }];
@@ -21,6 +21,8 @@ interface Setup {
   readonly continuation?: UpstreamPolicy["continuation"];
   readonly recovery?: UpstreamPolicy["recovery"];
   readonly remainingMs?: number;
+  readonly hasRefused?: boolean;
+  readonly isUnfit?: boolean;
 }
 
 const fails = (code: FailureCode, details?: FailureDetails): Failure => new Failure(code, code, details);
@@ -54,6 +56,7 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
         },
       },
       continuing: continueChat,
+      known: { hasRefused: () => setup.hasRefused ?? false, isUnfit: () => setup.isUnfit ?? false },
       body: () => ({ model: "m", temperature: 0, messages: MESSAGES, ...setup.body }),
     },
     record,
@@ -64,7 +67,11 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
 
 const inWords = (next: ReturnType<typeof decide>): string => ("rule" in next ? next.rule : next.ask.kind);
 // biome-ignore lint/suspicious/noExplicitAny: bodies of every shape
-const bodyOf = (next: ReturnType<typeof decide>): any => ("ask" in next && next.ask.kind === "continue" ? next.ask.body : next);
+const bodyOf = (next: ReturnType<typeof decide>): any => restOf(next)?.body;
+const restOf = (next: ReturnType<typeof decide>): Rest | undefined => {
+  const rest = "ask" in next && next.ask.kind === "continue" ? next.ask.rest(false) : undefined;
+  return typeof rest === "string" ? undefined : rest;
+};
 
 describe("how it broke", () => {
   test.each<[string, PastLeg[], Setup, string]>([
@@ -136,8 +143,12 @@ describe("what the request asks for", () => {
     ["the rest of its own beginning", { messages: [...MESSAGES, { role: "assistant", content: "A" }] }, {}, "prefilled"],
     ["its prompt again", { echo: true }, {}, "echo"],
     ["fewer tokens than may have been made", { max_tokens: 60 }, {}, "max-tokens"],
-    ["chance", { temperature: 0.8 }, {}, "sampled"],
-    ["chance, by default", { temperature: undefined }, {}, "sampled"],
+    ["chance, which the server must be proved for", { temperature: 0.8 }, {}, "continue"],
+    ["chance, with a server that has failed", { temperature: 0.8 }, { isUnfit: true }, "sampled"],
+    ["chance by default, too", { temperature: undefined }, { isUnfit: true }, "sampled"],
+    ["no chance, with a server that has failed", {}, { isUnfit: true }, "continue"],
+    ["no chance, where only the server is to be proved", {}, { isUnfit: true, resume: { proof: "server" } }, "sampled"],
+    ["the rest, of a server that has refused it", {}, { hasRefused: true }, "refused"],
     ["chance, where the answer proves itself", { temperature: 0.8 }, { resume: { proof: "answer" } }, "continue"],
     ["the likeliest token", { temperature: 0.8, top_k: 1 }, {}, "continue"],
   ])("%s", (_what, body, setup, expected) => {
@@ -184,7 +195,7 @@ describe("how the rest is asked for", () => {
     const next = decide([CUT], { body: { max_tokens: 1_000, max_completion_tokens: 500 } });
     const left = 500 - Buffer.byteLength(prefix);
     expect(bodyOf(next)).toMatchObject({ max_tokens: left, max_completion_tokens: left });
-    expect(next).toMatchObject({ ask: { isCapped: true } });
+    expect(restOf(next)).toMatchObject({ isCapped: true });
   });
 
   test("in completions the prompt grows", () => {

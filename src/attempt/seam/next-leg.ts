@@ -1,7 +1,7 @@
 /** Whether and how an answer that broke goes on: the part of the attempt policy that holds once clients have some of it. Pure. */
 import type { UpstreamPolicy } from "../../balance/candidate.ts";
 import type { AnswerRecord, SeamRule } from "../../core/answer-record.ts";
-import type { Continuing } from "../../core/continuing.ts";
+import type { ContinuationStyle, Continuing } from "../../core/continuing.ts";
 import type { Failure, FailureCode } from "../../core/failure.ts";
 import { type Cut, chooseCut } from "./choose-cut.ts";
 
@@ -12,15 +12,22 @@ export type AskLeg =
       readonly kind: "continue";
       /** What proves that it is the rest: its first words, which the client has, or what the server is known to do. */
       readonly proof: "answer" | "server";
-      readonly body: unknown;
-      readonly cut: Cut;
-      /** Some servers repeat the prefix. */
-      readonly echo: string | undefined;
-      /** It has fewer tokens than the client asked for, since what was made is not known exactly. */
-      readonly isCapped: boolean;
+      readonly style: ContinuationStyle;
+      /** @param trims the server takes whitespace off the end of a prefix, as its proof has shown. */
+      rest(trims: boolean): Rest | SeamRule;
     }
   /** For all of it, which must begin with all that the client has. */
   | { readonly kind: "rerun" };
+
+/** What is asked for, and what must come. */
+export interface Rest {
+  readonly body: unknown;
+  readonly cut: Cut;
+  /** Some servers repeat the prefix. */
+  readonly echo: string | undefined;
+  /** It has fewer tokens than the client asked for, since what was made is not known exactly. */
+  readonly isCapped: boolean;
+}
 
 /** An attempt after the commit. */
 export interface PastLeg {
@@ -34,8 +41,17 @@ export interface PastLeg {
 export interface NextLegOptions {
   readonly policy: Pick<UpstreamPolicy, "recovery" | "resume" | "continuation">;
   readonly continuing: Continuing;
+  readonly known: KnownOfServer;
   /** The client's request. Parsed only when it is needed. */
   readonly body: () => unknown;
+}
+
+/** What has been learnt of the upstream. */
+export interface KnownOfServer {
+  /** It has refused to continue an answer of this model, not long ago. */
+  hasRefused(): boolean;
+  /** Its proof has failed, not long ago. */
+  isUnfit(): boolean;
 }
 
 export type NextLeg = { readonly ask: AskLeg } | { readonly rule: SeamRule };
@@ -50,7 +66,7 @@ const MAY_GO_ON: ReadonlySet<FailureCode> = new Set([
 
 /** @param legs in their order, the one that committed first; the last of them has just failed. @param remainingMs until no attempt may begin. */
 export function nextLeg(
-  { policy, continuing, body }: NextLegOptions,
+  { policy, continuing, known, body }: NextLegOptions,
   given: AnswerRecord,
   legs: readonly PastLeg[],
   remainingMs: number,
@@ -66,7 +82,8 @@ export function nextLeg(
   if (policy.recovery !== "continue" || policy.continuation === "off") return { rule: "unsupported" };
   const asked = legs.filter(({ ask }) => ask !== undefined).length;
   if (asked >= policy.resume.maxAttempts) return { rule: last?.isTold === false ? "refused" : "attempts" };
-  const ask = policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, continuing, body());
+  const ask =
+    policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, { continuing, known, body });
   return typeof ask === "string" ? { rule: ask } : { ask };
 }
 
@@ -89,9 +106,9 @@ function askAgain(given: AnswerRecord, continuing: Continuing, body: unknown): A
 function askRest(
   { resume, continuation }: NextLegOptions["policy"],
   given: AnswerRecord,
-  continuing: Continuing,
-  body: unknown,
+  { continuing, known, body: bodyOf }: Pick<NextLegOptions, "continuing" | "known" | "body">,
 ): AskLeg | SeamRule {
+  const body = bodyOf();
   if (continuation === "off" || continuation === "rerun") return "unsupported";
   const obstacle = [...NEVER, "blocks" as const].find((rule) => given.obstacles.has(rule));
   if (obstacle !== undefined) return obstacle;
@@ -101,19 +118,25 @@ function askRest(
     structured: resume.structured === "ifItParses" && continuation === "llamacpp",
   });
   if (refused !== undefined) return refused;
+  if (known.hasRefused()) return "refused";
   const { greedy } = continuing.isDeterministic(body);
   const proof = resume.proof === "auto" ? (greedy ? "answer" : "server") : resume.proof;
-  if (proof === "server") return "sampled";
-  const { refusesTrailingSpace } = continuing;
-  const cut = chooseCut(given, { minChars: resume.minChars, tail: resume.tail, refusesTrailingSpace });
-  if (typeof cut === "string") return cut;
-  const limit = limitOf(continuing.maxTokens(body), cut);
-  if (limit === "max-tokens") return limit;
-  const rest = continuing.askRest(body, { prefix: cut.prefix, style: continuation, maxTokens: limit.maxTokens });
-  if (rest === undefined) return "unsupported";
-  // A text that begins with its own tail could be either.
-  const echo = continuation === "prefix" && !given.text.startsWith(cut.tail) ? given.text : undefined;
-  return { kind: "continue", proof, body: rest, cut, echo, isCapped: limit.isCapped };
+  if (proof === "server" && known.isUnfit()) return "sampled";
+  const rest = (trims: boolean): Rest | SeamRule => {
+    const { refusesTrailingSpace } = continuing;
+    const tail = proof === "answer" ? resume.tail : 0;
+    const cut = chooseCut(given, { minChars: resume.minChars, tail, trims, refusesTrailingSpace });
+    if (typeof cut === "string") return cut;
+    const limit = limitOf(continuing.maxTokens(body), cut);
+    if (limit === "max-tokens") return limit;
+    const asked = continuing.askRest(body, { prefix: cut.prefix, style: continuation, maxTokens: limit.maxTokens });
+    if (asked === undefined) return "unsupported";
+    // A text that begins with its own tail could be either.
+    const echo = continuation === "prefix" && cut.tail !== "" && !given.text.startsWith(cut.tail) ? given.text : undefined;
+    return { body: asked, cut, echo, isCapped: limit.isCapped };
+  };
+  const first = rest(false);
+  return typeof first === "string" ? first : { kind: "continue", proof, style: continuation, rest };
 }
 
 interface Limit {

@@ -11,7 +11,7 @@ function judge(
   expected: string,
   { given = GIVEN, echo }: { given?: string; echo?: string } = {},
 ): string {
-  const seam = new SeamJudge({ given, expected, echo });
+  const seam = new SeamJudge({ given, expected, echo, isSuspect: expected.trim() === "" });
   for (const piece of pieces) {
     const judged = seam.add(piece);
     if (judged.kind !== "more") return inWords(judged);
@@ -95,8 +95,15 @@ describe("with a server that is known to go on", () => {
     expect(judge(pieces, "", { given })).toBe(expected);
   });
 
+  test("whitespace that it takes off must come again, and what follows is looked at", () => {
+    const given = `${GIVEN}\n\n`;
+    expect(judge(["\n\n", "so it ends, and nobody must wonder why."], "\n\n", { given })).toBe("swallow 2");
+    expect(judge(["so it ends, and nobody must wonder why."], "\n\n", { given })).toBe("tail");
+    expect(judge(["\n\n", GIVEN], "\n\n", { given })).toBe("restart");
+  });
+
   test("no more than 32 characters are held for it", () => {
-    const seam = new SeamJudge({ given: GIVEN, expected: "", echo: undefined });
+    const seam = new SeamJudge({ given: GIVEN, expected: "", echo: undefined, isSuspect: true });
     expect(seam.add("x".repeat(31)).kind).toBe("more");
     expect(seam.add("x").kind).toBe("accepted");
   });

@@ -13,6 +13,8 @@ export interface SeamJudgeOptions {
   readonly expected: string;
   /** The leg may begin with this in place of `expected`, since some servers repeat the prefix. */
   readonly echo: string | undefined;
+  /** Behind what is expected nothing proves the leg: its first words are looked at before they are shown. */
+  readonly isSuspect: boolean;
 }
 
 export type Judgement =
@@ -23,7 +25,7 @@ export type Judgement =
 
 const MORE: Judgement = { kind: "more" };
 
-/** Without a tail, so much of the leg is looked at before any of it is shown. */
+/** So much of a suspect leg is looked at before any of it is shown. */
 const HEAD = 32;
 /** So far into the leg a role token says that it speaks as somebody else. */
 const NEAR_SEAM = 160;
@@ -39,37 +41,31 @@ export class SeamJudge {
   /** More text of the leg has come. */
   add(text: string): Judgement {
     this.#head += text;
-    const { expected } = this.#options;
-    if (expected === "") return this.#head.length < HEAD ? MORE : this.#judgeHead();
-    return this.#compare();
+    const { expected, echo, isSuspect } = this.#options;
+    const head = this.#head;
+    if (echo !== undefined && isBeginningOf(head, echo)) return head.length >= echo.length ? accepted(echo.length) : MORE;
+    if (!isBeginningOf(head, expected)) return refused("tail");
+    if (head.length < expected.length + (isSuspect ? HEAD : 0)) return MORE;
+    return this.#judgeHead();
   }
 
   /** The leg has ended, well, before it was accepted. */
   end(): Judgement {
     const { expected, given } = this.#options;
     // What might have become an echo is none.
-    if (expected !== "") return this.#head.startsWith(expected) ? accepted(expected.length) : refused("tail");
-    if (this.#head !== "") return this.#judgeHead();
+    if (!this.#head.startsWith(expected)) return refused("tail");
+    if (this.#head.length > expected.length || expected !== "") return this.#judgeHead();
     // Perhaps only the end of the answer was missing, perhaps the server took it for ended.
     return looksEnded(given) ? accepted(0) : refused("empty");
   }
 
-  #compare(): Judgement {
-    const { expected, echo } = this.#options;
-    const head = this.#head;
-    if (echo !== undefined && isBeginningOf(head, echo)) return head.length >= echo.length ? accepted(echo.length) : MORE;
-    if (!isBeginningOf(head, expected)) return refused("tail");
-    if (head.length < expected.length) return MORE;
-    return findRoleToken(head.slice(0, NEAR_SEAM + expected.length)) === undefined
-      ? accepted(expected.length)
-      : refused("role-token");
-  }
-
+  /** What was expected has come. */
   #judgeHead(): Judgement {
-    const head = this.#head;
+    const { expected, given, isSuspect } = this.#options;
+    const head = this.#head.slice(expected.length);
     if (findRoleToken(head.slice(0, NEAR_SEAM)) !== undefined) return refused("role-token");
-    const rule = suspect(this.#options.given, head);
-    return rule === undefined ? accepted(0) : refused(rule);
+    const rule = isSuspect ? suspect(given, head) : undefined;
+    return rule === undefined ? accepted(expected.length) : refused(rule);
   }
 }
 

@@ -94,7 +94,7 @@ function splice(speaker: Speaker, leg: (cut: Cut) => StreamEvent[], options: Par
     next,
     held: held.open(),
     leg: continuing.openLeg(record, { tokensBefore: cut.tokens, isWhole: false }),
-    seam: { given: record.text, expected: cut.tail, echo: undefined },
+    seam: { given: record.text, expected: cut.tail, echo: undefined, isSuspect: false },
     isCapped: false,
     accept() {
       accepted = true;
