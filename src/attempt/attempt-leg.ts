@@ -1,9 +1,9 @@
 /** One attempt at another leg of a streamed answer that broke when clients had some of it. */
-import { continuationsOf, type ServerProof } from "../balance/continuation-memory.ts";
+import type { ServerProof } from "../balance/continuation-memory.ts";
 import { proveServer } from "../balance/prove-server.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { chooseReader } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AnswerRecord } from "../core/answer-record.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
@@ -33,17 +33,21 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   const by = ask.kind === "rerun" ? "rerun" : ask.proof;
   try {
     return await callUpstream<AttemptResult>({ ...call, request: { ...call.request, headers } }, ({ headers }, control) =>
-      chooseByMediaType(headers, {
-        stream: () => readLeg(control, context, { rest, by, continuing, given }),
-        // The whole answer at once would repeat what was told, or lack it: servers differ.
-        json: () => {
-          throw refusedSeam("refused");
+      chooseReader(
+        headers,
+        {
+          stream: () => readLeg(control, context, { rest, by, continuing, given }),
+          // The whole answer at once would repeat what was told, or lack it: servers differ.
+          json: () => {
+            throw refusedSeam("refused");
+          },
         },
-      }),
+        { form: "stream", onUndecided: () => control.notice("life"), onFailure: control.fail },
+      ),
     );
   } catch (thrown) {
     if (rest !== undefined && refusesToContinue(toFailure(thrown))) {
-      continuationsOf(context.plan.candidate.upstream).refuse(refusalKey(context));
+      context.plan.candidate.shared.continuations.refuse(refusalKey(context));
     }
     throw thrown;
   }
@@ -111,7 +115,7 @@ async function prepare(context: DialectAttempt, continuing: Continuing, ask: Ask
 
 function proofOf(context: DialectAttempt, continuing: Continuing, style: ContinuationStyle): Promise<ServerProof> {
   const { exchange, dialect, plan, limits, signal } = context;
-  const { upstream, policy } = plan.candidate;
+  const { upstream, policy, shared } = plan.candidate;
   const body = parsedBody(exchange.request);
   const { path, headers } = exchange.request;
   const seek = (): Promise<ServerProof> =>
@@ -120,7 +124,7 @@ function proofOf(context: DialectAttempt, continuing: Continuing, style: Continu
       timeoutMs: policy.timeouts.firstToken,
       maxBytes: limits.maxBodyBytes,
     });
-  const sought = continuationsOf(upstream).prove(proofKey(dialect, continuing, body), seek);
+  const sought = shared.continuations.prove(proofKey(dialect, continuing, body), seek);
   // Others may wait for the same proof: this run's end is none of theirs.
   return Promise.race([sought, once(signal)]);
 }

@@ -67,12 +67,3 @@ function read<T>(map: Map<string, Kept<T>>, key: string): T | undefined {
   map.delete(key);
   return undefined;
 }
-
-const memories = new WeakMap<object, ContinuationMemory>();
-
-/** That of an upstream; it lives as long as the upstream's connections. */
-export function continuationsOf(upstream: object): ContinuationMemory {
-  const memory = memories.get(upstream) ?? new ContinuationMemory();
-  memories.set(upstream, memory);
-  return memory;
-}

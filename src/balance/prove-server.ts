@@ -1,6 +1,6 @@
 /** Small questions that show whether a server goes on with an answer: what comes next is the same for every model, or nearly. */
 import { callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { chooseReader } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { ContinuationStyle, Continuing } from "../core/continuing.ts";
@@ -96,25 +96,30 @@ async function ask({ asks, beginning }: Question, options: ServerQuestions): Pro
       },
       propagated: {},
       watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, idleFrom: "content", pausedMs: timeoutMs },
+      inflates: true,
       answersBelow: 300,
       maxReplyBytes: maxBytes,
     },
     ({ headers }, control) =>
-      chooseByMediaType(headers, {
-        stream: () =>
-          createStreamReader({
-            inspector: dialect.inspectStream(request),
-            sink: collect,
-            control,
-            maxEventBytes: maxBytes,
-            requireTerminator: false,
-            acceptEmpty: false,
-            onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
-          }),
-        json: () => {
-          throw new Failure("stream_corrupted", "the upstream answered a question as a whole", { scope: "never" });
+      chooseReader(
+        headers,
+        {
+          stream: () =>
+            createStreamReader({
+              inspector: dialect.inspectStream(request),
+              sink: collect,
+              control,
+              maxEventBytes: maxBytes,
+              requireTerminator: false,
+              acceptEmpty: false,
+              onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
+            }),
+          json: () => {
+            throw new Failure("stream_corrupted", "the upstream answered a question as a whole", { scope: "never" });
+          },
         },
-      }),
+        { form: "stream", onFailure: control.fail },
+      ),
   );
   // Thoughts, or a call, and then the answer: it has begun a new turn.
   return record.obstacles.has("reasoning") || record.obstacles.has("tools") ? "" : record.text;

@@ -12,8 +12,10 @@ export function beginningIn({ messages, prompt }: Fields): string | undefined {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   if (isObject(last) && last.role === "assistant" && typeof last.content === "string") return last.content;
   if (typeof prompt !== "string") return undefined;
-  for (let length = ANSWER.length; length >= SHORTEST; length--) {
-    if (prompt.endsWith(ANSWER.slice(0, length))) return ANSWER.slice(0, length);
+  for (const whole of [ANSWER, ...RECITALS]) {
+    for (let length = whole.length; length >= SHORTEST; length--) {
+      if (prompt.endsWith(whole.slice(0, length))) return whole.slice(0, length);
+    }
   }
   return undefined;
 }

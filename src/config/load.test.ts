@@ -18,6 +18,7 @@ describe("what is there without a word of configuration", () => {
         upstreams: [],
         timeouts: {
           connect: 5000,
+          queue: 30_000,
           firstToken: 180_000,
           idle: 120_000,
           alive: 600_000,
@@ -26,7 +27,12 @@ describe("what is there without a word of configuration", () => {
           stream: false,
           request: 120_000,
         },
-        retry: { maxAttempts: 3, backoff: { initial: 1000, factor: 2, max: 30_000, jitter: true }, maxRetryAfter: 60_000 },
+        retry: {
+          maxAttempts: 3,
+          outage: 25_000,
+          backoff: { initial: 1000, factor: 2, max: 5000, jitter: true },
+          maxRetryAfter: 60_000,
+        },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         resume: {
@@ -39,12 +45,12 @@ describe("what is there without a word of configuration", () => {
           background: false,
         },
         interruptEnd: "auto",
-        gate: { toolCalls: "hold", holdFor: 60_000 },
+        gate: { open: "content", toolCalls: "hold", holdFor: 60_000 },
         warmup: false,
         nonStreaming: "direct",
         limits: {
           maxBodyBytes: 33_554_432,
-          maxEventBytes: 4_194_304,
+          maxEventBytes: 16_777_216,
           maxGateBytes: 1_048_576,
           maxStreams: 1000,
           maxClientConnections: 4000,

@@ -5,8 +5,13 @@ import type { ResumedBy } from "./outcome.ts";
 import type { ReplyHeaders } from "./reply.ts";
 
 export interface AttemptOutput {
-  /** The way of a streamed answer's events: held until the first content, which commits the attempt. */
-  openStream(headers: ReplyHeaders): EventSink;
+  /** The upstream works on it, as far as can be known: from here on the attempt may cost something. */
+  onTaken(): void;
+  /**
+   * The way of a streamed answer's events: held until the first content, or until the answer is whole, which commits the attempt.
+   * @param openAt when.
+   */
+  openStream(headers: ReplyHeaders, openAt: "content" | "whole"): EventSink;
   /** What clients have of a streamed answer; undefined where it is not to be continued. */
   readonly given: AnswerRecord | undefined;
   /** The way of another leg of the answer that clients have some of, once its seam is accepted. */

@@ -21,13 +21,15 @@ export interface ExchangeRequest {
   readonly plain?: Buffer;
 }
 
-/** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
+/** A client's own policy for one request (`x-perennial-…` headers). All times in milliseconds. */
 export interface PolicyOverrides {
   readonly maxAttempts?: number;
   readonly firstTokenMs?: number;
   readonly idleMs?: number;
   readonly totalMs?: number;
   readonly recovery?: Recovery;
+  /** When the client wants to be shown its answer. */
+  readonly gateOpen?: "content" | "whole";
 }
 
 /**
@@ -42,6 +44,8 @@ export type Recovery = (typeof RECOVERIES)[number];
 export interface ExchangeStats {
   /** Milliseconds from arrival to the first content. */
   firstTokenMs: number | undefined;
+  /** Milliseconds for which it waited for one of the upstream's connections; undefined where it did not. */
+  waitedMs: number | undefined;
   /** Events sent to the client. */
   events: number;
   /** Body bytes sent to the client. */
@@ -53,7 +57,7 @@ export interface ExchangeStats {
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
+  return { firstTokenMs: undefined, waitedMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
 }
 
 /** A request in a dialect that Perennial understands. */

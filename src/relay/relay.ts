@@ -1,12 +1,11 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
 import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
-import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
+import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
-import { continuationsOf } from "../balance/continuation-memory.ts";
 import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
@@ -41,7 +40,7 @@ export async function relay(
   const client = new ClientStream(raw, exchange, settings.client);
   observer.onExchangeStart?.(exchange);
   const run = startRun(exchange, settings, context);
-  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive();
+  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
   const end = await run.listen(client, exchange.signal);
   client.stopTimers();
   const { outcome, failure } = tell(exchange, raw, client, run, end);
@@ -70,6 +69,8 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
     afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }),
+    hasTools: api?.request.hasTools ?? false,
+    refusedAsks: refusedAsksOf(candidate, api?.request.model),
   });
   const { runs, held, observer, propagator } = context;
   const { total, unstreamed, stream } = candidate.policy.timeouts;
@@ -88,11 +89,11 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
 /** How its answer may go on after a break. */
 function afterBreakOf(
   { request }: Exchange,
-  { upstream, policy }: Candidate,
+  { shared, policy }: Candidate,
   api: Api & { continuing: Continuing },
 ): NextLegOptions {
   const { continuing, dialect } = api;
-  const memory = continuationsOf(upstream);
+  const memory = shared.continuations;
   const body = (): unknown => parsedBody(request);
   return {
     policy,
@@ -103,6 +104,10 @@ function afterBreakOf(
       isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
     },
   };
+}
+
+function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
+  return new Set((["whole", "via-stream"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
 }
 
 interface Told {

@@ -77,7 +77,9 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
   const idleMs = readDuration(headers, "x-perennial-idle-timeout");
   const totalMs = readDuration(headers, "x-perennial-total-timeout");
   const recovery = readRecovery(headers);
+  const gateOpen = readGate(headers);
   return {
+    ...(gateOpen === undefined ? {} : { gateOpen }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
     ...(idleMs === undefined ? {} : { idleMs }),
@@ -94,6 +96,12 @@ function readRecovery(headers: ExchangeRequest["headers"]): Recovery | undefined
     throw new Failure("invalid_request", "The header x-perennial-recovery must be error, resume or continue.");
   }
   return recovery;
+}
+
+function readGate(headers: ExchangeRequest["headers"]): "content" | "whole" | undefined {
+  const gate = headers["x-perennial-gate"];
+  if (gate === undefined || gate === "content" || gate === "whole") return gate;
+  throw new Failure("invalid_request", "The header x-perennial-gate must be content or whole.");
 }
 
 /** Longer units would name times that no request may take. */

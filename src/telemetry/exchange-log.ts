@@ -19,8 +19,14 @@ const LEVELS: Readonly<Record<Outcome, "info" | "warn">> = {
   rejected: "warn",
 };
 
+/** A warning for each request that waits would drown the rest of the log, in milliseconds. */
+const QUEUE_WARNING_MS = 60_000;
+
 export function createExchangeLog(logger: Logger): Observer {
+  const warnOfQueue = createQueueWarning(logger);
   return {
+    onQueueStart: (_exchange, upstream) => warnOfQueue(upstream),
+
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
       const wait = Math.round(delayMs);
       logger.debug(
@@ -46,6 +52,7 @@ export function createExchangeLog(logger: Logger): Observer {
           attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
             return { n: number, upstream, ms: Math.round(durationMs), status, failure };
           }),
+          waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
           longestGapMs: stats.longestGapMs,
           durationMs: Math.round(end.durationMs),
@@ -83,6 +90,16 @@ function describeSeams({ seams = [], seam }: ExchangeEnd): object {
   return {
     ...(seams.length === 0 ? {} : { by: [...new Set(seams)].join(","), seams: seams.length }),
     ...(seam === undefined ? {} : { seam }),
+  };
+}
+
+function createQueueWarning(logger: Logger): (upstream: string) => void {
+  const lastAt = new Map<string, number>();
+  return (upstream) => {
+    const now = performance.now();
+    if (now - (lastAt.get(upstream) ?? Number.NEGATIVE_INFINITY) < QUEUE_WARNING_MS) return;
+    lastAt.set(upstream, now);
+    logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
   };
 }
 

@@ -8,6 +8,14 @@ export interface ConnectedCall extends Dispatcher.DispatchHandler {
   onConnection(connection: Connection): void;
 }
 
+/** What can be told of a connection since a request went out on it. */
+export interface Turn {
+  /** It has brought nothing. */
+  isSilent(): boolean;
+  /** It had served others before, and has brought nothing since. */
+  isStale(): boolean;
+}
+
 /** What is on the wire now. */
 interface Line {
   socket: Socket | undefined;
@@ -45,15 +53,13 @@ export class Connection extends Client {
     return super.dispatch(options, call);
   }
 
-  /**
-   * A request goes out now.
-   * @returns what tells later whether the connection had served others before, and has brought nothing since.
-   */
-  begin(): () => boolean {
+  /** A request goes out now. */
+  begin(): Turn {
     const { socket } = this.#line;
     this.#line.awaitsHead = true;
     const before = socket?.bytesRead ?? 0;
-    return () => before > 0 && socket?.bytesRead === before;
+    const isSilent = (): boolean => (socket?.bytesRead ?? 0) === before;
+    return { isSilent, isStale: () => before > 0 && isSilent() };
   }
 }
 

@@ -80,7 +80,7 @@ export function nextLeg(
   if (last?.isTold === false && last.failure.scope !== "again") return { rule: "refused" };
   if (remainingMs <= 0) return { rule: "time" };
   if (policy.recovery !== "continue" || policy.continuation === "off") return { rule: "unsupported" };
-  const asked = legs.filter(({ ask }) => ask !== undefined).length;
+  const asked = legs.filter(({ ask, failure }) => ask !== undefined && failure.outage === undefined).length;
   if (asked >= policy.resume.maxAttempts) return { rule: last?.isTold === false ? "refused" : "attempts" };
   const ask =
     policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, { continuing, known, body });
