@@ -48,8 +48,8 @@ export interface Piece {
   readonly text: string;
   /** What it brings that is no text of the answer. */
   readonly rule: SeamRule | undefined;
-  /** It says that the answer has ended, and whether only because no more tokens were left. */
-  readonly finished: false | "whole" | "length";
+  /** It says that the answer has ended, and whether only because no more tokens were left; perhaps, where that comes next. */
+  readonly finished: false | "perhaps" | "whole" | "length";
 }
 
 export interface Leg {

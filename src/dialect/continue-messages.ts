@@ -130,7 +130,7 @@ class MessageLeg implements Leg {
     return {
       text,
       rule: rules.find((rule) => rule !== "finished" && rule !== "blocks"),
-      finished: finishOf(json.delta) ?? (rules.includes("blocks") ? "whole" : false),
+      finished: finishOf(json.delta) ?? (rules.includes("blocks") ? "perhaps" : false),
     };
   }
 

@@ -35,6 +35,8 @@ const FOREIGN: ReadonlySet<SeamRule> = new Set<SeamRule>(["tools", "reasoning", 
 export class Splice implements EventSink {
   readonly #options: SpliceOptions;
   #state: SpliceState;
+  /** What may be the end; it is not told before it is known of which kind. */
+  #ending: Held[] = [];
 
   constructor(options: SpliceOptions) {
     this.#options = options;
@@ -66,7 +68,9 @@ export class Splice implements EventSink {
   /** @throws Failure as {@link push} does. */
   finish(): void {
     if (this.#state.at === "judging") this.#heed(this.#state.judge.end());
-    if (this.#state.at === "open") this.#options.next.finish();
+    if (this.#state.at !== "open") return;
+    this.#tellEnding();
+    this.#options.next.finish();
   }
 
   /** @throws Failure */
@@ -89,13 +93,29 @@ export class Splice implements EventSink {
   }
 
   /** @throws Failure */
-  #tell({ event, kind, piece }: Held, text: string): void {
-    const { leg, next, isCapped } = this.#options;
+  #tell(one: Held, text: string): void {
+    const { isCapped } = this.#options;
+    const { finished } = one.piece;
     if (this.#state.at === "open" && this.#state.watch.add(text)) throw refusedSeam("role-token");
     // It would have had more tokens of the client's limit, which it could not be told exactly.
-    if (piece.finished === "length" && isCapped) throw refusedSeam("max-tokens");
-    const adapted = leg.adapt(event, text);
-    if (adapted !== undefined) next.push(adapted, kind);
+    if (finished === "length" && isCapped) throw refusedSeam("max-tokens");
+    if (finished === "perhaps" && isCapped) {
+      this.#ending.push(one);
+      return;
+    }
+    this.#tellEnding();
+    this.#handOn(one, text);
+  }
+
+  #tellEnding(): void {
+    const ending = this.#ending;
+    this.#ending = [];
+    for (const one of ending) this.#handOn(one, "");
+  }
+
+  #handOn({ event, kind }: Held, text: string): void {
+    const adapted = this.#options.leg.adapt(event, text);
+    if (adapted !== undefined) this.#options.next.push(adapted, kind);
   }
 }
 

@@ -47,6 +47,15 @@ export const CONTINUED: readonly Fault[] = [
     }),
     arg: events(),
   },
+  {
+    ...continued("length", "goes on, and says after this many words that no tokens are left", function* (ask, beginning, count) {
+      const words = restAfter(beginning).slice(0, count);
+      yield* partialStream(ask, words);
+      yield* dialectOf(ask).finish(ask, words, "length");
+      yield* dialectOf(ask).terminator(ask, words);
+    }),
+    arg: events(),
+  },
   saying("restart", "begins anew", () => TOKENS),
   saying("restart-newline", "begins anew behind an empty line", () => withFirst(TOKENS, (first) => `\n\n${first}`)),
   saying("sentence", "says the last sentence again", (beginning) => [lastSentence(beginning), ...restAfter(beginning)]),
