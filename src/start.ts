@@ -126,7 +126,7 @@ For your own upstream: --upstream https://api.openai.com/v1, or perennial.yaml; 
 `;
 }
 
-// What nobody reads any more, or cannot be written, is no reason to end.
+// Output whose reader is gone, or that cannot be written, is no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 try {

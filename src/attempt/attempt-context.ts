@@ -13,7 +13,7 @@ export interface AttemptContext {
   readonly attempt: Attempt;
   readonly plan: AttemptPlan;
   readonly limits: AnswerLimits;
-  /** What the attempt holds back counts here; whoever made the attempt releases it. */
+  /** What the attempt holds back counts here; the run that made the attempt releases it. */
   readonly held: HeldShare;
   /** Headers that continue a trace at the upstream. */
   readonly propagated: Readonly<Record<string, string>>;

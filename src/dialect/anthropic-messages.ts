@@ -8,7 +8,7 @@ import { continueMessages } from "./continue-messages.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
-import { findOpenAiError, reportedError } from "./openai-error.ts";
+import { findOpenAiError, notAnObject, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
 import { StrayLines } from "./stray-lines.ts";
 
@@ -218,7 +218,7 @@ class MessagesInspector implements StreamInspector {
 
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
-  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  if (!isObject(answer)) return notAnObject(answer);
   const error = findOpenAiError(answer);
   if (error !== undefined) return error;
   const stop = readStopReason(answer.stop_reason);

@@ -58,7 +58,7 @@ const ABOUT_THE_ANSWER: ReadonlySet<string> = new Set([
   "usage",
 ]);
 
-/** Whatever a delta, or a message, holds beside its role is content, so that a field nobody has heard of is never taken for nothing. */
+/** Whatever a delta, or a message, holds beside its role is content, so that an unknown field is never taken for nothing. */
 export function readChatChoice(choice: JsonObject): ChoiceContent {
   // Some servers send `message` where a stream has `delta`.
   const delta = choice.delta ?? choice.message;

@@ -92,7 +92,7 @@ export class Run {
     return this.#seams;
   }
 
-  /** Resolves once it is over, whoever listens. */
+  /** Resolves once it is over, whether or not a client listens. */
   get ended(): Promise<unknown> {
     return this.#end;
   }
