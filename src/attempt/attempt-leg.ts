@@ -16,6 +16,7 @@ import type { ResumedBy } from "../core/outcome.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
 import { withHold } from "./attempt-stream.ts";
 import type { AskLeg, Rest } from "./seam/next-leg.ts";
+import { ReplaySplice } from "./seam/replay-splice.ts";
 import { refusedSeam, Splice } from "./seam/splice.ts";
 import { dialectCall, parsedBody } from "./upstream-request.ts";
 
@@ -24,10 +25,12 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   const { continuing } = context.dialect;
   const given = context.output.given;
   if (continuing === undefined || given === undefined) throw refusedSeam("unsupported");
-  const { firstToken, alive, idle } = context.plan.candidate.policy.timeouts;
+  if (ask.kind === "native") return attemptKept(context, ask.path, continuing, given);
+  // What is kept of the first leg is not wanted any more, and may be in the way of a server that makes one answer at a time.
+  context.session.end(false);
   const rest = ask.kind === "continue" ? await prepare(context, continuing, ask) : undefined;
   const body = rest && Buffer.from(JSON.stringify(rest.body));
-  const call = dialectCall(context, { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" }, body);
+  const call = dialectCall(context, watchOf(context), body);
   // The client's key stands for the first leg, whose answer a server may keep for it.
   const { "idempotency-key": _key, ...headers } = call.request.headers;
   const by = ask.kind === "rerun" ? "rerun" : ask.proof;
@@ -36,7 +39,7 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
       chooseReader(
         headers,
         {
-          stream: () => readLeg(control, context, { rest, by, continuing, given }),
+          stream: () => readLeg(control, context, (inspected) => splice(inspected, { rest, by, continuing, given })),
           // The whole answer at once would repeat what was told, or lack it: servers differ.
           json: () => {
             throw refusedSeam("refused");
@@ -74,13 +77,45 @@ interface LegParts {
   readonly given: AnswerRecord;
 }
 
-function readLeg(control: CallControl<AttemptResult>, context: DialectAttempt, parts: LegParts): BodyReader {
+function watchOf({ plan }: DialectAttempt) {
+  const { firstToken, alive, idle } = plan.candidate.policy.timeouts;
+  return { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" } as const;
+}
+
+/** The same generation, from its beginning. */
+function attemptKept(context: DialectAttempt, path: string, continuing: Continuing, given: AnswerRecord): Promise<AttemptResult> {
+  const call = dialectCall(context, watchOf(context), null);
+  const { "content-type": _type, "content-encoding": _encoding, "idempotency-key": _key, ...headers } = call.request.headers;
+  const request = { ...call.request, method: "GET", path, headers };
+  return callUpstream<AttemptResult>({ ...call, request }, ({ headers }, control) =>
+    chooseReader(
+      headers,
+      {
+        stream: () =>
+          readLeg(control, context, ({ output }) => {
+            const next = output.nextLeg("native");
+            return new ReplaySplice({ next: next.sink, accept: next.accept, given, again: continuing.record() });
+          }),
+        json: () => {
+          throw refusedSeam("refused");
+        },
+      },
+      { form: "stream", onUndecided: () => control.notice("life"), onFailure: control.fail },
+    ),
+  );
+}
+
+function readLeg(
+  control: CallControl<AttemptResult>,
+  context: DialectAttempt,
+  station: (context: DialectAttempt) => EventSink,
+): BodyReader {
   const { plan, limits, dialect, request } = context;
   const inspector = dialect.inspectStream(request);
   return createStreamReader({
     inspector,
     control,
-    sink: withHold(splice(context, parts), inspector, control, context),
+    sink: withHold(station(context), inspector, control, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     // Nothing may have been missing but the end, which the seam's judge knows better.

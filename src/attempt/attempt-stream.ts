@@ -10,6 +10,7 @@ import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type DialectAttempt, withRepair } from "./attempt-context.ts";
+import { keepConversation } from "./llama-conversation.ts";
 import { ToolCallHold } from "./tool-call-hold.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
@@ -28,6 +29,7 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
           ? { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" }
           : { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" },
         bodyForWhole,
+        asksWhole ? {} : keepConversation(context),
       ),
       ({ headers }, control) =>
         chooseReader(

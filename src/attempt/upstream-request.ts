@@ -9,6 +9,7 @@ export function dialectCall(
   context: DialectAttempt,
   watchdog: Omit<WatchdogOptions, "pausedMs">,
   body = context.exchange.request.body,
+  set: Readonly<Record<string, string>> = {},
 ): CallOptions {
   const { path, method, body: original } = context.exchange.request;
   // A body that was rewritten is sent plain, whatever the client's was.
@@ -17,7 +18,7 @@ export function dialectCall(
   return {
     ...callOf(context),
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-    request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
+    request: { method, path, headers, body, idempotent: true, set: { ...set, "accept-encoding": "identity" } },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
     inflates: true,

@@ -3,6 +3,8 @@ import type { ServerResponse } from "node:http";
 import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
 import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
+import { pathOfConversation } from "../attempt/llama-conversation.ts";
+import { NativeSession } from "../attempt/native-session.ts";
 import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
@@ -63,12 +65,13 @@ export async function relay(
 function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySettings, context: RelayContext): Run {
   const { api } = exchange;
   const continuing = candidate.policy.recovery !== "error" && api?.request.stream ? api.dialect.continuing : undefined;
+  const session = new NativeSession();
   const policy = createAttemptPolicy({
     candidate,
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
-    afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }),
+    afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }, session),
     hasTools: api?.request.hasTools ?? false,
     refusedAsks: refusedAsksOf(candidate, api?.request.model),
   });
@@ -83,7 +86,7 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     uncommittedSetting: api?.request.stream ? "timeouts.total" : uncommittedSetting,
     streamMs: stream,
   };
-  return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record() });
+  return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record(), session });
 }
 
 /** How its answer may go on after a break. */
@@ -91,6 +94,7 @@ function afterBreakOf(
   { request }: Exchange,
   { shared, policy }: Candidate,
   api: Api & { continuing: Continuing },
+  session: NativeSession,
 ): NextLegOptions {
   const { continuing, dialect } = api;
   const memory = shared.continuations;
@@ -100,6 +104,7 @@ function afterBreakOf(
     continuing,
     body,
     known: {
+      pathOfKept: () => (session.id === undefined ? undefined : pathOfConversation(session.id)),
       hasRefused: () => memory.hasRefused(refusalKey(api)),
       isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
     },

@@ -4,6 +4,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { NativeSession } from "../attempt/native-session.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly propagator: Propagator;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
+  /** What an upstream keeps for it. */
+  readonly session: NativeSession;
 }
 
 /** In milliseconds. */
@@ -136,6 +139,7 @@ export class Run {
     );
     clearTimeout(this.#deadline);
     this.#state = { at: "over" };
+    this.#options.session.end(end.kind === "won");
     return end;
   }
 
@@ -171,6 +175,7 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
+          session: this.#options.session,
           output: this.#outputOf(attempt, share, onTaken),
         });
       } catch (thrown) {

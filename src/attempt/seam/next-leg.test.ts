@@ -21,6 +21,7 @@ interface Setup {
   readonly continuation?: UpstreamPolicy["continuation"];
   readonly recovery?: UpstreamPolicy["recovery"];
   readonly remainingMs?: number;
+  readonly kept?: string;
   readonly hasRefused?: boolean;
   readonly isUnfit?: boolean;
 }
@@ -56,7 +57,7 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
         },
       },
       continuing: continueChat,
-      known: { hasRefused: () => setup.hasRefused ?? false, isUnfit: () => setup.isUnfit ?? false },
+      known: { pathOfKept: () => setup.kept, hasRefused: () => setup.hasRefused ?? false, isUnfit: () => setup.isUnfit ?? false },
       body: () => ({ model: "m", temperature: 0, messages: MESSAGES, ...setup.body }),
     },
     record,

@@ -16,6 +16,8 @@ export type AskLeg =
       /** @param trims the server takes whitespace off the end of a prefix, as its proof has shown. */
       rest(trims: boolean): Rest | SeamRule;
     }
+  /** For the same generation, which the upstream has kept. */
+  | { readonly kind: "native"; readonly path: string }
   /** For all of it, which must begin with all that the client has. */
   | { readonly kind: "rerun" };
 
@@ -48,6 +50,8 @@ export interface NextLegOptions {
 
 /** What has been learnt of the upstream. */
 export interface KnownOfServer {
+  /** Where it hands out again what it has made of the answer, if it keeps that. */
+  pathOfKept(): string | undefined;
   /** It has refused to continue an answer of this model, not long ago. */
   hasRefused(): boolean;
   /** Its proof has failed, not long ago. */
@@ -73,18 +77,39 @@ export function nextLeg(
 ): NextLeg {
   const broke = breakOf(legs);
   if (broke === undefined || !MAY_GO_ON.has(broke.code) || broke.scope !== "again") return { rule: "failure" };
+  const native = askKept(policy, known, legs, remainingMs);
+  if (native !== undefined) return { ask: native };
   const last = legs.at(-1);
   // Behind its seam too: what it told was proved, and what it would tell next is not.
-  if (last?.failure.seam !== undefined && !(last.isTold && last.failure.seam === "max-tokens"))
-    return { rule: last.failure.seam };
-  if (last?.isTold === false && last.failure.scope !== "again") return { rule: "refused" };
+  const isOver = last?.ask?.kind !== "native" && last?.failure.seam !== undefined;
+  if (isOver && !(last.isTold && last.failure.seam === "max-tokens")) return { rule: last.failure.seam };
+  if (last?.isTold === false && last.ask?.kind !== "native" && last.failure.scope !== "again") return { rule: "refused" };
   if (remainingMs <= 0) return { rule: "time" };
   if (policy.recovery !== "continue" || policy.continuation === "off") return { rule: "unsupported" };
-  const asked = legs.filter(({ ask, failure }) => ask !== undefined && failure.outage === undefined).length;
+  const asked = legs.filter(
+    ({ ask, failure }) => ask !== undefined && ask.kind !== "native" && failure.outage === undefined,
+  ).length;
   if (asked >= policy.resume.maxAttempts) return { rule: last?.isTold === false ? "refused" : "attempts" };
   const ask =
     policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, { continuing, known, body });
   return typeof ask === "string" ? { rule: ask } : { ask };
+}
+
+/** The same generation goes on: nothing of it can differ, whatever was asked. */
+function askKept(
+  { resume }: NextLegOptions["policy"],
+  known: KnownOfServer,
+  legs: readonly PastLeg[],
+  remainingMs: number,
+): AskLeg | undefined {
+  const path = known.pathOfKept();
+  const last = legs.at(-1);
+  // It is asked once after each break, and again where the upstream was out. What it keeps is of the first leg.
+  const mayAsk = last?.isTold === true || (last?.ask?.kind === "native" && last.failure.outage !== undefined);
+  const isOfFirst = legs.every(({ ask, isTold }) => !isTold || ask === undefined || ask.kind === "native");
+  const asked = legs.filter(({ ask, failure }) => ask?.kind === "native" && failure.outage === undefined).length;
+  if (path === undefined || !mayAsk || !isOfFirst || asked >= resume.maxAttempts || remainingMs <= 0) return undefined;
+  return { kind: "native", path };
 }
 
 /** Why the answer broke that the client has: the failure of the last leg that it has some of. A refused seam is none. */
