@@ -15,7 +15,9 @@ import { type Failure, toFailure } from "../core/failure.ts";
 import type { ResumedBy } from "../core/outcome.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
 import { withHold } from "./attempt-stream.ts";
+import { BackgroundStation } from "./background-station.ts";
 import type { AskLeg, Rest } from "./seam/next-leg.ts";
+import { NumberedSplice } from "./seam/numbered-splice.ts";
 import { ReplaySplice } from "./seam/replay-splice.ts";
 import { refusedSeam, Splice } from "./seam/splice.ts";
 import { dialectCall, parsedBody } from "./upstream-request.ts";
@@ -25,7 +27,7 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   const { continuing } = context.dialect;
   const given = context.output.given;
   if (continuing === undefined || given === undefined) throw refusedSeam("unsupported");
-  if (ask.kind === "native") return attemptKept(context, ask.path, continuing, given);
+  if (ask.kind === "native") return attemptKept(context, ask, { continuing, given });
   // What is kept of the first leg is not wanted any more, and may be in the way of a server that makes one answer at a time.
   context.session.end(false);
   const rest = ask.kind === "continue" ? await prepare(context, continuing, ask) : undefined;
@@ -82,8 +84,12 @@ function watchOf({ plan }: DialectAttempt) {
   return { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" } as const;
 }
 
-/** The same generation, from its beginning. */
-function attemptKept(context: DialectAttempt, path: string, continuing: Continuing, given: AnswerRecord): Promise<AttemptResult> {
+/** The same generation, which the upstream has kept. */
+function attemptKept(
+  context: DialectAttempt,
+  { path, from }: AskLeg & { kind: "native" },
+  { continuing, given }: Pick<LegParts, "continuing" | "given">,
+): Promise<AttemptResult> {
   const call = dialectCall(context, watchOf(context), null);
   const { "content-type": _type, "content-encoding": _encoding, "idempotency-key": _key, ...headers } = call.request.headers;
   const request = { ...call.request, method: "GET", path, headers };
@@ -94,6 +100,15 @@ function attemptKept(context: DialectAttempt, path: string, continuing: Continui
         stream: () =>
           readLeg(control, context, ({ output }) => {
             const next = output.nextLeg("native");
+            if (from === "given") {
+              const numberOf = continuing.numberOf ?? (() => undefined);
+              return new NumberedSplice({
+                next: new BackgroundStation(next.sink, context),
+                accept: next.accept,
+                last: given.sequence,
+                numberOf,
+              });
+            }
             return new ReplaySplice({ next: next.sink, accept: next.accept, given, again: continuing.record() });
           }),
         json: () => {

@@ -18,6 +18,8 @@ export interface AttemptPolicyOptions {
   readonly hasTools: boolean;
   /** Ways in which this upstream has refused to be asked for this model. */
   readonly refusedAsks: ReadonlySet<Ask>;
+  /** Its answer is to be made in the background, where the upstream keeps it. */
+  readonly inBackground?: boolean;
   /** How an answer goes on that breaks once clients have some of it; undefined where it does not. */
   readonly afterBreak?: NextLegOptions | undefined;
 }
@@ -231,7 +233,7 @@ function chooseAsk(options: AttemptPolicyOptions, history: readonly PastAttempt[
     // What came after may have been another failure: the stream would be as empty as it was.
     if (emptyFallback === "next" && costly.some(({ failure }) => EMPTY.has(failure.code))) return "whole";
     const isEmpty = costly.length > 0 && costly.every(({ failure }) => failure.code === "empty_stream");
-    return emptyFallback === "last" && isLast && isEmpty ? "whole" : "as-asked";
+    return emptyFallback === "last" && isLast && isEmpty ? "whole" : options.inBackground === true ? "background" : "as-asked";
   })();
   const isRefused = refusedAsks.has(ask) || history.some((past) => past.plan.ask === ask && isRefusedAlteration(past));
   return isRefused ? "as-asked" : ask;

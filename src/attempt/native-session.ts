@@ -1,9 +1,13 @@
 /** What an upstream keeps of the answer that it makes for a run, so that it can be come back for after a break. */
+import type { AnswerRecord } from "../core/answer-record.ts";
 
-interface Kept {
-  readonly id: string;
+export interface Kept {
+  /** Where it is handed out again; undefined where that cannot be said of what was given. */
+  pathAfter(given: AnswerRecord): string | undefined;
+  /** From the beginning of the answer, or from behind what was given. */
+  readonly from: "beginning" | "given";
   /** The upstream would generate on for nobody, since leaving does not stop it. */
-  readonly discard: () => void;
+  discard(): void;
 }
 
 export class NativeSession {
@@ -15,11 +19,11 @@ export class NativeSession {
     this.#kept = kept;
   }
 
-  get id(): string | undefined {
-    return this.#kept?.id;
+  get kept(): Kept | undefined {
+    return this.#kept;
   }
 
-  /** The run is over. @param isWhole the upstream has come to its end by itself. */
+  /** The run is over, or goes on otherwise. @param isWhole the upstream has come to its end by itself. */
   end(isWhole: boolean): void {
     if (!isWhole) this.#kept?.discard();
     this.#kept = undefined;

@@ -24,6 +24,10 @@ export interface Continuing {
   askRest(body: unknown, rest: AskRest): unknown;
   /** A question of its own to the same model, which thinks as it did for this request, but without chance. */
   askQuestion(body: unknown, question: string, maxTokens: number): unknown;
+  /** The same request, made in the background, where the upstream keeps its answer. Undefined where that cannot be asked. */
+  askInBackground?(body: unknown): unknown;
+  /** The number of an event, in dialects that number theirs. */
+  numberOf?(event: StreamEvent): number | undefined;
   /** Reads another leg of the answer, and makes its events those of the first. */
   openLeg(given: AnswerRecord, leg: LegOptions): Leg;
   /** No whitespace at the end of a prefix is taken. */

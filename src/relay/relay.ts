@@ -3,7 +3,6 @@ import type { ServerResponse } from "node:http";
 import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
 import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
-import { pathOfConversation } from "../attempt/llama-conversation.ts";
 import { NativeSession } from "../attempt/native-session.ts";
 import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
@@ -71,6 +70,7 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
+    inBackground: policyInBackground(exchange, candidate, continuing),
     afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }, session),
     hasTools: api?.request.hasTools ?? false,
     refusedAsks: refusedAsksOf(candidate, api?.request.model),
@@ -89,6 +89,11 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
   return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record(), session });
 }
 
+/** Whether its answer is asked for in the background, where the upstream keeps it. */
+function policyInBackground({ request }: Exchange, { policy }: Candidate, continuing: Continuing | undefined): boolean {
+  return policy.resume.background && continuing?.askInBackground?.(parsedBody(request)) !== undefined;
+}
+
 /** How its answer may go on after a break. */
 function afterBreakOf(
   { request }: Exchange,
@@ -104,7 +109,10 @@ function afterBreakOf(
     continuing,
     body,
     known: {
-      pathOfKept: () => (session.id === undefined ? undefined : pathOfConversation(session.id)),
+      kept(given) {
+        const path = session.kept?.pathAfter(given);
+        return session.kept && path !== undefined ? { path, from: session.kept.from } : undefined;
+      },
       hasRefused: () => memory.hasRefused(refusalKey(api)),
       isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
     },
@@ -112,7 +120,7 @@ function afterBreakOf(
 }
 
 function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
-  return new Set((["whole", "via-stream"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
+  return new Set((["whole", "via-stream", "background"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
 }
 
 interface Told {

@@ -57,7 +57,11 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
         },
       },
       continuing: continueChat,
-      known: { pathOfKept: () => setup.kept, hasRefused: () => setup.hasRefused ?? false, isUnfit: () => setup.isUnfit ?? false },
+      known: {
+        kept: () => (setup.kept === undefined ? undefined : { path: setup.kept, from: "beginning" }),
+        hasRefused: () => setup.hasRefused ?? false,
+        isUnfit: () => setup.isUnfit ?? false,
+      },
       body: () => ({ model: "m", temperature: 0, messages: MESSAGES, ...setup.body }),
     },
     record,
@@ -104,6 +108,48 @@ describe("what was tried", () => {
     ["a leg that spoke as somebody else is not", [CUT, leg(refusedSeam("role-token"), true)], TWO, "role-token"],
     ["a leg that lacked tokens is continued", [CUT, leg(refusedSeam("max-tokens"), true)], TWO, "continue"],
     ["never with maxAttempts: 0", [CUT], { resume: { maxAttempts: 0 } }, "attempts"],
+  ])("%s", (_what, legs, setup, expected) => {
+    expect(inWords(decide(legs, setup))).toBe(expected);
+  });
+});
+
+describe("what the upstream has kept", () => {
+  const KEPT = { kept: "/stream" };
+  const native: AskLeg = { kind: "native", path: "/stream", from: "beginning" };
+  const leg = (ask: AskLeg, failure: Failure, isTold = false): PastLeg => ({ ask, failure, isTold });
+  const gone = fails("upstream_status", { status: 404, scope: "elsewhere" });
+  test.each<[string, PastLeg[], Setup, string]>([
+    ["is asked for first", [CUT], KEPT, "native"],
+    ["whatever the request asks for", [CUT], { ...KEPT, body: { n: 2, temperature: 1, stop: ["x"] } }, "native"],
+    ["and however little was given", [CUT], { ...KEPT, words: ["A"] }, "native"],
+    ["where nothing else is allowed", [CUT], { ...KEPT, recovery: "resume" }, "native"],
+    ["not after a failure that speaks against the answer", [broke(fails("stream_corrupted"))], KEPT, "failure"],
+    ["once; then the rest is asked for", [CUT, leg(native, gone)], KEPT, "continue"],
+    [
+      "once; then nothing, where nothing else is allowed",
+      [CUT, leg(native, gone)],
+      { ...KEPT, recovery: "resume" },
+      "unsupported",
+    ],
+    ["not when it was another answer", [CUT, leg(native, refusedSeam("sequence"))], KEPT, "continue"],
+    [
+      "again where the upstream was out",
+      [CUT, leg(native, fails("upstream_unreachable", { outage: "connection" }))],
+      KEPT,
+      "native",
+    ],
+    [
+      "again when it breaks again",
+      [CUT, leg(native, fails("stream_truncated"), true)],
+      { ...KEPT, resume: { maxAttempts: 2 } },
+      "native",
+    ],
+    [
+      "not of a leg that was another generation",
+      [CUT, leg(asked, fails("stream_truncated"), true)],
+      { ...KEPT, resume: { maxAttempts: 2 } },
+      "continue",
+    ],
   ])("%s", (_what, legs, setup, expected) => {
     expect(inWords(decide(legs, setup))).toBe(expected);
   });

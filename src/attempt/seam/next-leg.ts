@@ -17,7 +17,7 @@ export type AskLeg =
       rest(trims: boolean): Rest | SeamRule;
     }
   /** For the same generation, which the upstream has kept. */
-  | { readonly kind: "native"; readonly path: string }
+  | { readonly kind: "native"; readonly path: string; readonly from: "beginning" | "given" }
   /** For all of it, which must begin with all that the client has. */
   | { readonly kind: "rerun" };
 
@@ -51,7 +51,7 @@ export interface NextLegOptions {
 /** What has been learnt of the upstream. */
 export interface KnownOfServer {
   /** Where it hands out again what it has made of the answer, if it keeps that. */
-  pathOfKept(): string | undefined;
+  kept(given: AnswerRecord): { readonly path: string; readonly from: "beginning" | "given" } | undefined;
   /** It has refused to continue an answer of this model, not long ago. */
   hasRefused(): boolean;
   /** Its proof has failed, not long ago. */
@@ -77,7 +77,7 @@ export function nextLeg(
 ): NextLeg {
   const broke = breakOf(legs);
   if (broke === undefined || !MAY_GO_ON.has(broke.code) || broke.scope !== "again") return { rule: "failure" };
-  const native = askKept(policy, known, legs, remainingMs);
+  const native = askKept(policy, known.kept(given), legs, remainingMs);
   if (native !== undefined) return { ask: native };
   const last = legs.at(-1);
   // Behind its seam too: what it told was proved, and what it would tell next is not.
@@ -98,18 +98,17 @@ export function nextLeg(
 /** The same generation goes on: nothing of it can differ, whatever was asked. */
 function askKept(
   { resume }: NextLegOptions["policy"],
-  known: KnownOfServer,
+  kept: ReturnType<KnownOfServer["kept"]>,
   legs: readonly PastLeg[],
   remainingMs: number,
 ): AskLeg | undefined {
-  const path = known.pathOfKept();
   const last = legs.at(-1);
   // It is asked once after each break, and again where the upstream was out. What it keeps is of the first leg.
   const mayAsk = last?.isTold === true || (last?.ask?.kind === "native" && last.failure.outage !== undefined);
   const isOfFirst = legs.every(({ ask, isTold }) => !isTold || ask === undefined || ask.kind === "native");
   const asked = legs.filter(({ ask, failure }) => ask?.kind === "native" && failure.outage === undefined).length;
-  if (path === undefined || !mayAsk || !isOfFirst || asked >= resume.maxAttempts || remainingMs <= 0) return undefined;
-  return { kind: "native", path };
+  if (kept === undefined || !mayAsk || !isOfFirst || asked >= resume.maxAttempts || remainingMs <= 0) return undefined;
+  return { kind: "native", ...kept };
 }
 
 /** Why the answer broke that the client has: the failure of the last leg that it has some of. A refused seam is none. */
