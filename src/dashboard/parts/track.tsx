@@ -18,8 +18,8 @@ export function segmentsOf({ attempts, committedMs, ms, state }: StreamView): Se
     const fromMs = Math.max(attempt.atMs, last);
     const toMs = Math.max(fromMs, Math.min(ms, attempt.atMs + attempt.ms));
     if (fromMs > last) segments.push({ kind: "pause", fromMs: last, toMs: fromMs });
-    const hasWon = attempt === attempts.at(-1) && committedMs !== undefined;
-    if (hasWon) {
+    // Also one that broke later: what it had brought was the client's.
+    if (committedMs !== undefined && committedMs <= toMs) {
       const firstMs = Math.min(Math.max(committedMs, fromMs), toMs);
       segments.push({ kind: "waiting", fromMs, toMs: firstMs }, { kind: "flowing", fromMs: firstMs, toMs });
       if (attempt.failure !== undefined) segments.push({ kind: "broken", fromMs: toMs, toMs });
