@@ -129,13 +129,29 @@ For your own upstream: --upstream https://api.openai.com/v1, or perennial.yaml; 
 // Output whose reader is gone, or that cannot be written, is no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
+const sayLine = (line: string): void => void process.stdout.write(`${line}\n`);
+
 try {
   process.exitCode = await runProgram(process.argv.slice(2), {
     serve,
     async chaos(options) {
       const { runChaos } = await import("./chaos/run-chaos.ts");
-      const chaos = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
+      const chaos = await runChaos(options, sayLine);
       if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
+    },
+    async record(options) {
+      const { runRecord } = await import("./capture/run-record.ts");
+      const recording = await runRecord(options, sayLine);
+      const { close } = closeWithGrace({ logger: false }, () => recording.close());
+      await recording.over;
+      close();
+    },
+    async replay(options) {
+      const { CaseError, runReplay } = await import("./capture/run-replay.ts");
+      const replay = await runReplay(options, sayLine).catch((error: unknown) => {
+        throw error instanceof CaseError ? new ConfigError([error.message]) : error;
+      });
+      closeWithGrace({ logger: false }, () => replay.close());
     },
     stdout: process.stdout,
     stderr: process.stderr,

@@ -7,11 +7,12 @@ const SRC = new URL("../src/", import.meta.url).pathname;
 
 /** Top floor first. A file may import from its own room and from any floor below it. */
 const FLOORS = [
+  ["chaos-main.ts"],
   ["main.ts"],
   ["start.ts"],
-  ["app.ts", "cli"],
+  ["app.ts", "cli", "embed"],
   ["runtime"],
-  ["server", "telemetry", "config", "chaos"],
+  ["server", "telemetry", "config", "chaos", "capture"],
   ["relay"],
   ["run"],
   ["attempt"],
@@ -26,7 +27,7 @@ const FLOORS = [
 const LIBRARY_ROOMS: Record<string, string[]> = {
   undici: ["upstream"],
   fastify: ["server"],
-  pino: ["telemetry", "runtime", "app.ts", "start.ts"],
+  pino: ["telemetry", "runtime", "app.ts", "embed", "start.ts"],
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],
