@@ -32,13 +32,13 @@ const SUBSET = [
   "reasoning-cut",
   "flood",
 ];
-const OPTIONS = { concurrency: 12, key: "sk-test", patienceMs: 6_000 };
+const OPTIONS = { concurrency: 12, key: "sk-test", patienceMs: 10_000 };
 
 const cases = listCases({ only: SUBSET, framings: FRAMINGS });
 
 /** Perennial in this process: one for each upstream. */
 async function startPerennialsHere(upstreams: Target): Promise<Target> {
-  const timeouts = { firstToken: "800ms", idle: "800ms", total: "4s" };
+  const timeouts = { firstToken: "1500ms", idle: "1500ms", total: "6s" };
   const started = await Promise.all(
     [...upstreams.urls].map(
       async ([framing, url]) => [framing, await startPerennial(url, { timeouts, drain: { timeout: 0 } })] as const,
@@ -64,7 +64,7 @@ beforeAll(async () => {
   const ours = await startPerennialsHere(upstreams);
   targets.push(ours, proxy, upstreams);
   [proxied, perennial] = await Promise.all([runCases(proxy, cases, OPTIONS), runCases(ours, cases, OPTIONS)]);
-}, 40_000);
+}, 60_000);
 
 afterAll(() => Promise.all(targets.map((target) => target.stop())));
 
