@@ -38,7 +38,7 @@ const cases = listCases({ only: SUBSET, framings: FRAMINGS });
 
 /** Perennial in this process: one for each upstream. */
 async function startPerennialsHere(upstreams: Target): Promise<Target> {
-  const timeouts = { firstToken: "1500ms", idle: "1500ms", total: "6s" };
+  const timeouts = { firstToken: "800ms", idle: "800ms", total: "4s" };
   const started = await Promise.all(
     [...upstreams.urls].map(
       async ([framing, url]) => [framing, await startPerennial(url, { timeouts, drain: { timeout: 0 } })] as const,
