@@ -157,7 +157,8 @@ class ChatchatInspector implements StreamInspector {
     }
     // Where events are bare words, a number is one.
     if (text === "" || (!this.#words && isNothing(text))) return "ignored";
-    const json = parseObject(text);
+    if (event === "ping") return "ignored";
+    const json = parseObject(data);
     if (json === undefined && this.#words) {
       this.#hasContent = true;
       this.#characters += data.length;
