@@ -105,7 +105,7 @@ test("what does not fit the limit of open files is lowered, and the reason is sa
 test.each(["EMFILE", "ENFILE"])("%s is a limit of ours, and not the upstream's fault", (code) => {
   const error = Object.assign(new Error(`connect ${code}`), { code });
   for (const each of [error, new AggregateError([error, error])]) {
-    const failure = toTransportFailure(each, false);
+    const failure = toTransportFailure(each, "asking");
     expect(failure).toMatchObject({ code: "overloaded", status: 503, source: "internal" });
     expect(failure.message).toMatch(/ulimit -n/);
   }

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { configSchema } from "../src/config/schema.ts";
 import type { Dialect } from "../src/core/dialect.ts";
 import { openAiChat } from "../src/dialect/openai-chat.ts";
+import { RouteTable } from "../src/dialect/route-table.ts";
 import { openRuntime } from "../src/runtime/runtime.ts";
 import { createServer } from "../src/server/create-server.ts";
 import { chat } from "./support/client.ts";
@@ -28,7 +29,7 @@ async function chatWith(
   const config = configSchema.parse({ upstreams: [{ baseUrl: upstream.baseUrl }], retry: { maxAttempts: 1 } });
   const logger = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const runtime = await openRuntime(config, logger);
-  const routes = new Map([["/chat/completions", { ...openAiChat, ...defect }]]);
+  const routes = new RouteTable([{ path: "/chat/completions", dialect: { ...openAiChat, ...defect } }]);
   const server = createServer({
     open: runtime.open,
     tls: undefined,

@@ -310,7 +310,7 @@ describe("the official clients", () => {
     const { perennial } = await serveDialect(serve, byName("anthropic-messages"), () => []);
     const client = new Anthropic({ baseURL: perennial.url, apiKey: "sk-ant", maxRetries: 0 });
     const error = await client.messages.create({ model: "m", max_tokens: 9, messages: [] }).catch((thrown) => thrown);
-    expect(error).toMatchObject({ status: 502, error: { type: "error", error: { code: "stream_corrupted" } } });
+    expect(error).toMatchObject({ status: 502, error: { type: "error", error: { code: "empty_stream" } } });
   });
 });
 

@@ -116,9 +116,12 @@ describe.each([
     return readStream(dialect, Buffer.from(events.join(""))).failure;
   };
 
-  test.each(["{\n", "}event: x\n", "], more\n", "}, and more\n"])("debris of JSON that is not its end is a loss as well: %j", (odd) => {
-    expect(told(odd)).toBe("stream_corrupted");
-  });
+  test.each(["{\n", "}event: x\n", "], more\n", "}, and more\n"])(
+    "debris of JSON that is not its end is a loss as well: %j",
+    (odd) => {
+      expect(told(odd)).toBe("stream_corrupted");
+    },
+  );
 
   test("a ping is no event of the answer", () => {
     expect(told("event: ping\ndata: {}\n\n")).toBeUndefined();

@@ -25,7 +25,7 @@ test("heartbeats keep a silent client waiting, and attempts go on behind them", 
 
 test("after a heartbeat the final failure is an error event", async ({ serve }) => {
   const { perennial } = await serve(
-    (socket) => setTimeout(() => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), 40),
+    (socket) => setTimeout(() => socket.end("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n"), 40),
     {
       heartbeat: { after: "20ms", every: "20ms" },
     },

@@ -4,11 +4,12 @@ import { chat, readStream, send } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { readSamples, sumOf } from "./support/prometheus.ts";
 import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
-import { BUSY, STREAM_HEAD } from "./support/replies.ts";
+import { STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
 const EMPTY = frame("chunked", []);
+const BUSY = jsonReply("{}", "500 Oops");
 
 const metrics = async (perennial: TestPerennial, headers = {}): Promise<string> =>
   (await send(`${perennial.url}/metrics`, { headers })).body;

@@ -434,13 +434,12 @@ interface Served {
   /** Nothing was lost on the way, so what is known is certain. */
   readonly certain: boolean;
   readonly bytes: string;
-  /** The connection had served before, or had begun to answer, and died before the head was there: Perennial may ask again, outside its count. */
+  /** It died before its head was there, or turned the request away at once: Perennial may ask again, outside its count. */
   readonly mayNotCount: boolean;
 }
 
 describe("a client of Perennial, whatever the upstream does", () => {
   const exchanges = new Map<string, { attempts: readonly Attempt[]; asked: number; served: Served[] }>();
-  const used = new WeakSet<Socket>();
   let upstream: RawUpstream;
   let quiet: TestPerennial;
   let beating: TestPerennial;
@@ -449,10 +448,8 @@ describe("a client of Perennial, whatever the upstream does", () => {
     upstream = await startRawUpstream(async (socket, { json }) => {
       const exchange = exchanges.get(json.model);
       if (exchange === undefined) return;
-      const wasUsed = used.has(socket);
-      used.add(socket);
       const number = exchange.served.length;
-      await answer(socket, exchange.attempts[number % exchange.attempts.length] as Attempt, { ...exchange, number, wasUsed });
+      await answer(socket, exchange.attempts[number % exchange.attempts.length] as Attempt, { ...exchange, number });
     });
     const settings = {
       log: { level: "silent" },
@@ -500,12 +497,12 @@ describe("a client of Perennial, whatever the upstream does", () => {
   async function answer(
     socket: Socket,
     attempt: Attempt,
-    { asked, served, number, wasUsed }: { asked: number; served: Served[]; number: number; wasUsed: boolean },
+    { asked, served, number }: { asked: number; served: Served[]; number: number },
   ): Promise<void> {
     if (attempt.kind === "status") {
       const failure = attempt.status === 400 ? "final" : "retryable";
       const bytes = jsonReply('{"error":{"message":"m","type":"t","code":null}}', `${attempt.status} Status`);
-      served.push({ known: [know([{ lines: [], failure }], asked)], certain: true, bytes, mayNotCount: false });
+      served.push({ known: [know([{ lines: [], failure }], asked)], certain: true, bytes, mayNotCount: attempt.status === 503 });
       socket.write(bytes);
       return;
     }
@@ -518,7 +515,7 @@ describe("a client of Perennial, whatever the upstream does", () => {
       known: possible(script.pieces, here(sent.length), isLossy, asked),
       certain: !isLossy,
       bytes: `${slices(sent, reads).map(exact).join(", ")} then ${cut?.how ?? "its regular end"}`,
-      mayNotCount: cut !== null && (wasUsed || sent.length > 0) && (cut.how === "RST" || sent.length < headLength),
+      mayNotCount: cut !== null && (cut.how === "RST" || sent.length < headLength),
     });
     socket.setNoDelay(true);
     for (const slice of slices(sent, reads)) {

@@ -91,8 +91,10 @@ describe("an answer via a stream", () => {
       ],
     ],
   ])("is asked for again when %s, not told without it", async ([_what, events], { serve }) => {
-    const { perennial } = await serve([events, [created, whole]], VIA_STREAM);
+    const whole = jsonReply(JSON.stringify({ id: "r", status: "completed", output: [message("Hi")] }));
+    const { perennial, upstream } = await serve([events, whole], VIA_STREAM);
     expect(JSON.parse((await ask(perennial, { stream: false })).body).output).toEqual([message("Hi")]);
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([true, false]);
     const second = await serve([events], VIA_STREAM);
     const seen = await ask(second.perennial, { stream: false });
     expect([seen.status, codeIn(seen), second.upstream.requests.length]).toEqual([502, "stream_corrupted", 3]);

@@ -53,9 +53,9 @@ for (const [stream, good, read, said] of ASKED) {
 test("a status that may pass is passed on whole when the attempts are used up, and SDKs are told not to start over", async ({
   serve,
 }) => {
-  const { perennial } = await serve([refusal("503 Busy", "x-request-id: abc\r\n")]);
+  const { perennial } = await serve([refusal("500 Oops", "x-request-id: abc\r\n")]);
   const seen = await chat(perennial.baseUrl);
-  expect(seen).toMatchObject({ status: 503, body: '{"error":{"message":"no","type":"t","code":null}}' });
+  expect(seen).toMatchObject({ status: 500, body: '{"error":{"message":"no","type":"t","code":null}}' });
   expect(seen.headers).toMatchObject({ "x-request-id": "abc", "x-should-retry": "false", "x-perennial-attempts": "3" });
   expect(await perennial.exchangeLog()).toMatchObject({ outcome: "failed", failure: "upstream_status" });
 });
@@ -74,13 +74,23 @@ test.for(["400 Bad", "401 Who", "403 No", "404 Gone", "422 What"])(
   },
 );
 
-test("a redirect is passed on, never followed", async ({ serve }) => {
-  const { perennial, upstream } = await serve([
-    "HTTP/1.1 307 Elsewhere\r\nlocation: http://127.0.0.1:1/v1\r\ncontent-length: 0\r\n\r\n",
-  ]);
-  expect((await chat(perennial.baseUrl)).status).toBe(307);
-  expect(upstream.requests).toHaveLength(1);
-});
+test.for([
+  ["http://127.0.0.1:1/v2/chat/completions?key=secret", "put http://127.0.0.1:1/v2 in baseUrl"],
+  ["/other", "put the address that answers there in baseUrl"],
+  ["/v1/chat/completions/", "wants this path in another form"],
+])(
+  "a redirect to %s is never followed, nor passed on: SDKs would follow it around Perennial",
+  async ([location, advice], { serve }) => {
+    const { perennial, upstream } = await serve([`HTTP/1.1 307 Elsewhere\r\nlocation: ${location}\r\ncontent-length: 0\r\n\r\n`]);
+    for (const stream of [true, false]) {
+      const seen = await chat(perennial.baseUrl, { stream });
+      expect(seen).toMatchObject({ status: 502, body: expect.stringContaining(advice) });
+      expect(seen.body).not.toContain("secret");
+      expect([seen.headers.location, seen.headers["x-should-retry"]]).toEqual([undefined, undefined]);
+    }
+    expect(upstream.requests).toHaveLength(2);
+  },
+);
 
 test.for([
   ["", undefined],

@@ -35,7 +35,7 @@ const REPLIES: (string | Buffer)[] = [
 const yaml = (baseUrl: string, more = ""): string => `
 upstreams: [{ baseUrl: "${baseUrl}", apiKey: "${KEYS.upstream}" }]
 auth: { keys: ["${KEYS.client}"] }
-retry: { maxAttempts: 2, backoff: { initial: 1ms } }
+retry: { maxAttempts: 2, outage: 100ms, backoff: { initial: 1ms } }
 log: { level: trace }
 metrics: { public: true }
 ${more}`;

@@ -43,7 +43,8 @@ test.for(EMPTY)("%s is retried, and told as an HTTP error when it stays so", asy
   const seen = await chat(perennial.baseUrl);
   expect(seen.status).toBe(502);
   expect(JSON.parse(seen.body).error.code).toBe(code);
-  expect(upstream.requests).toHaveLength(3);
+  // The same garbage twice will come a third time.
+  expect(upstream.requests).toHaveLength(code === "stream_corrupted" ? 2 : 3);
 });
 
 test("a missing [DONE] is supplied when every choice has finished", async ({ serve }) => {

@@ -105,10 +105,10 @@ test("timeouts.stream ends a stream that would go on for ever, and timeouts.tota
 test("timeouts.total covers the waits between attempts: none begins that could not end", async ({ serve }) => {
   // Either wait would be longer than a test may take.
   const { perennial, upstream } = await serve(
-    (socket) => socket.end("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nretry-after: 50\r\n\r\n"),
+    (socket) => socket.end("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nretry-after: 50\r\n\r\n"),
     { timeouts: { total: "40s" } },
   );
-  expect((await chat(perennial.baseUrl)).status).toBe(503);
+  expect((await chat(perennial.baseUrl)).status).toBe(500);
   expect(upstream.requests).toHaveLength(1);
 });
 

@@ -3,6 +3,7 @@
  * knows src/: when a part moves, this file follows it, and the figures before and after stay comparable.
  */
 import type { ServerResponse } from "node:http";
+import { createUpstreamShared } from "../../src/balance/candidate.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { servedUpstreams } from "../../src/config/served-upstreams.ts";
@@ -30,7 +31,7 @@ const config = configSchema.parse(applyProfile({ upstreams: [{ baseUrl: "http://
 
 /** From a client's request target, headers and body to an exchange: parsed, checked, its dialect found. */
 export function routeRequest(url: string, headers: Record<string, string>, body: Buffer): ReturnType<typeof createExchange> {
-  const { path, plain, query } = readRequestPath(url, "/v1");
+  const { path, plain, query } = readRequestPath(url, { mount: "/v1" });
   const dialect = ROUTES.get(plain);
   const target = (dialect === undefined ? path : plain) + query;
   return createExchange({
@@ -51,6 +52,8 @@ export async function openStream(url: string, headers: Record<string, string>, b
     candidate: {
       upstream: {
         name: "micro",
+        hasOwnKey: false,
+        addressOf: (path) => `http://127.0.0.1:1${path}`,
         send(_request, sink) {
           upstream = sink;
           return { pause() {}, resume() {}, abort() {}, release() {} };
@@ -59,6 +62,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
       },
       policy: resolvePolicy(config, served),
       model: undefined,
+      shared: createUpstreamShared(undefined),
     },
     retry: config.retry,
     limits: config.limits,

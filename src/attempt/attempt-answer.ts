@@ -8,14 +8,14 @@ import {
 } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
 import { createLargeAnswerReader } from "./large-answer.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
@@ -35,9 +35,17 @@ export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
       streamed,
     ),
     ({ status, headers }, control) => {
-      const json = (): BodyReader => readAnswer(status, headers, control, context);
-      if (!viaStream) return chooseByMediaType(headers, { json });
-      return chooseByMediaType(headers, { json, stream: () => joinStream(status, headers, control, context) });
+      // With a head that announces the whole answer, silence is a stall, however it was asked for.
+      if (labelOf(headers) === "json") control.notice("content");
+      const readers = {
+        json: () => readAnswer(status, headers, control, context),
+        stream: () => joinStream(status, headers, control, context, viaStream),
+      };
+      return chooseReader(headers, readers, {
+        form: viaStream ? "stream" : "json",
+        onUndecided: () => control.notice(viaStream ? "life" : "content"),
+        onFailure: control.fail,
+      });
     },
   );
 }
@@ -48,7 +56,6 @@ function readAnswer(
   control: CallControl<AttemptResult>,
   { plan, limits, dialect, request, output }: DialectAttempt,
 ): BodyReader {
-  // With a head that announces the whole answer, silence is a stall, however it was asked for.
   control.notice("content");
   const options: AnswerReaderOptions = {
     maxBytes: limits.maxBodyBytes,
@@ -56,9 +63,10 @@ function readAnswer(
     onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
-      const problem = dialect.inspectAnswer(parseAnswer(body), plan.acceptEmpty, request);
+      const answer = parseAnswer(body);
+      const problem = dialect.inspectAnswer(answer.value, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
-      control.succeed({ kind: "reply", status, headers, body, repaired: false }, true);
+      control.succeed({ kind: "reply", status, headers: asJson(headers), body: answer.body, repaired: false }, true);
     },
   };
   if (!dialect.pipesLargeAnswers) return createAnswerReader(options);
@@ -72,6 +80,7 @@ function joinStream(
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
   { plan, limits, held, dialect, request }: DialectAttempt,
+  viaStream: boolean,
 ): BodyReader {
   const events: StreamEvent[] = [];
   let bytes = 0;
@@ -88,8 +97,8 @@ function joinStream(
     },
     finish() {},
   };
-  return createStreamReader({
-    inspector: dialect.inspectStream(request),
+  const reader = createStreamReader({
+    inspector: withRepair(dialect.inspectStream(request), collect, { dialect, plan }),
     control,
     sink: collect,
     maxEventBytes: limits.maxEventBytes,
@@ -102,12 +111,24 @@ function joinStream(
         {
           kind: "reply",
           status,
-          headers: { ...headers, "content-type": "application/json" },
+          headers: asJson(headers),
           body: Buffer.from(JSON.stringify(answer)),
-          repaired: !terminated && dialect.repairsTerminator,
+          repaired: !viaStream || (!terminated && dialect.repairsTerminator),
         },
         bodyEnded,
       );
     },
   });
+  return viaStream ? reader : fedByBytes(reader, control);
+}
+
+/** Where nothing is streamed only silence is a stall: the upstream was not asked to show how far it has come. */
+function fedByBytes(reader: BodyReader, { notice }: Pick<CallControl<unknown>, "notice">): BodyReader {
+  return {
+    onData(chunk) {
+      notice("content");
+      reader.onData(chunk);
+    },
+    onEnd: (cause) => reader.onEnd(cause),
+  };
 }

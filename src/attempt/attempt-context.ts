@@ -1,6 +1,8 @@
 /** What every attempt has to work with. */
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput } from "../core/attempt-output.ts";
+import type { StreamInspector } from "../core/dialect.ts";
+import type { EventSink } from "../core/event-sink.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldShare } from "../core/held-memory.ts";
 import type { AttemptPlan } from "./attempt-policy.ts";
@@ -28,6 +30,16 @@ export interface AnswerLimits {
 
 /** An attempt at an answer in a dialect that Perennial understands. */
 export interface DialectAttempt extends AttemptContext, Api {}
+
+/** Judges a stream, and supplies what an upstream of this kind leaves out; see `repairRawAnswer`. */
+export function withRepair(
+  inspector: StreamInspector,
+  sink: EventSink,
+  { dialect, plan }: Pick<DialectAttempt, "dialect" | "plan">,
+): StreamInspector {
+  if (!plan.candidate.policy.repairRawAnswer) return inspector;
+  return dialect.repairRawAnswer?.(inspector, (event) => sink.push(event, "content")) ?? inspector;
+}
 
 export function withApi(context: AttemptContext, api: Api): DialectAttempt {
   return { ...context, ...api };

@@ -1,11 +1,15 @@
 /** Runs what the policy decides, until one attempt wins or it gives up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
+import type { Release } from "../balance/connection-queue.ts";
+import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
+import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
+import { enterQueue } from "./enter-queue.ts";
+import { OutageDoor } from "./outage-door.ts";
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -23,49 +27,77 @@ export interface AttemptLoopOptions {
 export interface PlannedAttempt {
   readonly attempt: Attempt;
   readonly plan: AttemptPlan;
+  /** Nothing is known that speaks against the upstream. */
+  readonly isHopeful: boolean;
+  /** The upstream works on it, as far as can be known. */
+  onTaken(): void;
 }
 
 /** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
 export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const history: PastAttempt[] = [];
-  let plan = nextPlan();
+  const door = new OutageDoor({ exchange, pace: policy.outagePace, signal });
+  let plan = nextPlan(undefined);
 
   /** @throws Failure */
-  function nextPlan(): AttemptPlan {
+  function nextPlan(outage: OutageView | undefined): AttemptPlan {
     const decision = policy.next({
       history,
       state: options.state(),
       remainingMs: options.deadlineAt - performance.now(),
+      outage,
     });
     if ("giveUp" in decision) throw decision.giveUp;
     return decision.plan;
   }
 
+  async function attemptOnce(turn: Turn | undefined, release: Release): Promise<T> {
+    const began = performance.now();
+    const attempt: Attempt = {
+      number: attempts.length + 1,
+      upstream: plan.candidate.upstream.name,
+      startedAt: Date.now(),
+      durationMs: 0,
+      failure: undefined,
+      status: undefined,
+    };
+    attempts.push(attempt);
+    observer.onAttemptStart?.(exchange, attempt);
+    try {
+      const isHopeful = turn?.asksForAll !== true && history.every(({ failure }) => failure.outage === undefined);
+      return await run({ attempt, plan, isHopeful, onTaken: () => turn?.works() });
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      attempt.failure = failure.code;
+      history.push({ attempt, plan, failure });
+      throw failure;
+    } finally {
+      attempt.durationMs = Math.round(performance.now() - began);
+      release();
+      observer.onAttemptEnd?.(exchange, attempt);
+    }
+  }
+
+  let outage: OutageView | undefined;
   return pRetry(
-    async (number) => {
+    async () => {
       signal.throwIfAborted();
-      const began = performance.now();
-      const attempt: Attempt = {
-        number,
-        upstream: plan.candidate.upstream.name,
-        startedAt: Date.now(),
-        durationMs: 0,
-        failure: undefined,
-        status: undefined,
-      };
-      attempts.push(attempt);
-      observer.onAttemptStart?.(exchange, attempt);
+      const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
+      const turn = await door.enter(plan.candidate.shared.outages, { inVain, isNew: history.length === 0 }, (out) => {
+        plan = nextPlan(out);
+      });
       try {
-        return await run({ attempt, plan });
+        const release = await enterQueue(plan.candidate, exchange, observer, signal);
+        const result = await attemptOnce(turn, release);
+        turn?.works();
+        rememberRefusals(plan, history, exchange);
+        return result;
       } catch (thrown) {
-        const failure = toFailure(thrown);
-        attempt.failure = failure.code;
-        history.push({ attempt, plan, failure });
-        throw failure;
-      } finally {
-        attempt.durationMs = Math.round(performance.now() - began);
-        observer.onAttemptEnd?.(exchange, attempt);
+        const tried = history.at(-1);
+        if (tried !== undefined && tried.failure === thrown) outage = door.learn(turn, tried.failure);
+        else turn?.giveBack();
+        throw thrown;
       }
     },
     {
@@ -75,12 +107,22 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       // No signal here: it would undo an attempt that was found whole at the moment of the abort. The call and the wait heed it.
       async onFailedAttempt({ error }) {
         const past = history.at(-1);
-        // Nothing was tried: the signal was aborted before.
+        // Nothing was tried: the signal was aborted before, or there was no turn and no connection.
         if (past?.failure !== error) throw error;
-        plan = nextPlan();
+        plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
-        await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+        // While the upstream is out, the wait is where all wait.
+        if (outage === undefined) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
   );
+}
+
+/** The client's own request was taken: what was refused before was the alteration. */
+function rememberRefusals({ candidate, ask }: AttemptPlan, history: readonly PastAttempt[], { api }: Exchange): void {
+  if (ask !== "as-asked") return;
+  for (const past of history) {
+    if (past.plan.ask !== "as-asked" && isRefusedAlteration(past))
+      candidate.shared.refusedAsks.add(api?.request.model, past.plan.ask);
+  }
 }

@@ -26,6 +26,8 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
       watchdog: { firstTokenMs: unstreamed, aliveMs: 0, idleMs: idle, pausedMs: total, idleFrom: "content" },
       // A redirect, or a 304, is the client's to follow.
       answersBelow: 400,
+      // Its client has said itself what it can read.
+      inflates: false,
     },
     (reply, control) => {
       output.openBody(reply.status, reply.headers);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { Candidate, UpstreamPolicy } from "../balance/candidate.ts";
+import { type Candidate, createUpstreamShared, type UpstreamPolicy } from "../balance/candidate.ts";
+import type { OutageView } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, type FailureCode, type FailureDetails } from "../core/failure.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { type AttemptPolicyOptions, createAttemptPolicy, type Decision, type RunState } from "./attempt-policy.ts";
+import { type Ask, type AttemptPolicyOptions, createAttemptPolicy, type Decision, type RunState } from "./attempt-policy.ts";
 
 const BACKOFF = { initial: 1_000, factor: 2, max: 3_000, jitter: false };
 const FOR_EVER = 3_600_000;
@@ -15,17 +16,24 @@ interface Setup extends Partial<Pick<AttemptPolicyOptions, "kind" | "idempotent"
   readonly random?: number;
   readonly state?: RunState;
   readonly remainingMs?: number;
+  readonly outage?: OutageView;
+  readonly hasTools?: boolean;
+  /** How each of the failed attempts was asked. @defaultValue as asked */
+  readonly asks?: readonly Ask[];
+  readonly refusedAsks?: readonly Ask[];
 }
 
 function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
   return {
     upstream: { name: "main" } as Upstream,
     model: undefined,
+    shared: createUpstreamShared(undefined),
     policy: {
-      timeouts: { firstToken: 1, alive: 1, idle: 1, total: 1, unstreamed: 1, stream: false },
-      gate: { toolCalls: "hold", holdFor: 1 },
+      timeouts: { queue: 1, firstToken: 1, alive: 1, idle: 1, total: 1, unstreamed: 1, stream: false },
+      gate: { open: "content", toolCalls: "hold", holdFor: 1 },
       emptyFallback: "last",
       requireDone: false,
+      repairRawAnswer: false,
       nonStreaming: "direct",
       ...policy,
     },
@@ -35,26 +43,31 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
 const attempt: Attempt = { number: 1, upstream: "main", startedAt: 0, durationMs: 0, failure: undefined, status: undefined };
 
 /** What is decided after these failures, in their order. */
-function after(failures: readonly Failure[], setup: Setup = {}): Decision {
+function decide(failures: readonly Failure[], setup: Setup = {}): Decision {
   const candidate = candidateWith(setup.policy ?? {});
   const policy = createAttemptPolicy(
     {
       candidate,
       retry: {
         maxAttempts: setup.maxAttempts ?? 4,
+        outage: 25_000,
         backoff: { ...BACKOFF, jitter: setup.jitter ?? false },
         maxRetryAfter: 60_000,
       },
       kind: setup.kind ?? "streamed",
       idempotent: setup.idempotent ?? true,
+      hasTools: setup.hasTools ?? false,
+      refusedAsks: new Set(setup.refusedAsks),
     },
     () => setup.random ?? 0,
   );
-  const plan = { candidate, ask: "as-asked", delayMs: 0, acceptEmpty: false } as const;
+  const planOf = (index: number) =>
+    ({ candidate, ask: setup.asks?.[index] ?? "as-asked", delayMs: 0, acceptEmpty: false }) as const;
   return policy.next({
-    history: failures.map((failure) => ({ attempt, plan, failure })),
+    history: failures.map((failure, index) => ({ attempt, plan: planOf(index), failure })),
     state: setup.state ?? { at: "waiting" },
     remainingMs: setup.remainingMs ?? FOR_EVER,
+    outage: setup.outage,
   });
 }
 
@@ -101,7 +114,7 @@ describe("what is tried next", () => {
     ["not of an upstream that is alive", [fails("first_token_timeout", { scope: "elsewhere" })], {}, "give up"],
     ["the client left", [fails("client_gone")], {}, "give up"],
   ])("%s", (_what, failures, setup, expected) => {
-    expect(inWords(after(failures, setup))).toBe(expected);
+    expect(inWords(decide(failures, setup))).toBe(expected);
   });
 });
 
@@ -111,9 +124,17 @@ describe("an answer that may be empty", () => {
     ["not before the last", [wholeButEmpty], { maxAttempts: 3 }, "as-asked in 1000"],
     ["not after another failure", [cut, wholeButEmpty], { maxAttempts: 3 }, "as-asked in 2000"],
     ["not after one without a good end", [nothing], { maxAttempts: 2 }, "whole in 1000"],
+    [
+      "next: nor after one, where a stream tells nothing",
+      [nothing, nothing],
+      { ...NEXT, maxAttempts: 3 },
+      "whole in 2000, empty will do",
+    ],
+    ["next: not before the last", [nothing], { ...NEXT, maxAttempts: 3 }, "whole in 0"],
+    ["next: not after another failure", [nothing, cut], { ...NEXT, maxAttempts: 3 }, "whole in 2000"],
     ["not streamed", [wholeButEmpty], { maxAttempts: 2, kind: "whole" }, "as-asked in 1000, empty will do"],
   ])("%s", (_what, failures, setup, expected) => {
-    expect(inWords(after(failures, setup))).toBe(expected);
+    expect(inWords(decide(failures, setup))).toBe(expected);
   });
 });
 
@@ -136,10 +157,116 @@ describe("how it is asked", () => {
       "as-asked in 0",
     ],
   ])("%s", (_what, failures, setup, expected) => {
-    expect(inWords(after(failures, setup))).toBe(expected);
+    expect(inWords(decide(failures, setup))).toBe(expected);
   });
 });
 
 test("gives up with the failure that came last", () => {
-  expect(after([nothing, cut], { maxAttempts: 2 })).toEqual({ giveUp: cut });
+  expect(decide([nothing, cut], { maxAttempts: 2 })).toMatchObject({ giveUp: { code: "stream_truncated", exhausted: true } });
+});
+
+describe("while the upstream is out", () => {
+  const refused = fails("upstream_unreachable", { outage: "connection" });
+  const busy = fails("upstream_status", { status: 503, outage: "answer" });
+  const tooLong = fails("upstream_status", { status: 503, outage: "answer", retryAfterMs: 60_001 });
+  const out = (lastedMs: number, waitMs: number, failure = busy): Setup => ({ outage: { failure, lastedMs, waitMs } });
+
+  test.each<[string, Failure[], Setup, string]>([
+    ["it is asked again as soon as it is asked at all", [busy], out(0, 1_000), "as-asked in 1000"],
+    ["however often it was asked", Array(9).fill(busy), out(20_000, 5_000), "as-asked in 5000"],
+    ["one that has not asked yet waits with the others", [], out(5_000, 3_000), "as-asked in 3000"],
+    ["but not beyond retry.outage", [busy], out(25_000, 1_000), "give up"],
+    ["until its end", [busy], out(24_990, 10), "as-asked in 10"],
+    ["which holds for all that wait", [], out(25_000, 5_000), "give up"],
+    ["nor when it asks for longer than retry.maxRetryAfter", [tooLong], out(0, 25_000), "give up"],
+    ["nor into the deadline", [busy], { ...out(0, 1_000), remainingMs: 1_000 }, "give up"],
+    ["and not again what may be sent once", [busy], { maxAttempts: 1 }, "give up"],
+    ["it takes no attempt away", [busy, refused, cut], { maxAttempts: 2 }, "as-asked in 1000"],
+    ["attempts are used up all the same", [cut, busy, cut], { maxAttempts: 2 }, "give up"],
+    [
+      "an empty answer counts as the last of the costly ones",
+      [busy, wholeButEmpty],
+      { maxAttempts: 2 },
+      "whole in 1000, empty will do",
+    ],
+    ["not when it has been told to give up", [fails("upstream_status", { scope: "never" })], out(0, 1_000), "give up"],
+  ])("%s", (_what, failures, setup, expected) => {
+    expect(inWords(decide(failures, setup))).toBe(expected);
+  });
+
+  test("gives up in the end also where an altered request was refused before", () => {
+    const refusal = fails("upstream_status", { status: 422, scope: "never" });
+    const setup: Setup = { kind: "whole", policy: { nonStreaming: "viaStream" }, asks: ["via-stream"] };
+    expect(inWords(decide([refusal], { ...setup, ...out(25_000, 1_000) }))).toBe("give up");
+    expect(inWords(decide([refusal], { ...setup, ...out(1_000, 1_000) }))).toBe("as-asked in 1000");
+  });
+
+  test("tells the client its own last status, and when to come back", () => {
+    expect(decide([busy], out(25_000, 1_000))).toMatchObject({
+      giveUp: { status: 503, retryAfterMs: 25_000, exhausted: false },
+    });
+  });
+
+  test("tells one that has not asked the status, and not what another was told word for word", () => {
+    const reply = { status: 529, headers: { "set-cookie": "other" }, body: Buffer.from("other") };
+    const overloaded = fails("upstream_status", { status: 529, outage: "answer", reply, upstreamMessage: "other" });
+    const decision = decide([], out(25_000, 1_000, overloaded));
+    expect(decision).toMatchObject({ giveUp: { status: 529, reply: undefined, upstreamMessage: undefined } });
+  });
+});
+
+describe("what is final", () => {
+  const same = fails("stream_corrupted", { fingerprint: "a" });
+  const other = fails("stream_corrupted", { fingerprint: "b" });
+  test.each<[string, Failure[], Setup, string]>([
+    ["garbage is asked again", [same], {}, "as-asked in 1000"],
+    ["the same bytes a second time are the last", [same, same], {}, "give up"],
+    ["also with others in between", [same, other, same], {}, "give up"],
+    ["others are asked again", [same, other], {}, "as-asked in 2000"],
+    [
+      "the same bytes to another way of asking say nothing",
+      [same, same],
+      { ...NEXT, asks: ["as-asked", "whole"] },
+      "whole in 2000",
+    ],
+  ])("%s", (_what, failures, setup, expected) => {
+    expect(inWords(decide(failures, setup))).toBe(expected);
+  });
+});
+
+describe("what Perennial altered is not blamed on the client", () => {
+  const refusal = fails("upstream_status", { status: 422, scope: "never" });
+  const viaStream = { kind: "whole", policy: { nonStreaming: "viaStream" } } as const;
+  const chatglm3 = { kind: "whole", policy: { nonStreaming: "viaStream", emptyFallback: "next" } } as const;
+  test.each<[string, Failure[], Setup, string]>([
+    ["refused via a stream: as the client asked", [refusal], { ...viaStream, asks: ["via-stream"] }, "as-asked in 0"],
+    [
+      "also where it may be asked once",
+      [refusal],
+      { ...viaStream, maxAttempts: 1, asks: ["via-stream"] },
+      "as-asked in 0, empty will do",
+    ],
+    ["refused as the client asked: told", [refusal, refusal], { ...viaStream, asks: ["via-stream", "as-asked"] }, "give up"],
+    ["refused whole: as the client asked", [nothing, refusal], { ...NEXT, asks: ["as-asked", "whole"] }, "as-asked in 0"],
+    [
+      "refused whole at the last attempt: told, since it was asked as the client did",
+      [nothing, refusal],
+      { maxAttempts: 2, asks: ["as-asked", "whole"] },
+      "give up",
+    ],
+    ["remembered", [], { ...viaStream, refusedAsks: ["via-stream"] }, "as-asked in 0"],
+    [
+      "another refusal is told",
+      [fails("upstream_status", { status: 401, scope: "never" })],
+      { ...viaStream, asks: ["via-stream"] },
+      "give up",
+    ],
+    ["empty via a stream: as the client asked, at once", [nothing], { ...viaStream, asks: ["via-stream"] }, "as-asked in 0"],
+    ["garbage via a stream: as the client asked, at once", [garbage], { ...viaStream, asks: ["via-stream"] }, "as-asked in 0"],
+    ["cut via a stream: again", [cut], { ...viaStream, asks: ["via-stream"] }, "via-stream in 1000"],
+    ["tools: as the client asked, where streams run them", [], { ...chatglm3, hasTools: true }, "as-asked in 0"],
+    ["tools: via a stream elsewhere", [], { ...viaStream, hasTools: true }, "via-stream in 0"],
+  ])("%s", (_what, failures, setup, expected) => {
+    expect(inWords(decide(failures, setup))).toBe(expected);
+  });
 });

@@ -2,14 +2,14 @@
 import { createAnswerReader, isFinishedAnswer, parseAnswer } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
-import { chooseByMediaType } from "../call/choose-reader.ts";
+import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { StreamInspector } from "../core/dialect.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import type { DialectAttempt } from "./attempt-context.ts";
+import { type DialectAttempt, withRepair } from "./attempt-context.ts";
 import { ToolCallHold } from "./tool-call-hold.ts";
 import { bodyAsked, dialectCall } from "./upstream-request.ts";
 
@@ -30,10 +30,19 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
         bodyForWhole,
       ),
       ({ headers }, control) =>
-        chooseByMediaType(headers, {
-          stream: () => readStream(headers, control, context),
-          json: () => readAnswerAsStream(headers, control, context),
-        }),
+        chooseReader(
+          headers,
+          {
+            stream: () => readStream(headers, control, context),
+            json: () => readAnswerAsStream(headers, control, context),
+          },
+          {
+            form: asksWhole ? "json" : "stream",
+            // What is made at once is kept alive with blanks; in a stream they are signs of life, and say nothing of how far it has come.
+            onUndecided: () => control.notice(asksWhole || labelOf(headers) === "json" ? "content" : "life"),
+            onFailure: control.fail,
+          },
+        ),
     );
   } catch (thrown) {
     throw asksWhole ? asRefusedFallback(thrown) : thrown;
@@ -45,16 +54,17 @@ function asRefusedFallback(thrown: unknown): Failure {
   const failure = toFailure(thrown);
   if (failure.code !== "upstream_status" || failure.scope === "again") return failure;
   const message = `the upstream's streams are empty, and it refuses to answer without one (HTTP status ${failure.status})`;
-  return new Failure("empty_stream", message, { scope: "never" });
+  return new Failure("empty_stream", message, { scope: "never", cause: failure });
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
   const { plan, limits, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
+  const sink = withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, control, context);
   return createStreamReader({
-    inspector,
+    inspector: withRepair(inspector, sink, context),
     control,
-    sink: withHold(output.openStream(headers), inspector, control, context),
+    sink,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,
@@ -94,16 +104,18 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
     onProgress: () => control.notice("content"),
     onFailure: control.fail,
     onWhole(body) {
-      const answer = parseAnswer(body);
+      const { value: answer, body: alone } = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
       const events = dialect.answerToEvents(answer, request);
       if (events === undefined) {
-        control.succeed({ kind: "reply", status: 200, headers, body, repaired: false }, true);
+        // Of a stream that its upstream cannot write as events, this may be the first piece alone.
+        if (labelOf(headers) === "stream") throw new Failure("empty_stream", "the upstream sent JSON in place of events");
+        control.succeed({ kind: "reply", status: 200, headers: asJson(headers), body: alone, repaired: false }, true);
         return;
       }
       const inspector = dialect.inspectStream(request);
-      const gate = output.openStream(headers);
+      const gate = output.openStream(headers, "content");
       for (const event of events) {
         const before = inspector.characters;
         inspector.onEvent(event);

@@ -19,6 +19,7 @@ export function dialectCall(
     request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
+    inflates: true,
   };
 }
 
@@ -30,6 +31,7 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
     signal,
     propagated,
     onDrain: output.onDrain,
+    onTaken: output.onTaken,
     maxReplyBytes: limits.maxBodyBytes,
   } satisfies Partial<CallOptions>;
 }

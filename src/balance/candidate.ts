@@ -1,16 +1,38 @@
 /** An upstream that a request may be sent to, with the policy that holds for it. */
 import type { Upstream } from "../upstream/upstream.ts";
+import { ConnectionQueue } from "./connection-queue.ts";
+import { Outages } from "./outages.ts";
+import { RefusedAsks } from "./refused-asks.ts";
 
 export interface Candidate {
   readonly upstream: Upstream;
   readonly policy: UpstreamPolicy;
+  readonly shared: UpstreamShared;
   /** What the upstream calls the model; undefined for the name that the client used. */
   readonly model: string | undefined;
+}
+
+/** What all exchanges with one upstream have in common; it outlives a configuration, as the upstream's connections do. */
+export interface UpstreamShared {
+  readonly outages: Outages;
+  readonly connections: ConnectionQueue;
+  readonly refusedAsks: RefusedAsks;
+}
+
+/** @param maxConnections undefined for no limit. */
+export function createUpstreamShared(maxConnections: number | undefined): UpstreamShared {
+  return {
+    outages: new Outages(),
+    connections: new ConnectionQueue(maxConnections),
+    refusedAsks: new RefusedAsks(),
+  };
 }
 
 /** How an upstream is asked, and how its answers are judged; the configuration resolves one for each. All times in milliseconds. */
 export interface UpstreamPolicy {
   readonly timeouts: {
+    /** Longest wait for one of the upstream's connections, where their number is limited. */
+    readonly queue: number;
     /** Streamed: from the handover to a connection until the first sign of life. */
     readonly firstToken: number;
     /** Streamed: without content, though there are signs of life. */
@@ -25,6 +47,8 @@ export interface UpstreamPolicy {
     readonly stream: number | false;
   };
   readonly gate: {
+    /** A streamed answer begins to reach the client at its first content, or once it is whole. */
+    readonly open: "content" | "whole";
     /** Tool calls reach the client whole, or as they come. */
     readonly toolCalls: "hold" | "stream";
     /** Longest time for which one call is held; then it goes on as it comes. */
@@ -32,6 +56,8 @@ export interface UpstreamPolicy {
   };
   /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
   readonly emptyFallback: "next" | "last" | "off";
+  /** A raw last event that begins with all that came before is taken for the whole answer: ChatGLM3 sends it so. */
+  readonly repairRawAnswer: boolean;
   /** A stream without its terminator is cut, even when every choice has finished. */
   readonly requireDone: boolean;
   /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */

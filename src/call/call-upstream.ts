@@ -1,13 +1,16 @@
 /** One call to one upstream: chooses the reader for what comes back, watches the clocks, ends everything on abort. */
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
-import { Failure, type FailureScope, toFailure } from "../core/failure.ts";
+import { Failure, toFailure, withDetails } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
-import { readReplyBody } from "../dialect/openai-error.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
+import { BodyFingerprint } from "./body-fingerprint.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { readRetryAfterMs, readShouldRetry } from "./retry-after.ts";
+import { createInflatingReader, encodingOf, type InflatingReader, withoutEncoding } from "./inflating-reader.ts";
+import { redirected } from "./redirect.ts";
+import { meaningOf, OUTAGE_WITHIN_MS } from "./reply-scope.ts";
+import { readRetryAfterMs } from "./retry-after.ts";
 import { type Sign, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface CallOptions {
@@ -22,8 +25,12 @@ export interface CallOptions {
   readonly onDrain?: ((listener: () => void) => () => void) | undefined;
   /** Statuses below this are an answer, and read as one; the rest are the upstream's refusals. */
   readonly answersBelow: 300 | 400;
+  /** Identity was asked for: a body that is compressed all the same is inflated. Otherwise it is read as it comes. */
+  readonly inflates: boolean;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
+  /** The upstream has begun to answer, or has had the request for so long that it may work on it. */
+  readonly onTaken?: (() => void) | undefined;
 }
 
 /** What a running call offers to the reader of its body. */
@@ -54,10 +61,16 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   const upload = request.body instanceof Readable ? request.body : undefined;
   return new Promise<T>((resolve, reject) => {
     let reader: BodyReader | undefined;
+    /** Before the reader, where the body is compressed. */
+    let inflater: InflatingReader | undefined;
     let call: Call | undefined;
     let settled = false;
     /** What came last while the upload still ran. */
     let early: Sign | undefined;
+    /** On the clock of `performance.now()`; undefined while there is no connection. */
+    let handedOverAt: number | undefined;
+    let takenTimer: NodeJS.Timeout | undefined;
+    const fingerprint = new BodyFingerprint();
     const watchdog = new Watchdog(options.watchdog, endWith);
 
     const settleListeners: (() => void)[] = [];
@@ -72,11 +85,13 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       pause() {
         watchdog.pause();
         call?.pause();
+        inflater?.pause();
       },
       resume() {
         if (settled) return;
         watchdog.resume();
         call?.resume();
+        inflater?.resume();
       },
       succeed(result, bodyEnded) {
         if (!settle()) return;
@@ -86,18 +101,29 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       fail(failure) {
         if (!settle()) return;
         call?.abort();
-        reject(failure);
+        reject(failure.code === "stream_corrupted" ? withDetails(failure, { fingerprint: fingerprint.read() }) : failure);
       },
     };
+
+    const tookMs = (): number => (handedOverAt === undefined ? 0 : performance.now() - handedOverAt);
+
+    function onHandover(): void {
+      handedOverAt = performance.now();
+      watchdog.begin();
+      clearTimeout(takenTimer);
+      takenTimer = setTimeout(() => options.onTaken?.(), OUTAGE_WITHIN_MS);
+    }
 
     function settle(): boolean {
       if (settled) return false;
       settled = true;
       watchdog.stop();
+      clearTimeout(takenTimer);
       signal.removeEventListener("abort", onAbort);
       upload?.off("close", onUploadEnd);
       stopListening?.();
       for (const listener of settleListeners) listener();
+      inflater?.close();
       return true;
     }
 
@@ -106,7 +132,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       if (settled) return;
       // A client that left takes no answer, whole or not.
       if (reader === undefined || cause.code === "client_gone") control.fail(cause);
-      else guarded((body) => body.onEnd(cause));
+      else take((body) => body.onEnd(cause));
       call?.abort();
     }
 
@@ -128,28 +154,60 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
       }
     }
 
+    /** What comes from the upstream goes to the reader, through the inflater where there is one. */
+    function take(use: (body: BodyReader) => void): void {
+      if (inflater === undefined) guarded(use);
+      else use(inflater);
+    }
+
+    function read(status: number, head: ReplyHeaders, isAnswer: boolean): void {
+      const encoding = options.inflates ? encodingOf(head) : undefined;
+      const headers = encoding === undefined ? head : withoutEncoding(head);
+      reader = isAnswer
+        ? readBody({ status, headers }, control)
+        : readErrorReply(status, headers, { ...options, tookMs }, control);
+      if (encoding === undefined) return;
+      const inflated: BodyReader = {
+        onData: (chunk) => guarded((body) => body.onData(chunk)),
+        onEnd: (cause) => guarded((body) => body.onEnd(cause)),
+      };
+      inflater = createInflatingReader(encoding, inflated, (failure) => {
+        // A refusal stays one, with as much of its reason as can be read.
+        if (isAnswer) control.fail(failure);
+        else inflated.onEnd(undefined);
+      });
+    }
+
     const stopListening = options.onDrain?.(() => control.resume());
     signal.addEventListener("abort", onAbort);
     upload?.once("close", onUploadEnd);
     call = upstream.send(
       { ...request, set: { ...request.set, ...options.propagated } },
       {
-        onHandover: () => watchdog.begin(),
+        onHandover,
         onHead(status, headers) {
           attempt.status = status;
           const isAnswer = status < options.answersBelow;
+          if (isAnswer) options.onTaken?.();
           if (!isAnswer || options.watchdog.idleFrom === "head") control.notice("content");
           try {
-            reader = isAnswer ? readBody({ status, headers }, control) : readErrorReply(status, headers, options, control);
+            if (!isAnswer && status < 400 && status !== 304)
+              throw redirected(status, headers, upstream.addressOf(request.path), request.path);
+            read(status, headers, isAnswer);
           } catch (thrown) {
             control.fail(toFailure(thrown));
           }
         },
-        onData: (chunk) => guarded((body) => body.onData(chunk)),
-        onEnd: () => guarded((body) => body.onEnd(undefined)),
+        onData(chunk) {
+          fingerprint.add(chunk);
+          take((body) => body.onData(chunk));
+        },
+        onEnd: () => take((body) => body.onEnd(undefined)),
         onFailure(failure) {
-          if (reader === undefined) control.fail(failure);
-          else guarded((body) => body.onEnd(failure));
+          // What took its time may have been worked on.
+          const isLate = failure.outage === "answer" && tookMs() > OUTAGE_WITHIN_MS;
+          if (reader === undefined) control.fail(isLate ? withDetails(failure, { outage: false }) : failure);
+          else take((body) => body.onEnd(failure));
         },
       },
     );
@@ -157,21 +215,33 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
   });
 }
 
-function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallOptions, control: CallControl<T>): BodyReader {
+interface ErrorReplyOptions extends CallOptions {
+  tookMs(): number;
+}
+
+function readErrorReply<T>(
+  status: number,
+  headers: ReplyHeaders,
+  { maxReplyBytes, upstream, tookMs }: ErrorReplyOptions,
+  control: CallControl<T>,
+): BodyReader {
   return createAnswerReader({
-    maxBytes: options.maxReplyBytes,
+    maxBytes: maxReplyBytes,
     onProgress: () => control.notice("content"),
     onWhole(body) {
-      const retryAfterMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
-      // Its message is for a client that has had its headers, and cannot get this reply as it is.
-      const said = readReplyBody(status, body, retryAfterMs !== undefined);
+      const waitMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
+      const context = { hasOwnKey: upstream.hasOwnKey, namesWait: waitMs !== undefined, tookMs: tookMs() };
+      const { status: meant, scope, message, isOutage, isLoading } = meaningOf({ status, headers, body }, context);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {
-          status: said.status,
-          scope: scopeOfReply(said.scope, headers),
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          ...(said.message === undefined ? {} : { upstreamMessage: said.message }),
-          reply: { status: said.status, headers, body },
+          status: meant,
+          scope,
+          // How long a model loads is guessed, and to ask costs nothing.
+          ...(waitMs === undefined || (isOutage && isLoading) ? {} : { retryAfterMs: waitMs }),
+          // For a client that has had its headers, and cannot get this reply as it is.
+          ...(message === undefined ? {} : { upstreamMessage: message }),
+          ...(isOutage ? { outage: "answer" } : {}),
+          reply: { status: meant, headers, body },
         }),
       );
     },
@@ -183,11 +253,4 @@ function readErrorReply<T>(status: number, headers: ReplyHeaders, options: CallO
 function dateOf({ date }: ReplyHeaders): number {
   const at = typeof date === "string" ? Date.parse(date) : Number.NaN;
   return Number.isNaN(at) ? Date.now() : at;
-}
-
-/** What the upstream says outright wins over what its reply means. */
-function scopeOfReply(scope: FailureScope, headers: ReplyHeaders): FailureScope {
-  const shouldRetry = readShouldRetry(headers);
-  if (shouldRetry === undefined) return scope;
-  return shouldRetry ? "again" : "never";
 }

@@ -1,33 +1,57 @@
-/** Which reader fits a response, by what it says its body is. */
+/** Which reader a response gets: what its body is decides, and where that says nothing, what it is said to be. */
 import { Failure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
+import type { BodyKind } from "./body-kind.ts";
 import type { BodyReader } from "./body-reader.ts";
+import { createSniffingReader } from "./sniffing-reader.ts";
 
 export interface Readers {
-  readonly stream?: () => BodyReader;
+  readonly stream: () => BodyReader;
   readonly json: () => BodyReader;
 }
 
-/** @throws Failure `stream_corrupted` when the body is compressed, though identity was asked for, or of a kind that no reader takes. */
-export function chooseByMediaType(headers: ReplyHeaders, readers: Readers): BodyReader {
-  const encoding = headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity") {
-    throw new Failure("stream_corrupted", `the upstream compressed its answer (${encoding}), though identity was asked for`);
-  }
-  const type = mediaType(headers);
-  if (type === "text/event-stream" && readers.stream !== undefined) return readers.stream();
-  // Where no stream is expected, servers are forgiven for not naming their JSON, but not for what cannot be any.
-  const mayBeJson = readers.stream === undefined && type !== "text/event-stream" && type !== "text/html";
-  if (type === "application/json" || mayBeJson) return readers.json();
-  const wanted = readers.stream === undefined ? "JSON" : "an event stream";
-  throw new Failure("stream_corrupted", `the upstream answered with content-type "${type}" instead of ${wanted}`);
+export interface Expected {
+  /** What was asked for. */
+  readonly form: keyof Readers;
+  /** Bytes have come that do not tell yet what the body is. */
+  onUndecided?(): void;
+  onFailure(failure: Failure): void;
 }
 
-function mediaType(headers: ReplyHeaders): string {
-  return (
-    String(headers["content-type"] ?? "")
-      .split(";", 1)[0]
-      ?.trim()
-      .toLowerCase() ?? ""
-  );
+export function chooseReader(headers: ReplyHeaders, readers: Readers, expected: Expected): BodyReader {
+  const labelled = labelOf(headers);
+  return createSniffingReader({
+    readers,
+    saysStream: labelled === "stream",
+    onUndecided: () => expected.onUndecided?.(),
+    onFailure: expected.onFailure,
+    decide(kind) {
+      if (kind === "stream" || kind === "json") return kind;
+      if (kind === "page" || labelled === "page") throw isPage(headers, expected.form);
+      return labelled ?? expected.form;
+    },
+  });
+}
+
+/** What the headers say that the body is; undefined where they name nothing that is known here. */
+export function labelOf(headers: ReplyHeaders): Exclude<BodyKind, "other"> | undefined {
+  const type = contentType(headers).toLowerCase();
+  if (type.includes("text/event-stream")) return "stream";
+  if (/\bjson\b/.test(type)) return "json";
+  return type.startsWith("text/html") ? "page" : undefined;
+}
+
+/** The same headers for what is JSON, whatever the upstream called it. */
+export function asJson(headers: ReplyHeaders): ReplyHeaders {
+  return labelOf(headers) === "json" ? headers : { ...headers, "content-type": "application/json" };
+}
+
+function contentType(headers: ReplyHeaders): string {
+  return String(headers["content-type"] ?? "");
+}
+
+function isPage(headers: ReplyHeaders, form: keyof Readers): Failure {
+  const wanted = form === "stream" ? "an event stream" : "JSON";
+  const type = contentType(headers).split(";", 1)[0];
+  return new Failure("stream_corrupted", `the upstream answered with a web page (content-type "${type}") instead of ${wanted}`);
 }

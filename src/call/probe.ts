@@ -7,7 +7,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { createAnswerReader, isFinishedAnswer, parseAnswer } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { type CallControl, callUpstream } from "./call-upstream.ts";
-import { chooseByMediaType } from "./choose-reader.ts";
+import { chooseReader } from "./choose-reader.ts";
 import { createStreamReader } from "./stream-reader.ts";
 
 export interface ProbeOptions {
@@ -58,6 +58,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
       propagated: {},
       watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 300,
+      inflates: true,
       maxReplyBytes: maxBytes,
     },
     ({ headers }, control) => readAnswer(headers, control, options, request),
@@ -77,7 +78,7 @@ function readAnswer(
       onProgress: () => control.notice("content"),
       onFailure: control.fail,
       onWhole(body) {
-        const problem = dialect.inspectAnswer(parseAnswer(body), false, request);
+        const problem = dialect.inspectAnswer(parseAnswer(body).value, false, request);
         if (problem !== undefined) throw problem;
         control.succeed(undefined, true);
       },
@@ -93,6 +94,6 @@ function readAnswer(
       onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
     });
   // Chatchat's native routes stream whatever `stream` says.
-  const streamsAlways = dialect.askStreamed({}, false) === undefined;
-  return chooseByMediaType(headers, streamsAlways ? { stream, json } : { json });
+  const form = dialect.askStreamed({}, false) === undefined ? "stream" : "json";
+  return chooseReader(headers, { stream, json }, { form, onUndecided: () => control.notice("content"), onFailure: control.fail });
 }

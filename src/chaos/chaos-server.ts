@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo, Socket } from "node:net";
 import { toClientHost } from "../core/client-host.ts";
 import { isObject } from "../dialect/json.ts";
+import type { Heard } from "./ask-model.ts";
 import { conversationKey, createConversations } from "./conversations.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { ErrorDetails } from "./dialect-script.ts";
@@ -23,6 +24,8 @@ export interface ChaosServerOptions {
   readonly as?: PersonalityName | undefined;
   /** How long ChatGLM3's first answer keeps everybody waiting. @defaultValue 1500 */
   readonly firstRequestMs?: number | undefined;
+  /** Base URL of the model server behind `chatchat-0.2`. @defaultValue none: it has its words of its own */
+  readonly modelUrl?: string | undefined;
   /** Time between two events. @defaultValue 20 */
   readonly tokenDelayMs?: number;
   /** How long a stalled reply stays open when the client does not leave. @defaultValue 600_000 */
@@ -102,7 +105,8 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
 
     const bytes = await readBody(request);
     record = recordRequest(request, bytes);
-    const { script, headers } = chooseReply(record, bytes);
+    const heard = await personality.hear?.(endpointOf(record), isObject(record.body) ? record.body : {});
+    const { script, headers } = chooseReply(record, bytes, heard);
     // A pipelined request waits for the reply before it.
     if (response.socket === null) await once(response, "socket", { signal });
     await playScript(script, {
@@ -141,11 +145,15 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     return record;
   }
 
-  function chooseReply(record: ChaosRequest, bytes: Buffer | undefined): Reply {
+  function endpointOf({ method, path }: ChaosRequest): Endpoint | undefined {
+    return personality.endpoints[`${method} ${path.split("?", 1)[0]}`];
+  }
+
+  function chooseReply(record: ChaosRequest, bytes: Buffer | undefined, heard: Heard | undefined): Reply {
     const { method, body } = record;
     const path = record.path.split("?", 1)[0] ?? "/";
     if (bytes === undefined) return refuse(413, "The request is larger than the sandbox takes.");
-    const endpoint = personality.endpoints[`${method} ${path}`];
+    const endpoint = endpointOf(record);
     if (!endpoint) return refuse(404, `Invalid URL (${method} ${path})`);
     if (method === "POST" && !isObject(body) && !endpoint.takesAnyBody) {
       const message = "We could not parse the JSON body of your request. Send a JSON object.";
@@ -156,13 +164,13 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const streamed = endpoint.dialect !== undefined && (fields.stream === true || endpoint.alwaysStreams === true);
     let chosen: SpecStep | undefined;
     try {
-      chosen = chooseFault(record, path, fields, ask.model) ?? drawnFault(method, endpoint);
+      chosen = chooseFault(record, path, fields, heard === undefined ? ask.model : "") ?? drawnFault(method, endpoint);
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
       return refuse(400, error.message, { param: "model", code: "unknown_fault" });
     }
     const waitMs = personality.delayMs?.(endpoint) ?? 0;
-    const quirk = chosen === undefined ? endpoint.quirk?.({ ask, fields, streamed, bodyBytes: bytes.length }) : undefined;
+    const quirk = chosen === undefined ? endpoint.quirk?.({ ask, fields, streamed, bodyBytes: bytes.length, heard }) : undefined;
     if (quirk !== undefined) return { script: () => after(waitMs, quirk()), headers: {} };
     const { fault, arg } = suited(chosen, endpoint);
     record.fault = fault.arg ? `${fault.name}:${arg}` : fault.name;

@@ -10,6 +10,8 @@ import type { PersonalityName } from "./personality-name.ts";
 export interface PersonalityOptions {
   /** How long ChatGLM3's first answer keeps everybody waiting. @defaultValue 1500 */
   readonly firstRequestMs?: number | undefined;
+  /** Base URL of the model server behind Chatchat 0.2. @defaultValue none: it has its words of its own */
+  readonly modelUrl?: string | undefined;
 }
 
 export function createPersonality(name: PersonalityName | undefined, options: PersonalityOptions = {}): Personality {
@@ -17,7 +19,7 @@ export function createPersonality(name: PersonalityName | undefined, options: Pe
     case "chatglm3":
       return createChatglm3(options.firstRequestMs);
     case "chatchat-0.2":
-      return createChatchat02();
+      return createChatchat02(options.modelUrl);
     case "chatchat-0.3":
       return createChatchat03();
     case undefined:

@@ -1,5 +1,6 @@
 /** What a server is to the chaos server: its endpoints, how each says its answers, and what it does of its own accord. */
 import { isObject } from "../dialect/json.ts";
+import type { Heard } from "./ask-model.ts";
 import type { DialectScript, ErrorDetails } from "./dialect-script.ts";
 import type { Ask } from "./fault.ts";
 import type { Step } from "./script.ts";
@@ -14,6 +15,8 @@ export interface Call {
   readonly streamed: boolean;
   /** Of the body as it arrived. */
   readonly bodyBytes: number;
+  /** What the model behind it said, where it has one. */
+  readonly heard?: Heard | undefined;
 }
 
 export interface Endpoint {
@@ -46,6 +49,8 @@ export interface Personality {
   readonly unreadableStatus: 400 | 422;
   /** Lines for whoever starts it: which prompts show what. */
   readonly hints: readonly string[];
+  /** Asks the model behind it, where it has one; a fault in a model's name is then that model's. */
+  hear?(endpoint: Endpoint | undefined, fields: JsonObject): Promise<Heard | undefined>;
   /** How long a request that arrives now has to wait, in milliseconds. */
   delayMs?(endpoint: Endpoint): number;
 }

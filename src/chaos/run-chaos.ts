@@ -18,6 +18,8 @@ export interface RunChaosOptions {
   readonly framing?: Framing | undefined;
   /** The server to stand in for. @defaultValue none */
   readonly as?: PersonalityName | undefined;
+  /** Base URL of the model server behind `chatchat-0.2`. */
+  readonly model?: string | undefined;
 }
 
 /** @returns the running server; undefined when only the list was asked for */
@@ -26,9 +28,10 @@ export async function runChaos(options: RunChaosOptions, out: (line: string) => 
     out(listFaults());
     return undefined;
   }
-  const { rate, seed, framing, as } = options;
+  const { rate, seed, framing, as, model } = options;
   const server = createChaosServer({
     as,
+    modelUrl: model,
     ...(rate === undefined ? {} : { rate }),
     ...(seed === undefined ? {} : { seed }),
     ...(framing === undefined ? {} : { framing }),

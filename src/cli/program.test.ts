@@ -106,6 +106,8 @@ it("prints the problems of the file that check-config names on stderr, and exits
 
 it("hands chaos its options", async () => {
   expect((await run(["chaos"])).chaos).toEqual([{ port: 8788, host: "127.0.0.1", list: false }]);
+  const behind = ["--as", "chatchat-0.2", "--model", "http://127.0.0.1:8787/v1"];
+  expect((await run(["chaos", ...behind])).chaos).toMatchObject([{ as: "chatchat-0.2", model: "http://127.0.0.1:8787/v1" }]);
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 

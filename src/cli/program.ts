@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly framing?: Framing;
   /** The server to stand in for. */
   readonly as?: PersonalityName;
+  /** Base URL of the model server behind it. */
+  readonly model?: string;
 }
 
 interface Output {
@@ -133,6 +135,7 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--seed <number>", "the same seed breaks the same requests", toSeed)
     .addOption(new Option("--framing <framing>", "how bodies end").choices(FRAMINGS))
     .addOption(new Option("--as <server>", "stand in for this server, with all its habits").choices(PERSONALITY_NAMES))
+    .option("--model <url>", "with --as chatchat-0.2: base URL of the model server that it asks", toText)
     .action((options: ChaosOptions) => actions.chaos(options));
 
   return program;

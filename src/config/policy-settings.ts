@@ -13,6 +13,9 @@ const offOrTime = z
 export const timeouts = z
   .strictObject({
     connect: someTime().prefault("5s").describe("Longest wait for a connection to the upstream, TLS included. Default: 5s."),
+    queue: someTime()
+      .prefault("30s")
+      .describe("Longest wait for one of the upstream's connections, where maxConnections limits them. Default: 30s."),
     firstToken: someTime()
       .prefault("3m")
       .describe("Streamed: longest wait of an attempt for the first sign of life, from when its request goes out. Default: 3m."),
@@ -56,6 +59,9 @@ export function unstreamedAfter(total: number): number {
 export const ownTimeouts = z
   .strictObject({
     connect: someTime().optional().describe("Longest wait for a connection to this upstream, TLS included. Default: as for all."),
+    queue: someTime()
+      .optional()
+      .describe("Longest wait for one of its connections, where maxConnections limits them. Default: as for all."),
     firstToken: someTime().optional().describe("Longest wait of an attempt for its first sign of life. Default: as for all."),
     idle: someTime().optional().describe("After its first content: longest time without one byte. Default: as for all."),
     alive: someTime()
@@ -75,9 +81,15 @@ export const ownTimeouts = z
   .describe("How long to wait for this upstream, as durations of more than 0; over timeouts for all.");
 
 const toolCalls = z.enum(["hold", "stream"]);
+const open = z.enum(["content", "whole"]);
 
 export const gate = z
   .strictObject({
+    open: open
+      .default("content")
+      .describe(
+        "When a streamed answer begins to reach the client: at its first content, or once it is whole, so that every break is retried unseen. Default: content.",
+      ),
     toolCalls: toolCalls
       .default("hold")
       .describe("Hand a streamed tool call on when it is complete (hold), or piece by piece as it comes. Default: hold."),
@@ -88,10 +100,13 @@ export const gate = z
       ),
   })
   .prefault({})
-  .describe("What is held back for the client's sake; it counts against limits.maxGateBytes.");
+  .describe(
+    "What is held back for the client's sake; it counts against limits.maxGateBytes, whole answers against limits.maxBodyBytes.",
+  );
 
 export const ownGate = z
   .strictObject({
+    open: open.optional().describe("Begin at the first content, or once the answer is whole. Default: as for all."),
     toolCalls: toolCalls.optional().describe("Hand on whole tool calls (hold), or pieces as they come. Default: as for all."),
     holdFor: someTime().optional().describe("Longest time for which one tool call is held. Default: as for all."),
   })

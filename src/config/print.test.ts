@@ -44,6 +44,7 @@ it("prints what a profile presets with its upstream, and loads again as the same
       ],
     },
     { upstreams: [{ baseUrl: "http://a", profile: "chatchat", warmup: "off" }], warmup: { on: "idle" } },
+    { upstreams: [{ baseUrl: "http://a", gate: { open: "whole" } }] },
   ]) {
     const config = configSchema.parse(applyProfile(input));
     expect(configSchema.parse(applyProfile(parse(printConfig(config))))).toEqual(config);

@@ -14,6 +14,7 @@ export function printConfig(config: Config): string {
     upstreams: config.upstreams.map(printUpstream),
     timeouts: {
       connect: formatDuration(timeouts.connect),
+      queue: formatDuration(timeouts.queue),
       firstToken: formatDuration(timeouts.firstToken),
       idle: formatDuration(timeouts.idle),
       alive: formatDuration(timeouts.alive),
@@ -24,6 +25,7 @@ export function printConfig(config: Config): string {
     },
     retry: {
       maxAttempts: retry.maxAttempts,
+      outage: formatDuration(retry.outage),
       backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
@@ -51,22 +53,24 @@ export function printConfig(config: Config): string {
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
     ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
   );
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
+    maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
-    ...(gate.toolCalls === undefined && gate.holdFor === undefined ? {} : { gate: printOwnGate(gate) }),
+    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };
 }
 
-function printOwnGate({ toolCalls, holdFor }: UpstreamConfig["gate"]): object {
+function printOwnGate({ open, toolCalls, holdFor }: UpstreamConfig["gate"]): object {
   return {
+    ...(open === undefined ? {} : { open }),
     ...(toolCalls === undefined ? {} : { toolCalls }),
     ...(holdFor === undefined ? {} : { holdFor: formatDuration(holdFor) }),
   };

@@ -31,7 +31,11 @@ export const PROFILES = {
   azure: {
     summary: "Azure OpenAI",
     presets: [
-      { key: "api", value: "azure", why: "its API is Azure's; so far the same paths are watched as with openai" },
+      {
+        key: "api",
+        value: "azure",
+        why: "its deployments have paths of their own, /openai/deployments/{name}/…, which are watched too",
+      },
       { key: "keyHeader", value: "api-key", why: "Azure takes its keys in a header of its own" },
     ],
   },
@@ -84,6 +88,11 @@ export const PROFILES = {
         key: "emptyFallback",
         value: "next",
         why: "an answer of 7 characters or fewer is streamed as nothing at all, at every attempt; asked whole, it comes",
+      },
+      {
+        key: "repairRawAnswer",
+        value: true,
+        why: "where its answer says get_, the rest comes as one raw line that repeats the whole answer, without a finish",
       },
       patient("the first request after its start is slow, and blocks all others"),
       {

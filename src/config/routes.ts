@@ -1,7 +1,8 @@
 /** The paths at which an upstream speaks a known API. */
 import type { Dialect } from "../core/dialect.ts";
 import { isJsonRoute } from "../dialect/json-routes.ts";
-import { CHATCHAT_ROUTES, OPENAI_ROUTES, type Route } from "../dialect/registry.ts";
+import { AZURE_ROUTES, CHATCHAT_ROUTES, OPENAI_ROUTES, type Route } from "../dialect/registry.ts";
+import { RouteTable } from "../dialect/route-table.ts";
 
 /** The APIs that an upstream can be said to speak. */
 export const APIS = ["openai", "azure", "anthropic", "chatchat"] as const;
@@ -10,7 +11,7 @@ type Api = (typeof APIS)[number];
 
 const ROUTES: Readonly<Record<Api, readonly Route[]>> = {
   openai: OPENAI_ROUTES,
-  azure: OPENAI_ROUTES,
+  azure: AZURE_ROUTES,
   anthropic: OPENAI_ROUTES,
   chatchat: CHATCHAT_ROUTES,
 };
@@ -32,31 +33,58 @@ export function routesOf({ api }: Served): readonly Route[] {
   return ROUTES[api];
 }
 
+/** Azure's clients name the resource, and put `/openai` before all that they ask of it: there is no `/v1` in front of that. */
+const BARE: Readonly<Record<Api, readonly string[]>> = { openai: [], azure: ["/openai/"], anthropic: [], chatchat: [] };
+
 /** Where a model answers a question, as clients ask for it. */
 export function clientPathsOf(served: Served): string[] {
+  return new RouteTable(clientRoutesOf(served)).paths;
+}
+
+/** Whether clients ask for it in a dialect that is known. @param path may have a query. */
+export function isClientPath(served: Served, path: string): boolean {
+  return new RouteTable(clientRoutesOf(served)).find(path.split("?", 1)[0] ?? "") !== undefined;
+}
+
+function clientRoutesOf(served: Served): Route[] {
   const asksModel = ({ dialect }: Route): boolean => !isJsonRoute(dialect);
   return routesOf(served)
     .filter(asksModel)
-    .map(({ path }) => joinPath(served.mount, path));
+    .flatMap(({ path, dialect }) => {
+      const isBare = bareOf(served).some((start) => path.startsWith(start));
+      return [joinPath(served.mount, path), ...(isBare ? [path] : [])].map((asked) => ({ path: asked, dialect }));
+    });
+}
+
+/** Beginnings of its paths that clients ask for without the mount as well. */
+export function bareOf({ api, mount }: Served): readonly string[] {
+  return mount === "/" ? [] : BARE[api];
+}
+
+/** What is asked at a path under its mount. */
+export function dialectAt(served: Served, path: string): Dialect | undefined {
+  return new RouteTable(routesOf(served)).find(path)?.dialect;
 }
 
 /** What clients can reach through all upstreams together: the widest mount, and the dialects by their paths under it. */
 export interface ClientRoutes {
   readonly mount: Mount;
-  readonly dialects: ReadonlyMap<string, Dialect>;
+  /** Beginnings of paths that are served without the mount as well. */
+  readonly bare: readonly string[];
+  readonly routes: RouteTable;
 }
 
 /** @param upstreams in the order of preference: of two that speak different dialects at one path, the first one's counts. */
 export function uniteRoutes(upstreams: readonly Served[]): ClientRoutes {
   const mount = upstreams.every((served) => served.mount === "/v1") ? "/v1" : "/";
-  const dialects = new Map<string, Dialect>();
+  const bare = mount === "/" ? [] : [...new Set(upstreams.flatMap(bareOf))];
+  const routes = new RouteTable();
   for (const served of upstreams) {
-    for (const { path, dialect } of routesOf(served)) {
-      const under = served.mount === mount ? path : joinPath(served.mount, path);
-      if (!dialects.has(under)) dialects.set(under, dialect);
-    }
+    // Under /v1 a path is looked up without it, which is how a bare one is spelled as well.
+    const asked = mount === "/" ? clientRoutesOf(served) : routesOf(served);
+    for (const { path, dialect } of asked) routes.add(path, dialect);
   }
-  return { mount, dialects };
+  return { mount, bare, routes };
 }
 
 function joinPath(mount: Mount, path: string): string {

@@ -7,6 +7,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
   const { timeouts, gate, nonStreaming } = upstream;
   return {
     timeouts: {
+      queue: timeouts.queue ?? config.timeouts.queue,
       firstToken: timeouts.firstToken ?? config.timeouts.firstToken,
       idle: timeouts.idle ?? config.timeouts.idle,
       // What may be silent for so long may be as long without content.
@@ -16,9 +17,14 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
         timeouts.unstreamed ?? (timeouts.total === undefined ? config.timeouts.unstreamed : unstreamedAfter(timeouts.total)),
       stream: timeouts.stream ?? config.timeouts.stream,
     },
-    gate: { toolCalls: gate.toolCalls ?? config.gate.toolCalls, holdFor: gate.holdFor ?? config.gate.holdFor },
+    gate: {
+      open: gate.open ?? config.gate.open,
+      toolCalls: gate.toolCalls ?? config.gate.toolCalls,
+      holdFor: gate.holdFor ?? config.gate.holdFor,
+    },
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
+    repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
   };
 }

@@ -39,6 +39,12 @@ export const upstreamSchema = z
       .describe(
         "When a streamed request that found an empty stream is asked again without streaming: at the next attempt, at the last one if all were empty, or never. Default: last.",
       ),
+    repairRawAnswer: z
+      .boolean()
+      .default(false)
+      .describe(
+        "When a chat's last event is no JSON but its whole answer, raw, send the rest of it and finish; see docs/architecture.md. Default: false, or by profile.",
+      ),
     requireDone: z
       .boolean()
       .default(false)
@@ -48,7 +54,11 @@ export const upstreamSchema = z
       .describe(
         "PEM file of the certificate authorities that are trusted for this upstream, in place of the well-known ones. Default: not set.",
       ),
-    maxConnections: wholeNumber(1).default(256).describe("Most connections open to this upstream at one time. Default: 256."),
+    maxConnections: z
+      .union([z.literal("unlimited"), wholeNumber(1)], { error: "expected unlimited, or a whole number of at least 1" })
+      .default("unlimited")
+      .transform((value) => (value === "unlimited" ? undefined : value))
+      .describe("Most connections to it at one time; further requests wait (timeouts.queue). Default: unlimited."),
     keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
     timeouts: ownTimeouts,
     gate: ownGate,

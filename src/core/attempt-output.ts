@@ -3,8 +3,13 @@ import type { EventSink } from "./event-sink.ts";
 import type { ReplyHeaders } from "./reply.ts";
 
 export interface AttemptOutput {
-  /** The way of a streamed answer's events: held until the first content, which commits the attempt. */
-  openStream(headers: ReplyHeaders): EventSink;
+  /** The upstream works on it, as far as can be known: from here on the attempt may cost something. */
+  onTaken(): void;
+  /**
+   * The way of a streamed answer's events: held until the first content, or until the answer is whole, which commits the attempt.
+   * @param openAt when.
+   */
+  openStream(headers: ReplyHeaders, openAt: "content" | "whole"): EventSink;
   /** The head of a body that is passed through; it commits the attempt. */
   openBody(status: number, headers: ReplyHeaders): void;
   /** Bytes of that body. @returns false when the client reads too slowly. */

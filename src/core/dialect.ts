@@ -12,6 +12,8 @@ export interface DialectRequest {
   readonly choices: number;
   /** The client asked for a final usage chunk. */
   readonly includeUsage: boolean;
+  /** The client names tools that the model may call. */
+  readonly hasTools?: boolean;
 }
 
 /** Watches one attempt's stream, event by event. Holds the state that decides whether it is whole. */
@@ -77,6 +79,11 @@ export interface Dialect {
   /** @throws Failure `invalid_request` when the body cannot be such a request. */
   parseRequest(body: unknown): DialectRequest;
   inspectStream(request: DialectRequest): StreamInspector;
+  /**
+   * The same for an upstream whose last event may be its whole answer, raw: the rest of it, and a finish, are supplied at the end
+   * (`repairRawAnswer`). Undefined where no upstream does so. @param push takes what is supplied.
+   */
+  repairRawAnswer?(inspector: StreamInspector, push: (event: StreamEvent) => void): StreamInspector;
   /** Judges a whole, not streamed answer. `undefined` when it is one. */
   inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined;
   /** What was odd about an answer that `inspectAnswer` took for whole; for the log. */

@@ -20,18 +20,22 @@ export interface ExchangeRequest {
   readonly plain?: Buffer;
 }
 
-/** A client's own, narrower policy for one request (`x-perennial-…` headers). All times in milliseconds. */
+/** A client's own policy for one request (`x-perennial-…` headers). All times in milliseconds. */
 export interface PolicyOverrides {
   readonly maxAttempts?: number;
   readonly firstTokenMs?: number;
   readonly idleMs?: number;
   readonly totalMs?: number;
+  /** When the client wants to be shown its answer. */
+  readonly gateOpen?: "content" | "whole";
 }
 
 /** What is counted where the answer is delivered to the client; one object, mutated in place, read once at the end. */
 export interface ExchangeStats {
   /** Milliseconds from arrival to the first content. */
   firstTokenMs: number | undefined;
+  /** Milliseconds for which it waited for one of the upstream's connections; undefined where it did not. */
+  waitedMs: number | undefined;
   /** Events sent to the client. */
   events: number;
   /** Body bytes sent to the client. */
@@ -43,7 +47,7 @@ export interface ExchangeStats {
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
+  return { firstTokenMs: undefined, waitedMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
 }
 
 /** A request in a dialect that Perennial understands. */

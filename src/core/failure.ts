@@ -32,6 +32,14 @@ export type FailureSource = "upstream" | "downstream" | "internal";
  */
 export type FailureScope = "again" | "elsewhere" | "never";
 
+/**
+ * A failure that cost the upstream nothing, since it did no work for the request. Such failures are counted in time, all others
+ * in attempts.
+ * - `connection`: there is no connection to it, for no request at all (refused, DNS, TLS)
+ * - `answer`: it turned this request away at once (503, 529, a reset, a model that loads); others it may serve
+ */
+export type Outage = "connection" | "answer";
+
 interface FailureKind {
   /** HTTP status when nothing was sent yet. */
   readonly status: number;
@@ -78,6 +86,12 @@ export interface FailureDetails {
   readonly reply?: UpstreamReply;
   /** The stream had a good end but no content, which a model may mean: see the empty rule in docs/architecture.md. */
   readonly formallyWhole?: boolean;
+  /** Absent for a failure that may have cost something. */
+  readonly outage?: Outage | false | undefined;
+  /** Of `stream_corrupted`: tells the bytes of this answer from those of another. */
+  readonly fingerprint?: string;
+  /** All the attempts that may cost something have been made: another round of them by the client would multiply the cost. */
+  readonly exhausted?: boolean;
   readonly cause?: unknown;
 }
 
@@ -94,6 +108,9 @@ export class Failure extends Error {
   readonly upstreamMessage: string | undefined;
   readonly reply: UpstreamReply | undefined;
   readonly formallyWhole: boolean;
+  readonly outage: Outage | undefined;
+  readonly fingerprint: string | undefined;
+  readonly exhausted: boolean;
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -108,7 +125,21 @@ export class Failure extends Error {
     this.upstreamMessage = details.upstreamMessage;
     this.reply = details.reply;
     this.formallyWhole = details.formallyWhole ?? false;
+    this.outage = details.outage || undefined;
+    this.fingerprint = details.fingerprint;
+    this.exhausted = details.exhausted ?? false;
   }
+}
+
+/** The same failure, of which more is known by now; what is undefined in `more` is not known any more. */
+export function withDetails(
+  failure: Failure,
+  more: { [Name in keyof FailureDetails]: FailureDetails[Name] | undefined },
+): Failure {
+  const known = Object.fromEntries(
+    Object.entries({ ...failure, cause: failure.cause, ...more }).filter(([, value]) => value !== undefined),
+  );
+  return new Failure(failure.code, failure.message, known as FailureDetails);
 }
 
 /** Anything that was thrown, as a Failure: what is not one already is a defect of ours. */
@@ -119,10 +150,10 @@ export function toFailure(thrown: unknown): Failure {
 
 /**
  * What may help after an HTTP status. Again after those that the OpenAI SDKs retry (408, 409, 429 and every 5xx but
- * 501 and 505, which will not change); elsewhere after those that say something of the upstream's account, key or models.
+ * 501 and 505, which will not change) and after 425; elsewhere after those that say something of the upstream's account, key or models.
  */
 export function scopeOfStatus(status: number): FailureScope {
-  if (status === 408 || status === 409 || status === 429) return "again";
+  if (status === 408 || status === 409 || status === 425 || status === 429) return "again";
   if (status >= 500) return status === 501 || status === 505 ? "never" : "again";
   return status === 402 || status === 403 || status === 404 ? "elsewhere" : "never";
 }

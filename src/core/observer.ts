@@ -7,6 +7,10 @@ import type { Failure, FailureCode } from "./failure.ts";
 export interface Observer {
   /** A request has become an exchange; its first attempt comes next. */
   onExchangeStart?(exchange: Exchange): void;
+  /** It waits for one of an upstream's connections, whose number is limited (`maxConnections`). */
+  onQueueStart?(exchange: Exchange, upstream: string): void;
+  /** That wait is over, with a connection or without. */
+  onQueueEnd?(exchange: Exchange, upstream: string, waitedMs: number): void;
   /** An attempt begins; its request is sent next. */
   onAttemptStart?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt is over, well or not; called exactly once for each. */

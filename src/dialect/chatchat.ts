@@ -76,6 +76,11 @@ export const chatchatCompletions: Dialect = {
   inspectStream: (asked) => new ChatchatInspector("finish", { choices: new ChoicesInspector(asked, readChatChoice) }),
   answerToEvents: (answer, request) =>
     isObject(answer) && Array.isArray(answer.choices) ? openAiChat.answerToEvents(answer, request) : undefined,
+  // A model's own chunks are one message; what an agent did on its way is not.
+  eventsToAnswer: (events, request) =>
+    events.some(({ data }) => typeof parseObject(data)?.status === "number")
+      ? undefined
+      : openAiChat.eventsToAnswer(events, request),
 };
 
 function modelOf(body: unknown): string | undefined {

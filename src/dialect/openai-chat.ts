@@ -16,6 +16,7 @@ import {
 } from "./openai-choices.ts";
 import { openAiErrorBody } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
+import { RawAnswerInspector } from "./raw-answer.ts";
 
 export const openAiChat: Dialect = {
   name: "openai-chat",
@@ -29,6 +30,7 @@ export const openAiChat: Dialect = {
   parseRequest: (body) => readRequest(body).request,
   askStreamed: askChoicesStreamed,
   inspectStream: (request) => new ChoicesInspector(request, readChatChoice),
+  repairRawAnswer: (inspector, push) => new RawAnswerInspector(inspector, push),
   inspectAnswer: (answer, acceptEmpty, request) => inspectChoices(answer, acceptEmpty, request, readChatChoice),
   warnOfAnswer: warnOfChoices,
   saysFinished,

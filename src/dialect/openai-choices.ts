@@ -250,6 +250,7 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
     model: typeof body.model === "string" ? body.model : undefined,
     choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
     includeUsage: options.include_usage === true,
+    hasTools: holdsSomething(body.tools) || holdsSomething(body.functions),
   };
   return { request, fields: body };
 }

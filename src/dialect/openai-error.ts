@@ -147,6 +147,9 @@ export interface ErrorReply {
   readonly message: string | undefined;
 }
 
+/** What FastChat's 400 may stand for, by its code: a dead worker, or too many requests. */
+const isPassing = (status: number): boolean => status === 429 || (status >= 500 && status < 600);
+
 /**
  * Reads an error reply, in whatever shape.
  * @param waits its headers say when to come again: then it is not for good, whatever its words say.
@@ -157,7 +160,7 @@ export function readReplyBody(status: number, body: Buffer, waits = false): Erro
   const said = errorField(json) ?? flatError(json) ?? errorWithoutAnswer(json);
   const message = said?.text ?? textOf(json);
   const { code = json.error_code } = said?.fields ?? json;
-  const real = status === 400 && typeof code === "number" && code >= 50_000 && code < 60_000 ? httpStatusOf(code) : status;
+  const real = status === 400 && typeof code === "number" && isPassing(httpStatusOf(code)) ? httpStatusOf(code) : status;
   // The status line counts, but for what it calls passing and the words call lasting.
   const { scope = "again" } = meaningOf({ ...said?.fields, status: real }, message, { waits });
   return { status: real, scope: scopeOfStatus(real) === "again" ? scope : scopeOfStatus(real), message };

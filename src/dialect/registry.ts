@@ -8,7 +8,7 @@ import { openAiCompletions } from "./openai-completions.ts";
 import { openAiResponses } from "./openai-responses.ts";
 
 export interface Route {
-  /** As clients ask for it. Under `/v1` also the path that follows the upstream's base URL. */
+  /** As clients ask for it; `{name}` is a name of theirs. Under `/v1` also the path that follows the upstream's base URL. */
   readonly path: string;
   readonly dialect: Dialect;
 }
@@ -32,6 +32,22 @@ export const OPENAI_ROUTES: readonly Route[] = [
     "/tokenize",
     "/detokenize",
   ),
+];
+
+/**
+ * What Azure OpenAI serves, each path under the address of its resource: its deployments (`AzureOpenAI`; with a `base_url` it leaves
+ * `/openai` out), and its v1 API. The routes of OpenAI are for a base URL that ends with `/openai/v1`.
+ */
+export const AZURE_ROUTES: readonly Route[] = [
+  ...OPENAI_ROUTES,
+  ...["/openai/deployments/{name}", "/deployments/{name}"].flatMap((deployment) => [
+    { path: `${deployment}/chat/completions`, dialect: openAiChat },
+    { path: `${deployment}/completions`, dialect: openAiCompletions },
+  ]),
+  { path: "/openai/responses", dialect: openAiResponses },
+  { path: "/openai/v1/chat/completions", dialect: openAiChat },
+  { path: "/openai/v1/completions", dialect: openAiCompletions },
+  { path: "/openai/v1/responses", dialect: openAiResponses },
 ];
 
 /** What Langchain-Chatchat serves beside everything that passes through, each path under its root. */

@@ -25,6 +25,9 @@ const STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
+/** How soon it is looked again whether heartbeats may begin, in milliseconds. */
+const RECHECK_MS = 1_000;
+
 /**
  * Its head may go out long before the answer begins: a heartbeat sends the headers, yet any attempt may still win.
  * What is counted of the delivery is counted here.
@@ -57,13 +60,20 @@ export class ClientStream {
     return this.status !== undefined;
   }
 
-  /** From now on the client hears a comment when it has heard nothing else for long. For event streams only. */
-  keepAlive(): void {
+  /**
+   * From now on the client hears a comment when it has heard nothing else for long. For event streams only.
+   * @param mayBegin whether the first of them may go out: with it the client loses the chance of an HTTP error.
+   */
+  keepAlive(mayBegin: () => boolean = () => true): void {
     const { heartbeat } = this.#options;
     if (heartbeat === false) return;
     this.stopTimers();
     const beat = (): void => {
       if (this.#raw.destroyed || this.#raw.writableEnded) return;
+      if (!this.headersSent && !mayBegin()) {
+        this.#heartbeat = setTimeout(beat, Math.min(heartbeat.every, RECHECK_MS));
+        return;
+      }
       if (this.#isQuiet && this.#isBetweenEvents && !this.#raw.writableNeedDrain) {
         if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
         this.#write(this.#comment());

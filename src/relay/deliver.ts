@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { Failure } from "../core/failure.ts";
+import { Failure, type FailureCode } from "../core/failure.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { openAiErrorBody } from "../dialect/openai-error.ts";
@@ -56,19 +56,29 @@ export function respondWithFailure(
   return "interrupted";
 }
 
+/** The upstream may be at work on it still, and would be a second time. */
+const TOO_LATE: ReadonlySet<FailureCode> = new Set(["deadline_exceeded", "first_token_timeout"]);
+
 function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Failure, body: unknown): void {
   const { reply } = failure;
-  // Our retries are used up: an SDK that now began its own would multiply them.
-  const isExhausted = failure.scope === "again" || failure.code === "deadline_exceeded" || failure.code === "first_token_timeout";
+  const wait = retryAfterOf(failure);
+  // What may cost something has been tried as often as it may be: an SDK that now began its own round would multiply the cost.
+  const isExhausted = failure.exhausted || (TOO_LATE.has(failure.code) && exchange.attempts.length > 0);
   const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
-    sendReply(raw, exchange, { ...reply, headers: { ...reply.headers, ...exhausted } });
+    sendReply(raw, exchange, { ...reply, headers: { ...wait, ...reply.headers, ...exhausted } });
     return;
   }
-  const wait = failure.code === "draining" ? { "retry-after": "1" } : {};
   sendReply(raw, exchange, {
     status: failure.status,
     headers: { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
     body: JSON.stringify(body),
   });
+}
+
+/** When to come back, where waiting is all that is needed. What the upstream itself says stands over it. */
+function retryAfterOf({ code, outage, retryAfterMs }: Failure): { "retry-after"?: string } {
+  if (code === "draining") return { "retry-after": "1" };
+  const isWaitAll = outage !== undefined || code === "overloaded";
+  return isWaitAll && retryAfterMs !== undefined ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

@@ -13,9 +13,9 @@ export interface RelaySettings {
   readonly limits: AnswerLimits;
 }
 
-/** The client's own policy can only be stricter than the configured one. */
+/** The client's own policy can only be stricter than the configured one; when it is shown its answer is its own choice. */
 export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
-  const { maxAttempts, firstTokenMs, idleMs, totalMs } = overrides;
+  const { maxAttempts, firstTokenMs, idleMs, totalMs, gateOpen } = overrides;
   const { retry, candidate } = settings;
   const { policy } = candidate;
   const { timeouts } = policy;
@@ -26,6 +26,7 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
       ...candidate,
       policy: {
         ...policy,
+        gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
         timeouts: {
           ...timeouts,
           firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),

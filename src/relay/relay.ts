@@ -1,8 +1,8 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
-import { createAttemptPolicy } from "../attempt/attempt-policy.ts";
+import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
-import { UNSTREAMED_TOTALS } from "../balance/candidate.ts";
+import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -36,7 +36,7 @@ export async function relay(
   const client = new ClientStream(raw, exchange, settings.client);
   observer.onExchangeStart?.(exchange);
   const run = startRun(exchange, settings, context);
-  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive();
+  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
   const end = await run.listen(client, exchange.signal);
   client.stopTimers();
   const { outcome, failure } = tell(exchange, raw, client, run, end);
@@ -61,6 +61,8 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
+    hasTools: api?.request.hasTools ?? false,
+    refusedAsks: refusedAsksOf(candidate, api?.request.model),
   });
   const { runs, held, observer, propagator } = context;
   const { total, unstreamed, stream } = candidate.policy.timeouts;
@@ -74,6 +76,10 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     streamMs: stream,
   };
   return runs.start({ exchange, policy, limits, times, held, observer, propagator });
+}
+
+function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
+  return new Set((["whole", "via-stream"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
 }
 
 interface Told {

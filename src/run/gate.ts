@@ -1,4 +1,4 @@
-/** The station that holds an attempt's events until the first content, so that a failure before it can be retried unseen. */
+/** The station that holds an attempt's events until it opens, so that a failure before that can be retried unseen. */
 import { type EventKind, type EventSink, isContent } from "../core/event-sink.ts";
 import type { HeldShare } from "../core/held-memory.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
@@ -6,7 +6,9 @@ import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
 export interface GateOptions {
   readonly next: EventSink;
   readonly held: HeldShare;
-  /** How much may be held (`limits.maxGateBytes`); past that the gate opens by itself, so nothing is lost. */
+  /** At the first content, or only when the answer is whole (`gate.open`). */
+  readonly openAt: "content" | "whole";
+  /** How much may be held (`limits.maxGateBytes`, `limits.maxBodyBytes` of a whole answer); past that it opens, so nothing is lost. */
   readonly maxBytes: number;
   /** This attempt has won. @returns false when another has: then nothing of this one may reach the client. */
   commit(): boolean;
@@ -36,7 +38,8 @@ export class Gate implements EventSink {
     state.events.push({ event, kind });
     state.bytes += bytes;
     this.#options.held.add(bytes);
-    if (isContent(kind) || state.bytes > this.#options.maxBytes) this.#open();
+    const { openAt, maxBytes } = this.#options;
+    if ((openAt === "content" && isContent(kind)) || state.bytes > maxBytes) this.#open();
   }
 
   flush(): boolean {

@@ -51,6 +51,7 @@ export class Run {
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
+  #taken: "no" | "presumed" | "yes" = "no";
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -65,6 +66,14 @@ export class Run {
 
   get state(): RunState {
     return this.#state;
+  }
+
+  /**
+   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
+   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
+   */
+  get isTaken(): boolean {
+    return this.#taken !== "no";
   }
 
   /** What its clients have been given. */
@@ -139,7 +148,8 @@ export class Run {
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan }) => {
+    return runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
       const share = held.open();
       try {
         return await attemptOnce({
@@ -150,8 +160,12 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
-          output: this.#outputOf(attempt, share),
+          output: this.#outputOf(attempt, share, onTaken),
         });
+      } catch (thrown) {
+        if (toFailure(thrown).outage === undefined) this.#taken = "yes";
+        else if (this.#taken === "presumed") this.#taken = "no";
+        throw thrown;
       } finally {
         // The attempt's gate and hold are gone, with what they held.
         share.release();
@@ -159,14 +173,19 @@ export class Run {
     });
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare): AttemptOutput {
+  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
     const journal = this.#journal;
     return {
-      openStream: (headers) =>
+      onTaken: () => {
+        this.#taken = "yes";
+        onTaken();
+      },
+      openStream: (headers, openAt) =>
         new Gate({
           next: this.#recorded,
           held,
-          maxBytes: this.#options.limits.maxGateBytes,
+          openAt,
+          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),

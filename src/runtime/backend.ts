@@ -1,10 +1,10 @@
 /** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
 import type { Logger } from "pino";
-import type { Candidate } from "../balance/candidate.ts";
+import { type Candidate, createUpstreamShared, type UpstreamShared } from "../balance/candidate.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
-import { routesOf, type Served } from "../config/routes.ts";
+import { bareOf, dialectAt, type Served } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import { resolveConnectTimeout, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
@@ -20,6 +20,8 @@ export interface Backend {
   readonly plan: readonly UpstreamPlan[];
   /** In the order of the configuration, which is that of preference. */
   readonly upstreams: readonly Upstream[];
+  /** In the same order. */
+  readonly shared: readonly UpstreamShared[];
   /** What the first questions need to hear of. */
   readonly observers: readonly Observer[];
   /** Every upstream that is to answer a first question has done so. */
@@ -64,7 +66,8 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   const upstreams = plan.map(({ transport }, index) => {
     return createUpstream({ ...transport, baseUrl: address?.url ?? transport.baseUrl, proxy: proxies[index] });
   });
-  const warmUps = candidatesOf(config, upstreams).flatMap((candidate, index) =>
+  const shared = plan.map(({ transport }) => createUpstreamShared(transport.maxConnections));
+  const warmUps = candidatesOf(config, { upstreams, shared }).flatMap((candidate, index) =>
     createWarmUp(candidate, plan[index], config, logger),
   );
   for (const warmUp of warmUps) warmUp.start();
@@ -74,6 +77,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   return {
     plan,
     upstreams,
+    shared,
     observers: warmUps.map(({ observer }) => observer),
     isWarm: () => warmUps.every(({ isWarm }) => isWarm),
     stopWarmUps,
@@ -85,10 +89,18 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
 }
 
 /** Each open upstream with the policy that the configuration has for it; the connections may be older than that. */
-export function candidatesOf(config: Config, upstreams: readonly Upstream[]): readonly [Candidate, ...Candidate[]] {
+export function candidatesOf(
+  config: Config,
+  { upstreams, shared }: Pick<Backend, "upstreams" | "shared">,
+): readonly [Candidate, ...Candidate[]] {
   const [first, ...others] = servedUpstreams(config);
   const candidate = (served: UpstreamConfig, index: number): Candidate => {
-    return { upstream: upstreams[index] as Upstream, policy: resolvePolicy(config, served), model: undefined };
+    return {
+      upstream: upstreams[index] as Upstream,
+      shared: shared[index] as UpstreamShared,
+      policy: resolvePolicy(config, served),
+      model: undefined,
+    };
   };
   return [candidate(first, 0), ...others.map((served, index) => candidate(served, index + 1))];
 }
@@ -114,13 +126,13 @@ function createWarmUp(candidate: Candidate, plan: UpstreamPlan | undefined, { li
   const { upstream, policy } = candidate;
   const { served, warmup } = plan;
   const path = warmup.path ?? WARM_UP_PATH;
-  const target = readRequestPath(path, served.mount).plain;
+  const target = readRequestPath(path, { mount: served.mount, bare: bareOf(served) });
   return [
     new WarmUp({
       probe: {
         upstream,
-        dialect: routesOf(served).find((route) => route.path === target)?.dialect ?? openAiChat,
-        path: target,
+        dialect: dialectAt(served, target.plain) ?? openAiChat,
+        path: target.path + target.query,
         request: warmup.request,
         timeoutMs: policy.timeouts.total,
         maxBytes: limits.maxBodyBytes,

@@ -21,13 +21,14 @@ export interface Parts {
 export async function createSettings(config: Config, { backend, telemetry, runs, held }: Parts): Promise<ServerSettings> {
   const { auth, retry, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
-  const { mount, dialects } = uniteRoutes(servedUpstreams(config));
+  const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   // There is one until there is a selector; the schema refuses a second.
-  const [candidate] = candidatesOf(config, backend.upstreams);
+  const [candidate] = candidatesOf(config, backend);
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
-    routes: dialects,
+    bare,
+    routes,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,

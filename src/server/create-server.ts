@@ -6,6 +6,7 @@ import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { RouteTable } from "../dialect/route-table.ts";
 import { type RelayContext, relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
 import { passBody, readBody } from "./body-limit.ts";
@@ -32,8 +33,10 @@ export interface ServerSettings {
   readonly mount: Mount;
   /** The path of the upstream's base URL. */
   readonly basePath: string;
+  /** Beginnings of paths that are served without the mount as well. */
+  readonly bare: readonly string[];
   /** The dialects by the paths at which they are spoken, under the mount; every other path is passed through. */
-  readonly routes: ReadonlyMap<string, Dialect>;
+  readonly routes: RouteTable;
   readonly relay: RelaySettings;
   readonly context: RelayContext;
   /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
@@ -169,8 +172,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot): Promise<void> {
     const settings = current();
     const { method, headers } = request;
-    const { path, plain, route, query } = readRequestPath(request.url, settings.mount, settings.basePath);
-    const dialect = method === "POST" ? settings.routes.get(route) : undefined;
+    const { path, plain, route, query } = readRequestPath(request.url, settings);
+    const found = method === "POST" ? settings.routes.find(route) : undefined;
+    const dialect = found?.dialect;
     const { maxBodyBytes } = settings.relay.limits;
     // A body that is refused, or answered before it was read, is read to its end and dropped, for as long as timeouts.request allows:
     // its client may write all of it before it reads, and would lose the answer with a connection that is closed on unread bytes.
@@ -183,8 +187,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     // A body takes its time: the configuration may be another by now.
     keyOf(request);
     open.refuseWhileDraining();
-    // However a client spells a dialect's path, the upstream gets it in one spelling.
-    const target = (dialect === undefined ? path : plain) + query;
+    // However a client spells a dialect's path, the upstream gets it in one spelling; a name in it is the client's to spell.
+    const target = (found === undefined || found.isNamed ? path : plain) + query;
     const exchange = createExchange({
       id: request.id,
       arrivedAt: request.arrivedAt,
@@ -205,9 +209,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */
   function dialectOf(request: FastifyRequest): Dialect | undefined {
-    const { routes, mount, basePath } = current();
+    const settings = current();
     try {
-      return routes.get(readRequestPath(request.url, mount, basePath).route);
+      return settings.routes.find(readRequestPath(request.url, settings).route)?.dialect;
     } catch {
       return undefined;
     }

@@ -69,12 +69,20 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
   const firstTokenMs = readDuration(headers, "x-perennial-first-token-timeout");
   const idleMs = readDuration(headers, "x-perennial-idle-timeout");
   const totalMs = readDuration(headers, "x-perennial-total-timeout");
+  const gateOpen = readGate(headers);
   return {
+    ...(gateOpen === undefined ? {} : { gateOpen }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
     ...(idleMs === undefined ? {} : { idleMs }),
     ...(totalMs === undefined ? {} : { totalMs }),
   };
+}
+
+function readGate(headers: ExchangeRequest["headers"]): "content" | "whole" | undefined {
+  const gate = headers["x-perennial-gate"];
+  if (gate === undefined || gate === "content" || gate === "whole") return gate;
+  throw new Failure("invalid_request", "The header x-perennial-gate must be content or whole.");
 }
 
 /** Longer units would name times that no request may take. */

@@ -15,23 +15,30 @@ export interface RequestPath {
   readonly query: string;
 }
 
+export interface PathRules {
+  readonly mount: Mount;
+  /** The path of the base URL. */
+  readonly basePath?: string;
+  /** Beginnings of paths that need no mount before them. */
+  readonly bare?: readonly string[];
+}
+
 /** A name is decoded once by each server on the way; nobody has a reason for more. */
 const MAX_DECODINGS = 4;
 
 /**
  * @param url the request target as received, such as `/v1/models?limit=2`.
- * @param basePath the path of the base URL.
  * @throws Failure `not_found` for what is not under the mount; `invalid_request` for dot segments in any spelling, which an
  * upstream might resolve above its base path, and for a target with a host in it: where requests go is never the client's choice.
  */
-export function readRequestPath(url: string, mount: Mount, basePath = ""): RequestPath {
+export function readRequestPath(url: string, { mount, basePath = "", bare = [] }: PathRules): RequestPath {
   const mark = url.indexOf("?");
   const whole = (mark === -1 ? url : url.slice(0, mark)).replace(/\/{2,}/g, "/");
   const query = mark === -1 ? "" : url.slice(mark);
   if (!whole.startsWith("/")) throw new Failure("invalid_request", "The request target must be a path.");
   if (/[\\#]/.test(whole)) throw new Failure("invalid_request", "The path holds a character that URLs do not allow.");
   refuseWaysOut(whole);
-  const prefix = mount === "/" ? "" : mount;
+  const prefix = mount === "/" || bare.some((start) => whole.startsWith(start)) ? "" : mount;
   if (!whole.startsWith(`${prefix}/`)) {
     throw new Failure("not_found", `There is nothing at ${whole}. Models are served under ${mount}${mount === "/" ? "" : "/"}.`);
   }

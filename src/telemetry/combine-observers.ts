@@ -4,6 +4,8 @@ import type { Observer, Propagator } from "../core/observer.ts";
 /** A record, so that a new event cannot be forgotten here. */
 const EVENTS: Readonly<Record<keyof Observer, true>> = {
   onExchangeStart: true,
+  onQueueStart: true,
+  onQueueEnd: true,
   onAttemptStart: true,
   onAttemptEnd: true,
   onRetry: true,

@@ -19,8 +19,14 @@ const LEVELS: Readonly<Record<Outcome, "info" | "warn">> = {
   rejected: "warn",
 };
 
+/** A warning for each request that waits would drown the rest of the log, in milliseconds. */
+const QUEUE_WARNING_MS = 60_000;
+
 export function createExchangeLog(logger: Logger): Observer {
+  const warnOfQueue = createQueueWarning(logger);
   return {
+    onQueueStart: (_exchange, upstream) => warnOfQueue(upstream),
+
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
       const wait = Math.round(delayMs);
       logger.debug(
@@ -45,6 +51,7 @@ export function createExchangeLog(logger: Logger): Observer {
           attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
             return { n: number, upstream, ms: Math.round(durationMs), status, failure };
           }),
+          waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
           longestGapMs: stats.longestGapMs,
           durationMs: Math.round(end.durationMs),
@@ -74,6 +81,16 @@ export function createExchangeLog(logger: Logger): Observer {
         `${outcome}: ${failure}`,
       );
     },
+  };
+}
+
+function createQueueWarning(logger: Logger): (upstream: string) => void {
+  const lastAt = new Map<string, number>();
+  return (upstream) => {
+    const now = performance.now();
+    if (now - (lastAt.get(upstream) ?? Number.NEGATIVE_INFINITY) < QUEUE_WARNING_MS) return;
+    lastAt.set(upstream, now);
+    logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
   };
 }
 

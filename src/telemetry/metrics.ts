@@ -29,6 +29,7 @@ export interface MetricsText {
 const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 180, 600];
 const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600];
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
+const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -111,6 +112,19 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     buckets: ADDED_BUCKETS,
     registers,
   });
+  const queued = new Gauge({
+    name: "perennial_queued_exchanges",
+    help: "Client requests that wait now for one of the upstream's connections (maxConnections).",
+    labelNames: ["upstream"],
+    registers,
+  });
+  const queueWait = new Histogram({
+    name: "perennial_queue_wait_seconds",
+    help: "How long requests waited for one of the upstream's connections; those that did not wait are left out.",
+    labelNames: ["upstream"],
+    buckets: QUEUE_BUCKETS,
+    registers,
+  });
   const clientBytes = new Counter({
     name: "perennial_client_bytes_total",
     help: "Body bytes sent to clients, counted when their exchange ends.",
@@ -141,6 +155,15 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
   for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
 
   const observer: Observer = {
+    onQueueStart(_exchange, upstream) {
+      queued.inc({ upstream });
+    },
+
+    onQueueEnd(_exchange, upstream, waitedMs) {
+      queued.dec({ upstream });
+      queueWait.observe({ upstream }, waitedMs / 1_000);
+    },
+
     onAttemptStart({ readAt }, { number }) {
       if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
     },

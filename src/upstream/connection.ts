@@ -8,6 +8,14 @@ export interface ConnectedCall extends Dispatcher.DispatchHandler {
   onConnection(connection: Connection): void;
 }
 
+/** What can be told of a connection since a request went out on it. */
+export interface Turn {
+  /** It has brought nothing. */
+  isSilent(): boolean;
+  /** It had served others before, and has brought nothing since. */
+  isStale(): boolean;
+}
+
 /** What is on the wire now. */
 interface Line {
   socket: Socket | undefined;
@@ -33,12 +41,13 @@ export class Connection extends Client {
       ...options,
       connect(target, callback) {
         connect(target, (...result) => {
-          line.socket = result[1] ?? undefined;
+          const socket = result[1] ?? undefined;
+          line.socket = socket;
           line.error = undefined;
-          if (line.socket !== undefined) hideContinue(line.socket, line);
+          if (socket !== undefined) hideContinue(socket, line);
           // Before undici's own listener, which takes a reset for the end of a body whose end is the connection's.
-          line.socket?.on("error", (error) => {
-            line.error = error;
+          socket?.on("error", (error) => {
+            if (line.socket === socket) line.error = error;
           });
           callback(...result);
         });
@@ -57,15 +66,13 @@ export class Connection extends Client {
     return this.#line.error;
   }
 
-  /**
-   * A request goes out now.
-   * @returns what tells later whether the connection had served others before, and has brought nothing since.
-   */
-  begin(): () => boolean {
+  /** A request goes out now. */
+  begin(): Turn {
     const { socket } = this.#line;
     this.#line.awaitsHead = true;
     const before = socket?.bytesRead ?? 0;
-    return () => before > 0 && socket?.bytesRead === before;
+    const isSilent = (): boolean => (socket?.bytesRead ?? 0) === before;
+    return { isSilent, isStale: () => before > 0 && isSilent() };
   }
 }
 

@@ -15,6 +15,13 @@ export interface UpstreamProxy {
 /** The proxy failed, and not the upstream. The message says which one, and holds no secret. */
 export class ProxyError extends Error {
   override readonly name = "ProxyError";
+  /** It will say the same next time: it wants a user and a password, or others than it got. */
+  readonly isFinal: boolean;
+
+  constructor(message: string, isFinal = false) {
+    super(message);
+    this.isFinal = isFinal;
+  }
 }
 
 /** A proxy's answer to CONNECT is one small head. */
@@ -106,7 +113,8 @@ export function createTunnelConnector(
       if (error !== null) socket.destroy();
       callback(...result);
     };
-    const fail = (message: string): void => settle(new ProxyError(`the proxy (${proxy.variable}) ${message}`), null);
+    const fail = (message: string, isFinal = false): void =>
+      settle(new ProxyError(`the proxy (${proxy.variable}) ${message}`, isFinal), null);
     const timer = setTimeout(
       () => settle(new errors.ConnectTimeoutError("no tunnel through the proxy in time"), null),
       timeoutMs,
@@ -121,7 +129,7 @@ export function createTunnelConnector(
       socket.pause();
       const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
       if (status === undefined || end === -1) fail("did not answer in HTTP");
-      else if (!status.startsWith("2")) fail(`did not open a tunnel: it answered ${status}`);
+      else if (!status.startsWith("2")) fail(`did not open a tunnel: it answered ${status}`, status === "407");
       // In TLS it is the client that speaks first: these bytes would be somebody else's.
       else if (head.length > end + 4) fail("sent more than its answer");
       else secure({ ...options, httpSocket: socket }, settle);

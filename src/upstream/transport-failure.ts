@@ -1,20 +1,29 @@
 /** What an error of undici means for an exchange; the only place that knows its codes. */
 import { errors } from "undici";
-import { Failure } from "../core/failure.ts";
+import { Failure, type Outage } from "../core/failure.ts";
 import { isOutOfDescriptors } from "./descriptors.ts";
 import { ProxyError } from "./proxy.ts";
 
-/**
- * @param headersSeen whether the response had begun: before that nothing was answered, after that an answer was cut.
- * @see https://undici.nodejs.org/#/docs/api/Errors
- */
-export function toTransportFailure(error: Error, headersSeen: boolean): Failure {
+/** How far a call had come: without a connection, without a byte of an answer, within its head, or behind that. */
+export type TransportStage = "connecting" | "asking" | "answering-head" | "answering";
+
+/** Errors of the request itself, or of a pool that was closed: they say nothing of the upstream. */
+const NOT_OF_THE_UPSTREAM: ReadonlySet<string> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_DESTROYED", "UND_ERR_CLOSED"]);
+
+/** @see https://undici.nodejs.org/#/docs/api/Errors */
+export function toTransportFailure(error: Error, stage: TransportStage): Failure {
   const code = codeOf(error);
   if (isOutOfDescriptors(code)) {
     const limit = "Raise `ulimit -n`, or lower limits.maxClientConnections and limits.maxStreams.";
     return new Failure("overloaded", `Perennial can open no more connections (${code}). ${limit}`, { cause: error });
   }
-  if (!headersSeen) return new Failure("upstream_unreachable", unreachable(error, code), { cause: error });
+  if (stage !== "answering") {
+    const details = { cause: error, outage: outageOf(error, code, stage) };
+    // What the proxy wants to be told first it will want next time.
+    if (error instanceof ProxyError && error.isFinal)
+      return new Failure("upstream_unreachable", error.message, { ...details, scope: "never" });
+    return new Failure("upstream_unreachable", unreachable(error, code), details);
+  }
   // A chunk size that is no number is garbage; the end of the file where a chunk was due is a cut.
   if (error instanceof errors.HTTPParserError && !/EOF/i.test(error.message)) {
     return new Failure("stream_corrupted", "the upstream's response breaks the rules of HTTP", { cause: error });
@@ -24,6 +33,13 @@ export function toTransportFailure(error: Error, headersSeen: boolean): Failure 
       ? "the upstream's answer is not as long as its content-length says"
       : "the upstream closed the connection in the middle of its answer";
   return new Failure("stream_truncated", message, { cause: error });
+}
+
+/** Before a byte of its answer has come the upstream has done nothing, unless it took its time; that is for the caller to say. */
+function outageOf(error: Error, code: string, stage: TransportStage): Outage | undefined {
+  if (NOT_OF_THE_UPSTREAM.has(code) || error instanceof errors.HTTPParserError) return undefined;
+  if (stage === "connecting") return "connection";
+  return stage === "asking" ? "answer" : undefined;
 }
 
 function unreachable(error: Error, code: string): string {

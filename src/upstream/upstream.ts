@@ -4,11 +4,11 @@ import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
-import { type ConnectedCall, Connection } from "./connection.ts";
+import { type ConnectedCall, Connection, type Turn } from "./connection.ts";
 import { isOutOfDescriptors } from "./descriptors.ts";
 import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
 import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
-import { toTransportFailure } from "./transport-failure.ts";
+import { type TransportStage, toTransportFailure } from "./transport-failure.ts";
 
 export interface UpstreamOptions {
   readonly name: string;
@@ -19,7 +19,8 @@ export interface UpstreamOptions {
   readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
-  readonly maxConnections: number;
+  /** Undefined for no limit. */
+  readonly maxConnections: number | undefined;
   readonly keepAliveMs: number;
   readonly connectTimeoutMs: number;
   /** Authorities that are trusted in place of the well-known ones, as PEM. */
@@ -62,6 +63,10 @@ export interface Call {
 
 export interface Upstream {
   readonly name: string;
+  /** It gets a key of ours, and not its clients' own. */
+  readonly hasOwnKey: boolean;
+  /** The whole URL that a path is asked at. */
+  addressOf(path: string): string;
   send(request: UpstreamRequest, sink: ResponseSink): Call;
   close(): Promise<void>;
 }
@@ -74,7 +79,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const basePath = pathname === "/" ? "" : pathname;
   const route = createRoute(options);
   const pool = new Pool(route.proxied === undefined ? origin : route.proxied.origin, {
-    connections: options.maxConnections,
+    // Those that wait for one are kept before the pool; it holds the limit also for connections that are being closed.
+    connections: options.maxConnections ?? null,
     keepAliveTimeout: options.keepAliveMs,
     keepAliveMaxTimeout: options.keepAliveMs,
     // A reset of an HTTP/2 stream without an error code would look like a clean end.
@@ -87,10 +93,12 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
   return {
     name: options.name,
+    addressOf: (path) => origin + basePath + path,
+    hasOwnKey: options.apiKey !== undefined,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: (route.proxied === undefined ? "" : origin) + basePath + request.path,
+        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, request.path),
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
         body: request.body,
         ...route.proxied?.tls,
@@ -100,6 +108,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
     close: () => pool.destroy(),
   };
+}
+
+/** Azure's clients say `/openai/…` themselves, which a base URL for others may end with. */
+function joinPaths(basePath: string, path: string): string {
+  return (path.startsWith("/openai/") ? basePath.replace(/\/openai(?:\/v1)?$/, "") : basePath) + path;
 }
 
 interface Route {
@@ -147,7 +160,8 @@ class PooledCall implements Call, ConnectedCall {
   #releaseTimer: NodeJS.Timeout | undefined;
   #connection: Connection | undefined;
   #controller: Dispatcher.DispatchController | undefined;
-  #wasStale = (): boolean => false;
+  /** Since the request went out; undefined before. */
+  #turn: Turn | undefined;
   #headersSeen = false;
   #secondTry = false;
   /** Nothing more may reach the sink. */
@@ -196,9 +210,9 @@ class PooledCall implements Call, ConnectedCall {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#wasStale = this.#connection?.begin() ?? this.#wasStale;
+    this.#turn = this.#connection?.begin();
     if (this.#aborted) controller.abort(new Error("aborted by Perennial"));
-    else this.#sink.onHandover?.();
+    if (!this.#over) this.#sink.onHandover?.();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -206,7 +220,7 @@ class PooledCall implements Call, ConnectedCall {
     if (status < 200) return;
     // A path with a host in it was for a proxy, and this answer is the proxy's own.
     if (status === 407 && !this.#options.path.startsWith("/")) {
-      this.#fail(new ProxyError("the proxy wants a user and a password, or others than it got (407)"));
+      this.#fail(new ProxyError("the proxy wants a user and a password, or others than it got (407)", true));
       this.abort();
       return;
     }
@@ -235,9 +249,10 @@ class PooledCall implements Call, ConnectedCall {
     if (this.#over) return;
     // The upstream closed a kept-alive connection at the moment we chose it. That says nothing about this request,
     // so it is sent again at once, and does not count as an attempt.
-    if (this.#idempotent && !this.#secondTry && this.#wasStale()) {
+    if (this.#idempotent && !this.#secondTry && this.#turn?.isStale()) {
       this.#secondTry = true;
       this.#controller = undefined;
+      this.#turn = undefined;
       this.start();
       return;
     }
@@ -247,6 +262,12 @@ class PooledCall implements Call, ConnectedCall {
   #fail(error: Error): void {
     if (this.#over) return;
     this.#over = true;
-    this.#sink.onFailure(toTransportFailure(error, this.#headersSeen));
+    this.#sink.onFailure(toTransportFailure(error, this.#stage()));
+  }
+
+  #stage(): TransportStage {
+    if (this.#headersSeen) return "answering";
+    if (this.#turn === undefined) return "connecting";
+    return this.#turn.isSilent() ? "asking" : "answering-head";
   }
 }

@@ -38,7 +38,7 @@ export async function startCasePlayer(): Promise<CasePlayer> {
   function perennialFor({ config = {} }: Case): Promise<TestPerennial> {
     const key = JSON.stringify(config);
     const { retry, ...rest } = config as { retry?: { backoff?: object } };
-    const quick = { ...retry, backoff: { initial: "50ms", ...retry?.backoff } };
+    const quick = { outage: "8s", ...retry, backoff: { initial: "50ms", ...retry?.backoff } };
     const started = perennials.get(key) ?? startPerennial(upstream.baseUrl, { ...rest, retry: quick });
     perennials.set(key, started);
     return started;

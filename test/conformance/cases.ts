@@ -48,9 +48,6 @@ const ANSWER_CUT_BYTES = "300";
 /** A 200 of JSON to a stream request holds the whole answer, only not as a stream. */
 const CAN_BE_MADE_WHOLE: ReadonlySet<string> = new Set(["json"]);
 
-/** Whole only to a client that takes an encoding it has not asked for. */
-const MAY_BE_REFUSED: ReadonlySet<string> = new Set(["gzip"]);
-
 /** Where nothing is streamed, only the total time can tell these from a model that thinks for long. */
 const ENDED_BY_TOTAL_TIME: ReadonlySet<string> = new Set(["stall-headers", "stall-comments"]);
 
@@ -71,7 +68,7 @@ function casesOf(fault: Fault, streamed: boolean, framings: readonly CaseFraming
   const rights = rightAnswers(fault, optionsOf(spec, streamed));
   // A stream proves that it is whole; a JSON answer also needs the end that was promised.
   const isSound = own.isWhole && (streamed || own.end === "clean");
-  const must = (isSound && !MAY_BE_REFUSED.has(fault.name)) || CAN_BE_MADE_WHOLE.has(fault.name) ? "whole" : "whole or error";
+  const must = isSound || CAN_BE_MADE_WHOLE.has(fault.name) ? "whole" : "whole or error";
   const isSlow = own.end === "hang" || fault.name === "stall-comments";
   const isRefusal = (own.head?.status ?? 0) >= 400;
   const shared = { fault: fault.name, streamed, isSlow, isRefusal };

@@ -44,7 +44,6 @@ ${renderScores(scores)}
 - The run fails when Perennial, in any case, does not keep its contract, which is stricter than the score: whole where the answer
   can be had, else an error event with a code or an HTTP error (the upstream's own refusal as it came), never a broken connection,
   and never a byte after the end.
-- The one whole answer that Perennial refuses is \`gzip\`: it asks for no compression, and does not judge what it cannot read.
 
 ## How it is judged
 

@@ -53,6 +53,8 @@ function nameOf(line: string): string {
   // Or what is left of it.
   if (/^[^{}"]*\[DONE\]\s*$|^(?:data: ?|ata: ?|ta: ?|a: ?|: ?| )?(?:DONE|ONE|NE|E)?\]\s*$/.test(line))
     return "[DONE] on a line that is no event";
+  const said = line.replace(/^\s*(?:data: ?)?/, "");
+  if (/^\{.*\}$/.test(said) && oddComment(`:${said}`) === "JSON in a comment") return "words on a line that is no event";
   return /^[{}\]]|\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/.test(line.replace(/^\s*(?:data: ?)?/, ""))
     ? "debris of JSON on a line that is no event"
     : "words on a line that is no event";
@@ -65,7 +67,17 @@ function oddComment(text: string): string | undefined {
   try {
     const value: unknown = JSON.parse(said);
     const holds = (key: string): boolean => typeof value === "object" && value !== null && key in value;
-    const isPiece = ["choices", "delta", "text", "answer", "message_id", "content_block", "sequence_number"].some(holds);
+    const isPiece = [
+      "choices",
+      "delta",
+      "text",
+      "answer",
+      "message_id",
+      "content_block",
+      "sequence_number",
+      "message",
+      "error",
+    ].some(holds);
     return isPiece ? "an event that has become a comment" : "JSON in a comment";
   } catch {
     return "debris of JSON in a comment";

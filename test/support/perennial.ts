@@ -21,12 +21,13 @@ export async function startPerennial(
   baseUrl: string | undefined,
   settings: Record<string, unknown> = {},
 ): Promise<TestPerennial> {
-  const { upstream, ...rest } = settings as { upstream?: object };
+  const { upstream, retry, ...rest } = settings as { upstream?: object; retry?: object };
   const config = configSchema.parse(
     applyProfile({
       port: 0,
       ...(baseUrl === undefined ? {} : { upstreams: [{ baseUrl, ...upstream }] }),
-      retry: { backoff: { initial: "1ms", jitter: false } },
+      // Long enough under load; tests of what stays down make it shorter.
+      retry: { outage: "2s", ...(retry ?? { backoff: { initial: "1ms", jitter: false } }) },
       ...rest,
     }),
   );

@@ -1,5 +1,6 @@
 /** A stand-in for Langchain-Chatchat 0.2.10's API server (server/chat/*.py): streams of its own, which only their end ends. */
 import { TOKENS } from "../answer.ts";
+import { askModel, type Heard } from "../ask-model.ts";
 import { partialStream } from "../chat-script.ts";
 import type { DialectScript } from "../dialect-script.ts";
 import type { Ask } from "../fault.ts";
@@ -23,11 +24,16 @@ const TOOL_USE = [
 /** Tokens before the model behind it fails. */
 const BEFORE_FAILURE = 6;
 
-export function createChatchat02(): Personality {
+/** @param modelUrl base URL of a model server that it asks; without one it has the sandbox's words of its own. */
+export function createChatchat02(modelUrl?: string): Personality {
   return {
     ...UVICORN,
     basePath: "",
     endpoints: ENDPOINTS,
+    async hear(endpoint, fields) {
+      if (modelUrl === undefined || endpoint?.alwaysStreams !== true) return undefined;
+      return await askModel(modelUrl, typeof fields.model_name === "string" ? fields.model_name : "model", promptOf(fields));
+    },
     hints: [
       "… swallow …          its model fails in mid-answer: a clean end, and nobody is told",
       "… swallow-first …    the same before the first word",
@@ -97,9 +103,10 @@ function streaming(shape: RouteShape): Endpoint {
     // An event stream whatever `stream` says; if that is false, of one event.
     alwaysStreams: true,
     answer: (ask) => shape.sayWhole(TOKENS.join(""), ask),
-    quirk({ ask, fields }) {
+    quirk({ ask, fields, heard }) {
       const refused = refuseMissing(fields, shape.needs) ?? shape.refuse?.(fields);
       if (refused !== undefined) return refused;
+      if (heard !== undefined) return () => relayed(shape, ask, fields, heard);
       return failing(shape, { ask, fields }) ?? (fields.stream === true ? undefined : () => atOnce(shape, ask));
     },
   };
@@ -133,6 +140,19 @@ function failing(shape: RouteShape, { ask, fields }: Pick<Call, "ask" | "fields"
   if (prompt.includes("crash-first")) return internalError;
   if (prompt.includes("crash")) return () => [...partialStream(ask, said), fin];
   return undefined;
+}
+
+/** Whatever became of its model: `wrap_done` logs "Caught exception: …" and sets the event that means done. */
+function* relayed(shape: RouteShape, ask: Ask, { stream }: JsonObject, { words, finished }: Heard): Iterable<Step> {
+  const text = words.join("");
+  if (stream !== true) {
+    yield streamHead();
+    yield starletteEvent(shape.sayWhole(text, ask));
+    return;
+  }
+  yield* partialStream(ask, words);
+  if (finished && shape.last !== undefined) yield starletteEvent(shape.last(text));
+  yield* (shape.after ?? []).map(starletteEvent);
 }
 
 function atOnce(shape: RouteShape, ask: Ask): Iterable<Step> {

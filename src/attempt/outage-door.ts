@@ -1,0 +1,63 @@
+/** What one run goes through before it may ask: the outage gates of the upstream, and the count of how long they have kept it. */
+import type { OutagePace, OutageView, Turn } from "../balance/outage-gate.ts";
+import type { Outages } from "../balance/outages.ts";
+import type { Exchange } from "../core/exchange.ts";
+import type { Failure } from "../core/failure.ts";
+import { OutageClock } from "./outage-clock.ts";
+
+export interface OutageDoorOptions {
+  readonly exchange: Exchange;
+  /** Undefined where a request is sent once, whatever happens: then there is no door. */
+  readonly pace: OutagePace | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** How often it has asked in vain, and whether it has asked at all. */
+export interface Asked {
+  readonly inVain: number;
+  readonly isNew: boolean;
+}
+
+export class OutageDoor {
+  readonly #options: OutageDoorOptions;
+  readonly #clock = new OutageClock();
+
+  constructor(options: OutageDoorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * While the upstream is out, one asks for all.
+   * @param onOut told each time that another has asked in vain; throws when this one waits no longer.
+   */
+  async enter(outages: Outages, asked: Asked, onOut: (outage: OutageView) => void): Promise<Turn | undefined> {
+    const { exchange, pace, signal } = this.#options;
+    if (pace === undefined) return undefined;
+    const part = exchange.api?.request.model ?? exchange.request.path;
+    const { arrivedAt } = exchange;
+    for (let { isNew } = asked; ; isNew = false) {
+      const entered = await outages.enter(part, { arrivedAt, asked: asked.inVain, isNew, pace, signal });
+      if ("works" in entered) return entered;
+      this.#clock.start();
+      onOut(this.#forThisRun(entered));
+    }
+  }
+
+  /** An attempt has failed. @returns how the outage stands that this was part of. */
+  learn(turn: Turn | undefined, failure: Failure): OutageView | undefined {
+    if (failure.outage !== undefined) {
+      this.#clock.start();
+      return turn && this.#forThisRun(turn.isOut(failure));
+    }
+    this.#clock.stop();
+    // What ended it from outside says nothing of the upstream.
+    if (this.#options.signal.aborted) turn?.giveBack();
+    else turn?.works();
+    return undefined;
+  }
+
+  /** The upstream may have answered others in between. */
+  #forThisRun(outage: OutageView): OutageView {
+    return { ...outage, lastedMs: Math.max(outage.lastedMs, this.#clock.totalMs) };
+  }
+}

@@ -1,0 +1,65 @@
+/** What is known of one upstream's outages: that of its connection, which is for all, and those of each of its models. */
+import { type Asker, OutageGate, type OutageView, type Turn } from "./outage-gate.ts";
+
+/** Clients name the models, so that there could be any number of them. */
+const MAX_KEYS = 1_000;
+
+export class Outages {
+  readonly #connection = new OutageGate();
+  /** Of a gateway one model may be loading while the others answer. Only those that are out. */
+  readonly #parts = new Map<string, OutageGate>();
+
+  /**
+   * @param part what is asked: a model, or a path.
+   * @returns as {@link OutageGate.enter}
+   */
+  async enter(part: string, asker: Asker): Promise<Turn | OutageView> {
+    const gate = this.#parts.get(part) ?? new OutageGate();
+    const inner = await gate.enter(asker);
+    if (!("works" in inner)) return inner;
+    let outer: Turn | OutageView;
+    try {
+      outer = await this.#connection.enter(asker);
+    } catch (reason) {
+      inner.giveBack();
+      throw reason;
+    }
+    if ("works" in outer) return this.#join(part, gate, asker, inner, outer);
+    inner.giveBack();
+    return outer;
+  }
+
+  #join(part: string, gate: OutageGate, asker: Asker, inner: Turn, outer: Turn): Turn {
+    return {
+      asksForAll: inner.asksForAll || outer.asksForAll,
+      works: () => {
+        outer.works();
+        inner.works();
+        if (gate.isUp && this.#parts.get(part) === gate) this.#parts.delete(part);
+      },
+      isOut: (failure) => {
+        if (failure.outage === "connection") {
+          inner.giveBack();
+          return outer.isOut(failure);
+        }
+        // There was a connection.
+        outer.works();
+        // Others went out at the same time, and one of them has said so before.
+        const known = this.#parts.get(part);
+        if (known !== undefined && known !== gate) return known.report(failure, asker.pace);
+        if (known === undefined) this.#keep(part, gate);
+        return inner.isOut(failure);
+      },
+      giveBack: () => {
+        outer.giveBack();
+        inner.giveBack();
+      },
+    };
+  }
+
+  #keep(part: string, gate: OutageGate): void {
+    const [oldest] = this.#parts.keys();
+    if (oldest !== undefined && this.#parts.size >= MAX_KEYS) this.#parts.delete(oldest);
+    this.#parts.set(part, gate);
+  }
+}
