@@ -45,6 +45,7 @@ describe.each(SPOKEN)("$name", (speaker, dialect, part) => {
     ["a ping's name", not.replace(part, "ping")],
     ["a type that is damaged", not.replace(`"type":"${part}"`, `"type":"${part.replace("delta", "dulta")}"`)],
     ["a type that is lost", not.replace(`"type":"${part}"`, `"typf":"${part}"`)],
+    ["a type that is lost with most of the event", `event: ${part}\ndata: {"typdelta":"x"}\n\n`],
   ])("%s is a loss", (_what, event) => {
     for (const step of [undefined, 1, 5]) expect(told(among(event), step)).toMatch(/^(?:stream_corrupted|upstream_error_event)$/);
   });

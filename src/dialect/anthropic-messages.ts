@@ -98,7 +98,7 @@ class MessagesInspector implements StreamInspector {
     isPart: ({ type }) => typeof type === "string" && /^(?:message|content_block)_/.test(type),
     isPartName: (name) => PARTS.has(name),
   });
-  readonly #names = new EventNames();
+  readonly #names = new EventNames((name) => PARTS.has(name));
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
   /** The numbers of blocks that have begun, and whether the last of each was a tool's. */
   readonly #begun = new Map<unknown, boolean>();

@@ -10,13 +10,22 @@ const SIGNS_OF_LIFE: ReadonlySet<unknown> = new Set(["ping", "error"]);
  * event that lacks it. So the first event shows what a server does, and an event that does otherwise has lost a piece.
  */
 export class EventNames {
+  readonly #isPartName: (name: string) => boolean;
   #areNamesTypes: boolean | undefined;
   #areTyped = false;
+
+  /** @param isPartName an event of such a name is a part of the answer. */
+  constructor(isPartName: (name: string) => boolean) {
+    this.#isPartName = isPartName;
+  }
 
   /** @returns why the event cannot be what it was. */
   judge(event: string | undefined, json: JsonObject): Failure | undefined {
     const { type } = json;
-    if (typeof type !== "string") return this.#areTyped && isPart(json) ? lost("an event without its type") : undefined;
+    if (typeof type !== "string") {
+      const isLost = this.#areTyped && (isPart(json) || (event !== undefined && this.#isPartName(event)));
+      return isLost ? lost("an event without its type") : undefined;
+    }
     this.#areTyped = true;
     if (event === undefined || SIGNS_OF_LIFE.has(type)) return undefined;
     if (SIGNS_OF_LIFE.has(event)) return isPart(json) ? lost(`an event named ${event} that is none`) : undefined;

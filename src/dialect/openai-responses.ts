@@ -105,7 +105,7 @@ class ResponsesInspector implements StreamInspector {
     isPart: ({ type }) => typeof type === "string" && type.startsWith("response."),
     isPartName,
   });
-  readonly #names = new EventNames();
+  readonly #names = new EventNames(isPartName);
   readonly #openTools = new Set<unknown>();
   #items = 0;
   #zeros = 0;

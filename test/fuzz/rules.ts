@@ -55,7 +55,10 @@ export class Names {
     this.#typed = true;
     if (event === undefined || type === "ping" || type === "error" || event === "error") return;
     if (event === "ping") {
-      note("a ping with a type of its own");
+      const isPart = ["index", "delta", "content_block", "message", "item", "response", "sequence_number"].some(
+        (key) => key in json,
+      );
+      note(isPart ? "a ping that is a part of the answer" : "a ping");
       return;
     }
     this.#agree ??= event === type;

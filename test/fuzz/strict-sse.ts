@@ -62,7 +62,10 @@ function nameOf(line: string): string {
 
 /** A comment, unless it is words. */
 function oddComment(text: string): string | undefined {
-  const said = text.slice(1).trim();
+  const said = text
+    .slice(1)
+    .trim()
+    .replace(/^data:\s*/, "");
   if (!/\}\s*,?$/.test(said)) return undefined;
   try {
     const value: unknown = JSON.parse(said);
