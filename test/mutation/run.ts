@@ -1,6 +1,6 @@
 /**
  * Careless changes to the source, one at a time: which of them does no test notice? Exits with 1 below the score that is asked for.
- *   node test/mutation/run.ts [--room NAME]… [--concurrency 1] [--least 85]
+ *   node test/mutation/run.ts [--room NAME]… [--file PART] [--test PATH]… [--concurrency 1] [--least 85]
  */
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
@@ -11,6 +11,8 @@ const { values } = parseArgs({
     room: { type: "string", multiple: true, default: [...ROOMS.keys()] },
     /** Only the files of the room whose names hold this. */
     file: { type: "string", default: "" },
+    /** Only these tests, by their paths; all those of the room otherwise. */
+    test: { type: "string", multiple: true },
     concurrency: { type: "string", default: "1" },
     least: { type: "string", default: "85" },
   },
@@ -24,7 +26,7 @@ let isGoodEnough = true;
 for (const name of values.room) {
   const room = ROOMS.get(name);
   if (room === undefined) throw new Error(`--room is one of ${[...ROOMS.keys()].join(", ")}`);
-  process.env.MUTATION_TESTS = room.tests.join(",");
+  process.env.MUTATION_TESTS = (values.test ?? room.tests).join(",");
   const files = values.file === "" ? room.files : room.files.replace("*.ts", `*${values.file}*.ts`);
   const results = await new Stryker({
     mutate: [files, "!src/**/*.test.ts"],
