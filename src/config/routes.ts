@@ -38,7 +38,7 @@ const BARE: Readonly<Record<Api, readonly string[]>> = { openai: [], azure: ["/o
 
 /** Where a model answers a question, as clients ask for it. */
 export function clientPathsOf(served: Served): string[] {
-  return new RouteTable(clientRoutesOf(served)).paths;
+  return new RouteTable(clientRoutesOf(served).filter(({ dialect }) => !isJsonRoute(dialect))).paths;
 }
 
 /** Whether clients ask for it in a dialect that is known. @param path may have a query. */
@@ -47,13 +47,10 @@ export function isClientPath(served: Served, path: string): boolean {
 }
 
 function clientRoutesOf(served: Served): Route[] {
-  const asksModel = ({ dialect }: Route): boolean => !isJsonRoute(dialect);
-  return routesOf(served)
-    .filter(asksModel)
-    .flatMap(({ path, dialect }) => {
-      const isBare = bareOf(served).some((start) => path.startsWith(start));
-      return [joinPath(served.mount, path), ...(isBare ? [path] : [])].map((asked) => ({ path: asked, dialect }));
-    });
+  return routesOf(served).flatMap(({ path, dialect }) => {
+    const isBare = bareOf(served).some((start) => path.startsWith(start));
+    return [joinPath(served.mount, path), ...(isBare ? [path] : [])].map((asked) => ({ path: asked, dialect }));
+  });
 }
 
 /** Beginnings of its paths that clients ask for without the mount as well. */

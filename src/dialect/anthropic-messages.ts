@@ -4,11 +4,12 @@ import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeData, encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
+import { continueMessages } from "./continue-messages.ts";
 import { EventNames, lostData } from "./event-names.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
-import { findOpenAiError, reportedError } from "./openai-error.ts";
+import { findOpenAiError, notAnObject, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
 import { StrayLines } from "./stray-lines.ts";
 
@@ -23,6 +24,7 @@ export const anthropicMessages: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueMessages,
 
   parseRequest: (body) => ({ ...readRequest(body).request, choices: 1 }),
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
@@ -241,7 +243,7 @@ class MessagesInspector implements StreamInspector {
 
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
-  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  if (!isObject(answer)) return notAnObject(answer);
   const error = findOpenAiError(answer);
   if (error !== undefined) return error;
   const stop = readStopReason(answer.stop_reason);

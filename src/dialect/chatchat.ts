@@ -10,7 +10,7 @@ import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
 import { ChoicesInspector, DONE } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { errorInList, findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { QUESTION } from "./question.ts";
 import { StrayLines } from "./stray-lines.ts";
 
@@ -21,7 +21,7 @@ const shared = {
   repairsTerminator: false,
   inspectAnswer,
   encodeEvent: (event: StreamEvent) => encodeData(event.data),
-  // `code` and `msg` stand in it, which its web UI shows; `error` is for everybody else.
+  // `code` and `msg` stand in it, which its web UI shows; `error` is for all other clients.
   encodeError: (failure: Failure, message: string) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,
   eventsToAnswer: () => undefined,
@@ -266,7 +266,7 @@ function isDirectResult(json: JsonObject): boolean {
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   // A failed call that was not streamed is a 200 with `null`.
   if (answer === null) return new Failure("empty_stream", "Chatchat answered 200 with a body of `null`");
-  if (!isObject(answer)) return undefined;
+  if (!isObject(answer)) return errorInList(answer);
   // What a knowledge base answers is JSON in a string, and its failures too.
   const inner = typeof answer.data === "string" ? parseObject(answer.data) : undefined;
   const error = findOpenAiError(answer) ?? (inner === undefined ? undefined : findOpenAiError(inner));

@@ -4,7 +4,7 @@ import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
-import { findOpenAiError, reportedError } from "./openai-error.ts";
+import { findOpenAiError, notAnObject, reportedError } from "./openai-error.ts";
 import { StrayLines } from "./stray-lines.ts";
 
 export const DONE = "[DONE]";
@@ -120,7 +120,11 @@ export class ChoicesInspector implements StreamInspector {
     const { characters, hasContent, hasToolCall, goesOn = hasContent, toolBytes } = content;
     this.characters += characters;
     this.toolBytes += toolBytes;
-    if (state.finished && (hasToolCall || goesOn)) this.#distrusted = true;
+    if (state.finished && (hasToolCall || goesOn)) {
+      this.#distrusted = true;
+      // What came before this was not the end.
+      this.#stray.hasDone = false;
+    }
     if (hasToolCall && !state.hasOpenToolCall) {
       state.hasOpenToolCall = true;
       this.#openToolCalls++;
@@ -200,7 +204,7 @@ export function inspectChoices(
   readChoice: ReadChoice,
 ): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
-  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  if (!isObject(answer)) return notAnObject(answer);
   const error = findOpenAiError(answer);
   if (error !== undefined) return error;
   if (!Array.isArray(answer.choices) || answer.choices.length === 0) {

@@ -120,6 +120,16 @@ function saysSuccess(code: unknown, text: string | undefined): boolean {
   return number === 20_000 || (number >= 200 && number < 300);
 }
 
+/** What is no object is no answer; Google's list of one error is that error. */
+export function notAnObject(answer: unknown): Failure {
+  return errorInList(answer) ?? new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+}
+
+export function errorInList(answer: unknown): Failure | undefined {
+  const [first] = Array.isArray(answer) ? answer : [];
+  return isObject(first) ? findOpenAiError(first) : undefined;
+}
+
 /** An error that the upstream announced by other means than a JSON object: `event: error`, `[ERROR]`, a bare `error:` line. */
 export function reportedError(text: string, known?: number): Failure {
   const json = parseObject(text);

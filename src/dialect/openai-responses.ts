@@ -3,11 +3,12 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
+import { continueResponses } from "./continue-responses.ts";
 import { EventNames, lostData } from "./event-names.ts";
 import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
-import { findOpenAiError, openAiErrorBody, reportedError } from "./openai-error.ts";
+import { findOpenAiError, notAnObject, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
 import { QUESTION } from "./question.ts";
 import { encodeResponsesError } from "./responses-error-event.ts";
@@ -22,6 +23,7 @@ export const openAiResponses: Dialect = {
   repairsTerminator: false,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueResponses,
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {
@@ -225,7 +227,7 @@ class ResponsesInspector implements StreamInspector {
 
 function inspectAnswer(answer: unknown, acceptEmpty: boolean, request: DialectRequest): Failure | undefined {
   if (answer === null) return new Failure("empty_stream", "the upstream answered 200 with a body of `null`");
-  if (!isObject(answer)) return new Failure("stream_corrupted", "the upstream's answer is not a JSON object");
+  if (!isObject(answer)) return notAnObject(answer);
   const { status } = answer;
   // Asked for with `background`: the client comes back for the rest. A stream made of it would end without one.
   if (!request.stream && !answer.error && (status === "queued" || status === "in_progress")) return undefined;

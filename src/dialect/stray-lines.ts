@@ -26,7 +26,7 @@ const DEBRIS = /^[}\]]|\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/;
 const BEGINS_JSON = /^(?:\{|\[\s*(?:\{|$))/;
 /** `[DONE]`, or what is left of it: an end says nothing about pieces. */
 const DONE = /^\[DONE\]$/;
-const DONE_DEBRIS = /(?:^|[:\s])(?:\[?D)?O?N?E?\]$/;
+const DONE_DEBRIS = /^(?:[^{}"]*[:\s])?(?:\[?D)?O?N?E?\]$/;
 /** DashScope tells the status of an event in a comment before it. */
 const STATUS_COMMENT = /^:\s*HTTP_STATUS\/(\d{3})\b/;
 

@@ -14,6 +14,8 @@ export class ChoicesRules implements Rules {
   readonly #hasDone: boolean;
   readonly #finished = new Map<number, boolean>();
   #wentOn = false;
+  /** The terminator of a model server, where the dialect has none of its own. */
+  #relayedDone = false;
   #hasContent = false;
 
   /** @param hasDone the dialect has `[DONE]`. */
@@ -29,6 +31,7 @@ export class ChoicesRules implements Rules {
     if (text.startsWith("[DONE]")) {
       if (text !== "[DONE]") note("[DONE] and more");
       if (this.#hasDone) return "end";
+      this.#relayedDone = true;
       return noted(note, "[DONE] where the dialect has none", "drop");
     }
     if (saysNothing(text)) return noted(note, "data that holds nothing", "drop");
@@ -71,7 +74,11 @@ export class ChoicesRules implements Rules {
     if (this.#finished.size === 0 || ![...this.#finished.values()].every(Boolean)) note("a choice without a finish");
     if (this.#finished.size < this.#asked) note(ended ? "fewer choices than asked, then [DONE]" : "fewer choices than asked");
     if (this.#wentOn)
-      note(ended ? "more after a finish, then [DONE]" : `more after a finish${isCleanEnd ? ", then a clean end" : ""}`);
+      note(
+        ended || this.#relayedDone
+          ? "more after a finish, then [DONE]"
+          : `more after a finish${isCleanEnd ? ", then a clean end" : ""}`,
+      );
     if (!this.#hasContent) note("no content");
     if (!ended && how !== "clean") note("finished, then a cut");
     if (!ended && torn) note("finished, then something odd");
