@@ -2,6 +2,7 @@
 import type { EventKind, EventSink } from "../core/event-sink.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { isObject, parseObject } from "../dialect/json.ts";
+import { readFlag } from "../dialect/lax-values.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
 import { discardKept } from "./discard-kept.ts";
 import { parsedBody } from "./upstream-request.ts";
@@ -21,7 +22,7 @@ export class BackgroundStation implements EventSink {
     this.#context = context;
     const { ask } = context.plan;
     const body = typeof ask === "object" ? parsedBody(context.exchange.request) : undefined;
-    this.#isOurs = ask === "background" || (isObject(body) && body.background !== true);
+    this.#isOurs = ask === "background" || (isObject(body) && !readFlag(body.background));
     // A leg is of the response that is kept.
     this.#isKept = typeof ask === "object";
   }

@@ -3,6 +3,7 @@ import type { Continuing } from "../core/continuing.ts";
 import { type Reading, TextRecorder } from "./answer-recorder.ts";
 import { asCount } from "./continue-choices.ts";
 import { isObject, parseObject } from "./json.ts";
+import { readFlag } from "./lax-values.ts";
 
 export const continueResponses: Continuing = {
   record: () =>
@@ -24,7 +25,7 @@ export const continueResponses: Continuing = {
   refusesTrailingSpace: false,
   // Stored for a while by those who keep it: a client that will not have that is not asked about.
   askInBackground(body) {
-    if (!isObject(body) || body.background === true || body.store === false) return undefined;
+    if (!isObject(body) || readFlag(body.background) || body.store === false) return undefined;
     return { ...body, background: true, store: true };
   },
   numberOf: ({ data }) => asCount(parseObject(data)?.sequence_number),

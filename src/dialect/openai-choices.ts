@@ -4,6 +4,7 @@ import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { readCount, readFlag } from "./lax-values.ts";
 import { findOpenAiError, notAnObject, reportedError } from "./openai-error.ts";
 import { StrayLines } from "./stray-lines.ts";
 
@@ -242,18 +243,15 @@ function choicesOf(answer: unknown): JsonObject[] {
   return isObject(answer) ? objectsOf(answer.choices) : [];
 }
 
-const TRUE = /^(?:true|t|yes|y|on|1)$/i;
-
 /** @throws Failure `invalid_request` when the body cannot be a request. */
 export function readRequest(body: unknown): { request: DialectRequest; fields: JsonObject } {
   if (!isObject(body)) throw new Failure("invalid_request", "The body must be a JSON object.");
   const options = isObject(body.stream_options) ? body.stream_options : {};
   const request = {
-    // Servers on pydantic take all of these for true, and would answer with a stream.
-    stream: body.stream === true || body.stream === 1 || (typeof body.stream === "string" && TRUE.test(body.stream)),
+    stream: readFlag(body.stream),
     model: typeof body.model === "string" ? body.model : undefined,
-    choices: typeof body.n === "number" && body.n > 1 ? body.n : 1,
-    includeUsage: options.include_usage === true,
+    choices: readCount(body.n),
+    includeUsage: readFlag(options.include_usage),
     hasTools: holdsSomething(body.tools) || holdsSomething(body.functions),
   };
   return { request, fields: body };
@@ -265,7 +263,7 @@ export function readRequest(body: unknown): { request: DialectRequest; fields: J
  */
 export function askChoicesStreamed(body: unknown, stream: boolean): JsonObject | undefined {
   const { stream_options, ...fields } = isObject(body) ? body : {};
-  if (stream && typeof fields.best_of === "number" && fields.best_of > 1) return undefined;
+  if (stream && readCount(fields.best_of) > 1) return undefined;
   if (!stream) return { ...fields, stream: false };
   return {
     ...fields,

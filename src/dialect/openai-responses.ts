@@ -7,6 +7,7 @@ import { continueResponses } from "./continue-responses.ts";
 import { EventNames, lostData } from "./event-names.ts";
 import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { readFlag } from "./lax-values.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
 import { findOpenAiError, notAnObject, openAiErrorBody, reportedError } from "./openai-error.ts";
 import { responseToEvents } from "./openai-response-to-events.ts";
@@ -28,7 +29,7 @@ export const openAiResponses: Dialect = {
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {
     // What goes on in the background is answered at once: the client comes back for it.
-    if (isObject(body) && body.background === true) return undefined;
+    if (isObject(body) && readFlag(body.background)) return undefined;
     const { stream_options, ...fields } = askChoicesStreamed(body, stream) ?? {};
     return fields;
   },

@@ -1,0 +1,422 @@
+/** The same thing in all its spellings: headers, numbers, flags, paths, hosts and origins mean what they mean however they are written. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect } from "vitest";
+import { OPENAI_ROUTES } from "../src/dialect/registry.ts";
+import { chat, codeOf, readStream, type Seen, send } from "./support/client.ts";
+import { choice, DONE, line, WHOLE } from "./support/events.ts";
+import { sendRaw } from "./support/raw-client.ts";
+import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
+import { open } from "./support/replies.ts";
+import { test } from "./support/test.ts";
+
+const FAILS = jsonReply('{"error":{"message":"no"}}', "500 No");
+
+/** A body with one field as it is written. */
+const post = (baseUrl: string, path: string, body: string, headers: Record<string, string> = {}): Promise<Seen> =>
+  send(baseUrl + path, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
+
+describe("x-perennial-max-attempts", () => {
+  test.for([
+    ["1", 1],
+    ["2", 2],
+    ["3", 3],
+    // Stricter only.
+    ["4", 3],
+    ["999999", 3],
+  ])("of %s makes %s attempts of 3", async ([value, attempts], { serve }) => {
+    const { perennial, upstream } = await serve([FAILS]);
+    await chat(perennial.baseUrl, {}, { headers: { "X-PERENNIAL-MAX-ATTEMPTS": value } });
+    expect(upstream.requests).toHaveLength(attempts);
+  });
+});
+
+const DURATIONS = ["first-token-timeout", "idle-timeout", "total-timeout"].map((name) => `x-perennial-${name}`);
+const NO_DURATION = [
+  "",
+  "0",
+  "0s",
+  "0ms",
+  "000s",
+  "5",
+  "1.5s",
+  "-1s",
+  "+1s",
+  "1 s",
+  "1S",
+  "1h",
+  "1d",
+  "1e3ms",
+  "1s, 1s",
+  "1234567890ms",
+];
+const NO_COUNT = ["", "0", "01", "1.0", "-1", "+1", "1e1", "0x1", "1000000", "1, 1", "one", "１"];
+
+describe("a policy header that makes no sense is refused by name, and asks nobody", () => {
+  const rows: (readonly [string, string])[] = [
+    ...DURATIONS.flatMap((name) => NO_DURATION.map((value) => [name, value] as const)),
+    ...NO_COUNT.map((value) => ["x-perennial-max-attempts", value] as const),
+    ...["", "Whole", "CONTENT", "all", "whole, whole"].map((value) => ["x-perennial-gate", value] as const),
+    ...["", "Error", "RESUME", "none", "error, error"].map((value) => ["x-perennial-recovery", value] as const),
+  ];
+  test("in whatever way it makes none", async ({ serve }) => {
+    const { perennial, upstream } = await serve([WHOLE]);
+    for (const [name, value] of rows) {
+      const bytes = Buffer.from(value, "utf8").toString("latin1");
+      const seen = await chat(perennial.baseUrl, {}, { headers: { [name]: bytes } });
+      expect([name, value, seen.status]).toEqual([name, value, 400]);
+      expect(JSON.parse(seen.body).error).toMatchObject({ code: "invalid_request", message: expect.stringContaining(name) });
+    }
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  test("and is taken with spaces around it, and its name in any case", async ({ serve }) => {
+    const { perennial, upstream } = await serve([FAILS]);
+    await chat(perennial.baseUrl, {}, { headers: { "X-Perennial-Max-Attempts": "  1\t", "x-PERENNIAL-gate": " whole " } });
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test.for(DURATIONS)("%s ends what takes longer", async (name, { serve }) => {
+    const [role = "", first = ""] = chatEvents(["Hello"]);
+    const { perennial } = await serve([open(...(name.includes("idle") ? [role, first] : []))], { heartbeat: "off" });
+    const seen = await chat(
+      perennial.baseUrl,
+      {},
+      { headers: { [name.toUpperCase()]: "80ms", "x-perennial-max-attempts": "1" } },
+    );
+    expect(seen.body).toContain(name);
+  });
+});
+
+describe("a wait that an upstream asks for", () => {
+  const asksFor = (header: string): string => jsonReply("{}", "429 Slowly", header === "" ? "" : `${header}\r\n`);
+  const date = (ms: number): string => new Date(Date.now() + ms).toUTCString();
+  /** The backoff alone would take far longer than a test may. */
+  const settings = {
+    retry: { backoff: { initial: "1h", max: "1h", jitter: false }, maxRetryAfter: "400ms" },
+    timeouts: { total: "24d" },
+  };
+
+  test.for([
+    ["zero", "retry-after: 0"],
+    ["zero with a fraction", "retry-after: 0.0"],
+    ["a fraction", "Retry-After: 0.05"],
+    ["spaces", "RETRY-AFTER:   0  "],
+    ["milliseconds", "retry-after-ms: 20"],
+    ["zero milliseconds, over the seconds", "retry-after: 3600\r\nRetry-After-Ms: 0"],
+    ["exactly the most that is waited for", "retry-after-ms: 400"],
+    ["a date that has passed", "retry-after: Thu, 01 Jan 1970 00:00:00 GMT"],
+    ["a date that has passed, in small letters", "retry-after: thu, 01 jan 1970 00:00:00 gmt"],
+    ["a budget that is back", "x-ratelimit-remaining-requests: 0\r\nX-RateLimit-Reset-Requests: 0s"],
+  ])("of %s is waited for, and no more", async ([_what, header], { serve }) => {
+    const { perennial } = await serve([asksFor(header), WHOLE], settings);
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ text: "Hello, world", done: true });
+  });
+
+  test.for([
+    ["one millisecond more than is waited for", "retry-after-ms: 401"],
+    ["a second", "retry-after: 1"],
+    ["a date to come", `retry-after: ${date(7_200_000)}`],
+    ["more than a number holds", "retry-after: 1e309"],
+  ])("of %s is passed on with the refusal", async ([_what, header], { serve }) => {
+    const { perennial, upstream } = await serve([asksFor(header), WHOLE], settings);
+    const seen = await chat(perennial.baseUrl);
+    expect(seen.status).toBe(429);
+    const [name = "", value] = header.split(/: (.*)/);
+    expect(seen.headers[name.toLowerCase()]).toBe(value);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test("and does not make sense is none: the backoff counts", async ({ serve }) => {
+    const quick = { retry: { backoff: { initial: "1ms", jitter: false }, maxRetryAfter: "400ms" } };
+    for (const value of ["soon", "-1", "1,5", "NaN", ""]) {
+      const { perennial } = await serve([asksFor(`retry-after: ${value}`), WHOLE], quick);
+      expect([value, readStream((await chat(perennial.baseUrl)).body).done]).toEqual([value, true]);
+    }
+  });
+});
+
+test("an idempotency key goes upstream at each attempt as it came, whatever the case of its name", async ({ serve }) => {
+  for (const name of ["Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY"]) {
+    const { perennial, upstream } = await serve([FAILS, FAILS, WHOLE]);
+    await chat(perennial.baseUrl, {}, { headers: { [name]: "  Key/One=1 " } });
+    expect(upstream.requests.map(({ head }) => /^idempotency-key:[ \t]*(.*)$/im.exec(head)?.[1])).toEqual(
+      Array(3).fill("Key/One=1"),
+    );
+  }
+});
+
+describe("a request says whether it is streamed", () => {
+  const streamed = ["true", "1", "1.0", '"true"', '"True"', '"TRUE"', '"t"', '"yes"', '"Y"', '"on"', '"1"'];
+  const whole = ["false", "0", "null", '"false"', '"no"', '"off"', '"0"', '""', '"maybe"', "2", "[]", "{}"];
+  const paths = ["/chat/completions", "/completions", "/responses", "/messages"];
+
+  test.for(paths)("as its servers read it at %s", (path) => {
+    const dialect = OPENAI_ROUTES.find((route) => route.path === path)?.dialect;
+    const streams = (value: string): unknown[] => [value, dialect?.parseRequest(JSON.parse(`{"stream":${value}}`)).stream];
+    expect(streamed.map(streams)).toEqual(streamed.map((value) => [value, true]));
+    expect(whole.map(streams)).toEqual(whole.map((value) => [value, false]));
+  });
+});
+
+describe("a request says how many choices it wants", () => {
+  const one = [choice({ content: "one" }), choice({}, "stop")];
+  const ofCompletions = [
+    line({ choices: [{ index: 0, text: "one", finish_reason: null }] }),
+    line({ choices: [{ index: 0, text: "", finish_reason: "stop" }] }),
+  ];
+  const bestOf = JSON.stringify({
+    id: "c",
+    object: "text_completion",
+    choices: [{ index: 0, text: "Hi", finish_reason: "stop" }],
+  });
+
+  test.for(["2", '"2"', "2.0", '" 2 "', '"2.0"'])("n: %s is two: one that has finished is not all", async (n, { serve }) => {
+    for (const [path, events] of [
+      ["/chat/completions", one],
+      ["/completions", ofCompletions],
+    ] as const) {
+      const { perennial, upstream } = await serve([events]);
+      const seen = await post(perennial.baseUrl, path, `{"model":"m","stream":true,"n":${n}}`);
+      expect([path, readStream(seen.body)]).toMatchObject([path, { done: false, errorCode: "stream_truncated" }]);
+      expect(upstream.requests[0]?.body).toContain(`"n":${n}`);
+    }
+  });
+
+  test.for(["1", '"1"', "0", "null", '"many"', "[]", "true", "-2"])(
+    "n: %s is one, and its finish is the end",
+    async (n, { serve }) => {
+      const { perennial } = await serve([one]);
+      const seen = await post(perennial.baseUrl, "/chat/completions", `{"model":"m","stream":true,"n":${n}}`);
+      expect(readStream(seen.body)).toMatchObject({ text: "one", done: true });
+    },
+  );
+
+  test.for(["3", '"3"', '" 3"', "3.0"])("the best of %s cannot be streamed", async (best, { serve }) => {
+    const { perennial, upstream } = await serve([jsonReply(bestOf)], { nonStreaming: "viaStream" });
+    await post(perennial.baseUrl, "/completions", `{"model":"m","best_of":${best}}`);
+    expect(upstream.requests.map(({ json }) => json.stream)).toEqual([undefined]);
+  });
+
+  test.for(["true", '"true"', "1", '"1"'])(
+    "background: %s is answered at once, and cannot be streamed",
+    async (flag, { serve }) => {
+      const answer = '{"id":"r","object":"response","status":"queued","output":[]}';
+      const { perennial, upstream } = await serve([jsonReply(answer)], { nonStreaming: "viaStream" });
+      expect((await post(perennial.baseUrl, "/responses", `{"model":"m","background":${flag}}`)).body).toBe(answer);
+      expect(upstream.requests.map(({ json }) => json.stream)).toEqual([undefined]);
+    },
+  );
+});
+
+test.for(["true", '"true"', "1", '"1"', '"on"'])(
+  "include_usage: %s brings the usage of an answer that came whole",
+  async (flag, { serve }) => {
+    const { perennial } = await serve([jsonReply(chatAnswer("Hi"))]);
+    const body = `{"model":"m","stream":true,"stream_options":{"include_usage":${flag}}}`;
+    const seen = await post(perennial.baseUrl, "/chat/completions", body);
+    expect(seen.body).toContain('"choices":[],"usage":{');
+  },
+);
+
+describe("a path", () => {
+  test.for([
+    // A name of the client's, in its own spelling.
+    ["GET", "/v1/models/org%2Fname", "/v1/models/org%2Fname"],
+    ["GET", "/v1/models/org%2fname", "/v1/models/org%2fname"],
+    ["GET", "/v1/models/%E6%B0%B4?a=%2F", "/v1/models/%E6%B0%B4?a=%2F"],
+    ["GET", "/v1//models/%e6%b0%b4", "/v1/models/%e6%b0%b4"],
+    // A dialect's own, in the dialect's.
+    ["POST", "/v1/chat%2Fcompletions", "/v1/chat/completions"],
+    ["POST", "/v1/chat%2fcompletions?x=%2F", "/v1/chat/completions?x=%2F"],
+    ["POST", "/v1/%63hat/completion%73/", "/v1/chat/completions"],
+    ["POST", "/v1/v1/chat%2Fcompletions", "/v1/chat/completions"],
+  ])("%s %s goes on as %s", async ([method, path, target], { serve }) => {
+    const { perennial, upstream } = await serve([WHOLE]);
+    const body = '{"stream":true}';
+    const request = `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n`;
+    const sent = method === "GET" ? `${request}\r\n` : `${request}content-length: ${body.length}\r\n\r\n${body}`;
+    await sendRaw(perennial.url, sent);
+    expect(upstream.requests[0]?.head.split("\r\n")[0]).toBe(`${method} ${target} HTTP/1.1`);
+    if (method === "POST") expect((await perennial.exchangeLog()).dialect).toBe("openai-chat");
+  });
+
+  test("is refused with dot segments, whatever the case of their escapes", async ({ serve }) => {
+    const { perennial, upstream } = await serve([WHOLE]);
+    const dots = ["..", "%2e%2e", "%2E%2E", ".%2E", "%2e.", "%252E%252E", "%252e%252e", "..%3B", "..%3b", "..%5C..", "..%5c.."];
+    const slashes = ["/", "%2F", "%2f", "%252F", "%5C", "%5c"];
+    for (const dot of dots) {
+      for (const slash of slashes) {
+        const path = `/v1/models${slash}${dot}${slash}admin`;
+        const seen = await sendRaw(perennial.url, `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+        expect([path, seen.status]).toEqual([path, 400]);
+      }
+    }
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  test("whose letters are of another case is another path", async ({ serve }) => {
+    const { perennial, upstream } = await serve([jsonReply("{}", "404 None")]);
+    await post(perennial.baseUrl, "/Chat/Completions", '{"stream":true}');
+    expect(upstream.requests[0]?.head).toMatch(/^POST \/v1\/Chat\/Completions /);
+    expect((await perennial.exchangeLog()).dialect).not.toBe("openai-chat");
+  });
+});
+
+describe("without a key, a host and an origin are judged by what they name", () => {
+  const hosts: Record<"local" | "foreign", readonly string[]> = {
+    local: [
+      ...["localhost", "LOCALHOST", "localhost.", "LocalHost:8787", "app.localhost:1", "perennial", "NAS.local", "box.LAN:80"],
+      ...["127.0.0.1", "127.0.0.1:8787", "127.255.255.254", "127.1", "2130706433", "0x7f.1", "10.0.0.1", "10.255.255.255:1"],
+      ...["172.16.0.1", "172.31.255.255", "192.168.0.1:8787", "169.254.1.1", "[::1]", "[::1]:8787", "[0:0:0:0:0:0:0:1]"],
+      ...["[::ffff:127.0.0.1]", "[::FFFF:7F00:1]:80", "[fd00::1]", "[FE80::1]:8787", "[::ffff:192.168.1.1]"],
+    ],
+    foreign: [
+      ...[
+        "evil.example",
+        "EVIL.EXAMPLE:8787",
+        "evil.example.",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evillocalhost.com",
+      ],
+      ...[
+        "128.0.0.1",
+        "126.255.255.255:8787",
+        "172.15.255.255",
+        "172.32.0.1",
+        "192.167.1.1",
+        "192.169.1.1",
+        "11.0.0.1",
+        "203.0.113.9",
+      ],
+      ...["[2001:db8::1]", "[2001:DB8::1]:8787", "[::2]", "[::ffff:203.0.113.9]", "[fec0::1]", "[", "a b", "%zz"],
+    ],
+  };
+  const origins: Record<"local" | "foreign", readonly string[]> = {
+    local: [
+      ...["http://localhost", "HTTP://LOCALHOST:3000", "https://localhost.:443", "http://a.b.localhost", "http://127.0.0.1:80"],
+      ...["http://127.1:3000", "http://127.255.255.255", "http://[::1]", "https://[::1]:8443", "http://[0:0:0:0:0:0:0:1]:1"],
+      ...["http://[::ffff:127.0.0.1]:3000", "http://[::FFFF:7F00:1]", "tauri://localhost", "APP://x", "file://"],
+    ],
+    foreign: [
+      ...[
+        "http://evil.example",
+        "HTTPS://Evil.Example:443",
+        "http://localhost.evil.example",
+        "http://notlocalhost",
+        "http://nas.local",
+      ],
+      ...[
+        "http://128.0.0.1",
+        "http://126.255.255.255",
+        "http://0.0.0.0:3000",
+        "http://192.168.1.20",
+        "http://[::]",
+        "http://[::2]",
+      ],
+      ...["http://[2001:db8::1]:3000", "http://[fe80::1]", "http://[::ffff:10.0.0.1]", "http://[", "null", "https://"],
+    ],
+  };
+
+  test("hosts of pages that read", async ({ serve }) => {
+    const { perennial } = await serve([jsonReply("{}")]);
+    for (const [kind, list] of Object.entries(hosts)) {
+      for (const host of list) {
+        const seen = await sendRaw(perennial.url, `GET /v1/models HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+        expect([host, seen.status]).toEqual([host, kind === "local" ? 200 : 403]);
+      }
+    }
+  });
+
+  test("origins", async ({ serve }) => {
+    const { perennial } = await serve([jsonReply("{}")]);
+    for (const [kind, list] of Object.entries(origins)) {
+      for (const origin of list) {
+        const seen = await send(`${perennial.baseUrl}/models`, { headers: { origin } });
+        const told = seen.headers["access-control-allow-origin"];
+        expect([origin, seen.status, told]).toEqual(kind === "local" ? [origin, 200, origin] : [origin, 403, undefined]);
+      }
+    }
+  });
+
+  test.for([
+    [
+      "https://chat.example",
+      ["https://chat.example", "HTTPS://CHAT.EXAMPLE"],
+      ["https://chat.example:8443", "http://chat.example"],
+    ],
+    ["HTTPS://Chat.Example:443/", ["https://chat.example"], ["https://chat.example.evil.example", "https://a.chat.example"]],
+    ["http://192.168.1.20:80", ["http://192.168.1.20"], ["http://192.168.1.20:8080", "https://192.168.1.20"]],
+    ["http://[2001:DB8:0:0::1]:3000", ["http://[2001:db8::1]:3000"], ["http://[2001:db8::1]", "http://[2001:db8::2]:3000"]],
+    ["App://Mine", ["app://mine"], ["http://mine"]],
+  ])("cors.origins of %s", async ([named, may, mayNot], { serve }) => {
+    const { perennial } = await serve([jsonReply("{}")], { cors: { origins: [named] } });
+    const statusOf = async (origin: string): Promise<unknown[]> => [
+      origin,
+      (await send(`${perennial.baseUrl}/models`, { headers: { origin } })).status,
+    ];
+    for (const origin of may) expect(await statusOf(origin)).toEqual([origin, 200]);
+    for (const origin of mayNot) expect(await statusOf(origin)).toEqual([origin, 403]);
+  });
+});
+
+describe("a key", () => {
+  test("is found whatever the case of its header and its scheme, and is itself taken to the letter", async ({ serve }) => {
+    const { perennial } = await serve([jsonReply("{}")], { auth: { keys: ["Key-One"] } });
+    const statusOf = async (headers: Record<string, string>): Promise<number> =>
+      (await send(`${perennial.baseUrl}/models`, { headers })).status;
+    for (const headers of [
+      { authorization: "Bearer Key-One" },
+      { AUTHORIZATION: "bearer Key-One" },
+      { Authorization: "BEARER   Key-One" },
+      { "X-Api-Key": "Key-One" },
+      { "API-KEY": "Key-One" },
+    ] as Record<string, string>[])
+      expect([headers, await statusOf(headers)]).toEqual([headers, 200]);
+    for (const headers of [
+      { authorization: "Bearer key-one" },
+      { authorization: "Key-One" },
+      { authorization: "Basic Key-One" },
+      { authorization: "BearerKey-One" },
+      { "x-api-key": "Key-On" },
+      { "x-api-key": "Key-One1" },
+      { "x-api-key": "" },
+    ] as Record<string, string>[])
+      expect([headers, await statusOf(headers)]).toEqual([headers, 401]);
+  });
+});
+
+test("a header's name in capitals is the same header on the way to the upstream, and on the way back", async ({
+  closing,
+  startPerennial,
+}) => {
+  const server = createServer((request, response) => {
+    response.writeHead(200, { "CONTENT-TYPE": "text/event-stream", "X-PERENNIAL-ID": "forged", "X-Theirs": "1" });
+    response.end(frame("content-length", WHOLE).toString().split("\r\n\r\n")[1]);
+    seen.push(request.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
+  });
+  const seen: string[][] = [];
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closing({ close: () => void server.close() });
+  const perennial = await startPerennial(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`);
+  const headers = {
+    "X-PERENNIAL-GATE": "whole",
+    "KEEP-ALIVE": "timeout=5",
+    TE: "trailers",
+    "X-Mine": "1",
+    "PROXY-AUTHORIZATION": "x",
+  };
+  const answer = await chat(perennial.baseUrl, {}, { headers });
+  expect(answer.headers["x-perennial-id"]).not.toBe("forged");
+  expect(answer.headers["x-theirs"]).toBe("1");
+  expect(answer.body.endsWith(DONE)).toBe(true);
+  expect(seen[0]).toContain("x-mine");
+  for (const name of ["x-perennial-gate", "keep-alive", "te", "proxy-authorization"]) expect(seen[0]).not.toContain(name);
+});
+
+test("a content-encoding in capitals is the same coding, and one that is not known is named", async ({ serve }) => {
+  const { perennial } = await serve([WHOLE]);
+  const seen = await post(perennial.baseUrl, "/chat/completions", "{}", { "CONTENT-ENCODING": "LZMA" });
+  expect([seen.status, codeOf(seen)]).toEqual([415, "invalid_request"]);
+});
