@@ -33,6 +33,8 @@ const BLANK_LINE = /(?:\n\n|[\r\n]\r\n|(?<!\r)\n\r|\r\r)$/;
 export const EVENT_FIELD = "event: ";
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
+/** The parser buffers fields with their names: an event within the limit is within it however it is split. */
+const AROUND_DATA = 1_024;
 /** A comment that is more than a sign of life. */
 const TELLING_COMMENT = /\}\s*,?\s*$|^\s*HTTP_STATUS\/\d/;
 /** Some gateways put `data:` before what has it already, and add empty lines. */
@@ -48,7 +50,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   let events = 0;
 
   const parser = createParser({
-    maxBufferSize: maxEventBytes,
+    maxBufferSize: maxEventBytes + AROUND_DATA,
     onEvent(event) {
       events++;
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
