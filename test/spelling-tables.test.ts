@@ -104,7 +104,7 @@ describe("a wait that an upstream asks for", () => {
     ["spaces", "RETRY-AFTER:   0  "],
     ["milliseconds", "retry-after-ms: 20"],
     ["zero milliseconds, over the seconds", "retry-after: 3600\r\nRetry-After-Ms: 0"],
-    ["exactly the most that is waited for", "retry-after-ms: 400"],
+    ["exactly the most that is waited for", "retry-after-ms: 100"],
     ["a date that has passed", "retry-after: Thu, 01 Jan 1970 00:00:00 GMT"],
     ["a date that has passed, in small letters", "retry-after: thu, 01 jan 1970 00:00:00 gmt"],
     ["a budget that is back", "x-ratelimit-remaining-requests: 0\r\nX-RateLimit-Reset-Requests: 0s"],
@@ -114,7 +114,7 @@ describe("a wait that an upstream asks for", () => {
   });
 
   test.for([
-    ["one millisecond more than is waited for", "retry-after-ms: 401"],
+    ["one millisecond more than is waited for", "retry-after-ms: 101"],
     ["a second", "retry-after: 1"],
     ["a date to come", `retry-after: ${date(7_200_000)}`],
     ["more than a number holds", "retry-after: 1e309"],

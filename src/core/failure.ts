@@ -77,7 +77,7 @@ export interface FailureDetails {
   readonly status?: number;
   readonly source?: FailureSource;
   readonly scope?: FailureScope;
-  /** The setting whose limit was met, such as `timeouts.idle`: to raise it may help. */
+  /** The setting whose limit was met, such as `timeouts.idle`, or the header that had narrowed it: to raise it may help. */
   readonly setting?: string | undefined;
   /** How long the upstream asked us to wait, in milliseconds. */
   readonly retryAfterMs?: number;

@@ -1,6 +1,6 @@
 /** A failure in plain words for the client: what happened, how far the answer had come, what can be done. */
 import { isIdempotent } from "../attempt/idempotent.ts";
-import type { Exchange, PolicyOverrides } from "../core/exchange.ts";
+import type { Exchange } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 
 export function failureMessage(failure: Failure, exchange: Exchange): string {
@@ -24,20 +24,11 @@ function progressOf({ api, attempts, stats }: Exchange): string {
   return api?.request.stream ? `No text had arrived, after ${tries}.` : `No answer had arrived, after ${tries}.`;
 }
 
-/** The headers by which a client may narrow a limit, by the setting that holds for all. */
-const HEADERS: ReadonlyMap<string, readonly [header: string, override: keyof PolicyOverrides]> = new Map([
-  ["timeouts.firstToken", ["x-perennial-first-token-timeout", "firstTokenMs"]],
-  ["timeouts.idle", ["x-perennial-idle-timeout", "idleMs"]],
-  ["timeouts.total", ["x-perennial-total-timeout", "totalMs"]],
-  ["timeouts.unstreamed", ["x-perennial-total-timeout", "totalMs"]],
-]);
-
 /** What may really help; nothing where that is not known. */
 function adviceFor(failure: Failure, exchange: Exchange): string {
   const { code, scope, setting } = failure;
   if (setting !== undefined) {
-    const [header, override] = HEADERS.get(setting) ?? [];
-    const raise = `raise ${override === undefined || exchange.overrides[override] === undefined ? setting : header}`;
+    const raise = `raise ${setting}`;
     // The same request would take as long as before.
     if (code === "deadline_exceeded") return `To get it whole, ${raise}${exchange.api?.request.stream ? "" : ", or stream"}.`;
     return `${sendAgain(exchange)}; if that happens each time, ${raise}.`;

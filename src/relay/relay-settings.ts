@@ -3,6 +3,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { Candidate } from "../balance/candidate.ts";
 import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
+import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
 /** Times in milliseconds, sizes in bytes. */
@@ -39,6 +40,21 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
       },
     },
   };
+}
+
+/** The headers by which a client may narrow a limit, by the setting that holds for all. */
+const HEADERS = [
+  ["firstToken", "x-perennial-first-token-timeout", "firstTokenMs"],
+  ["idle", "x-perennial-idle-timeout", "idleMs"],
+  ["total", "x-perennial-total-timeout", "totalMs"],
+  ["unstreamed", "x-perennial-total-timeout", "totalMs"],
+] as const;
+
+/** A failure at a limit, by the name under which that is raised: the client's own header, where that is what has narrowed it. */
+export function nameLimit(failure: Failure, { candidate }: RelaySettings, { overrides }: Exchange): Failure {
+  const [name, header, override] = HEADERS.find(([name]) => failure.setting === `timeouts.${name}`) ?? [];
+  const isNarrowed = name !== undefined && (overrides[override] ?? Number.POSITIVE_INFINITY) < candidate.policy.timeouts[name];
+  return isNarrowed ? withDetails(failure, { setting: header }) : failure;
 }
 
 /** Each allows more than the one before. */

@@ -19,7 +19,7 @@ import { cut, flushed } from "../downstream/connection-end.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunEnd } from "../run/run.ts";
 import { deliver, respondWithFailure } from "./deliver.ts";
-import { narrowSettings, type RelaySettings } from "./relay-settings.ts";
+import { nameLimit, narrowSettings, type RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
@@ -42,7 +42,8 @@ export async function relay(
   observer.onExchangeStart?.(exchange);
   const run = startRun(exchange, settings, context);
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
-  const end = await run.listen(client, exchange.signal);
+  const ended = await run.listen(client, exchange.signal);
+  const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, configured, exchange) } : ended;
   client.stopTimers();
   const { outcome, failure } = tell(exchange, raw, client, run, end);
 
