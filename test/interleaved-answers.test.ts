@@ -299,3 +299,12 @@ describe.each(CASES)("$name", (each) => {
     expect(JSON.parse(JSON.stringify(dialect.eventsToAnswer(events, request)))).toEqual(answer);
   });
 });
+
+test("a response whose last event holds none of its items, of which one was never done, is no answer", () => {
+  const request = openAiResponses.parseRequest({ model: "m", input: "p" });
+  const end = typed("response.completed", { response: { ...response, status: "completed", output: [] } });
+  for (const open of [[added(1, functionCall(1, ""))], [itemDelta(1, "Other")]]) {
+    const events = [added(0, item(0, "")), itemDelta(0, "Hi"), ...open, done(0, item(0, "Hi")), end];
+    expect(() => openAiResponses.eventsToAnswer(events.map(toEvent), request)).toThrow(/does not hold what came before/);
+  }
+});

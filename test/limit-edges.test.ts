@@ -300,6 +300,8 @@ describe("the configuration knows its limits", () => {
     gate: { holdFor: DAYS },
     drain: { timeout: DAYS },
   };
+  const { alive: _alive, unstreamed: _unstreamed, ...told } = longest.timeouts;
+  const followed = { ...longest, timeouts: told };
   const shortest = {
     retry: { outage: "0", maxRetryAfter: "0", backoff: { initial: "0", max: "0" } },
     heartbeat: { after: "0", every: "1ms" },
@@ -308,6 +310,7 @@ describe("the configuration knows its limits", () => {
 
   test.for([
     ["longest", longest],
+    ["longest that others follow from", followed],
     ["shortest", shortest],
   ] as const)("with the %s durations all is served, and no timer overflows", async ([_what, settings], { serve }) => {
     const warnings: string[] = [];

@@ -146,6 +146,15 @@ describe.each(FIXTURES.filter(({ answer }) => answer !== undefined))("$name aske
   });
 });
 
+recording.for(["9007199254740993", "-9223372036854775808", "1e400", "-1E+400", "12345678901234567890.5"])(
+  "the number %s alone keeps all of its digits in a body that is rewritten",
+  async (number, { startRecorder }) => {
+    const { url, arrived } = await startRecorder([["stream", FIXTURES[0]?.events.join("") ?? ""]], { nonStreaming: "viaStream" });
+    await post(`${url}/v1/chat/completions`, `{"model":"m","seed":${number}}`);
+    expect(arrived[0]?.body.toString()).toContain(`"seed":${number},`);
+  },
+);
+
 recording("the options of a stream that the client names are kept beside what is added", async ({ startRecorder }) => {
   const { url, arrived } = await startRecorder([["stream", FIXTURES[0]?.events.join("") ?? ""]], { nonStreaming: "viaStream" });
   await post(`${url}/v1/chat/completions`, '{"model":"m","stream_options":{"include_obfuscation":false,"include_usage":false}}');
