@@ -58,7 +58,7 @@ function asRefusedFallback(thrown: unknown): Failure {
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, dialect, request, output } = context;
+  const { attempt, plan, limits, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
   const sink = withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, control, context);
   return createStreamReader({
@@ -67,9 +67,12 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
     sink,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
+    terminatorFinishes: plan.candidate.policy.finish === "done",
     acceptEmpty: plan.acceptEmpty,
-    onWhole: ({ terminated, bodyEnded }) =>
-      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded),
+    onWhole({ terminated, bodyEnded }) {
+      attempt.warning = inspector.warning;
+      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded);
+    },
   });
 }
 
@@ -97,7 +100,7 @@ function withHold(
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
 function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, dialect, request, output } = context;
+  const { attempt, plan, limits, dialect, request, output } = context;
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
     isWhole: (body) => isFinishedAnswer(body, dialect),
@@ -107,6 +110,7 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
       const { value: answer, body: alone } = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
+      attempt.warning = dialect.warnOfAnswer?.(answer);
       const events = dialect.answerToEvents(answer, request);
       if (events === undefined) {
         // Of a stream that its upstream cannot write as events, this may be the first piece alone.

@@ -60,6 +60,8 @@ export interface UpstreamPolicy {
   readonly repairRawAnswer: boolean;
   /** A stream without its terminator is cut, even when every choice has finished. */
   readonly requireDone: boolean;
+  /** By a finish, or by the terminator alone as well (`done`), for servers that send no finish. */
+  readonly finish: "auto" | "done";
   /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */
   readonly nonStreaming: "direct" | "viaStream";
 }

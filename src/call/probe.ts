@@ -22,6 +22,8 @@ export interface ProbeOptions {
   /** Largest answer, in bytes. */
   readonly maxBytes: number;
   readonly requireDone: boolean;
+  /** Its terminator alone says that an answer is whole (`finish: done`). @defaultValue false */
+  readonly terminatorFinishes?: boolean;
 }
 
 const HEADERS = { "content-type": "application/json", accept: "application/json" };
@@ -68,7 +70,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
 function readAnswer(
   headers: ReplyHeaders,
   control: CallControl<void>,
-  { dialect, maxBytes, requireDone }: ProbeOptions,
+  { dialect, maxBytes, requireDone, terminatorFinishes = false }: ProbeOptions,
   request: DialectRequest,
 ): BodyReader {
   const json = (): BodyReader =>
@@ -90,6 +92,7 @@ function readAnswer(
       control,
       maxEventBytes: maxBytes,
       requireTerminator: requireDone,
+      terminatorFinishes,
       acceptEmpty: false,
       onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
     });

@@ -17,6 +17,8 @@ export interface StreamReaderOptions {
   /** Largest event, in bytes. */
   readonly maxEventBytes: number;
   readonly requireTerminator: boolean;
+  /** See StreamEnd. @defaultValue false */
+  readonly terminatorFinishes?: boolean;
   readonly acceptEmpty: boolean;
   /** The stream is whole. Called once, or `control.fail` is. */
   onWhole(end: { terminated: boolean; bodyEnded: boolean }): void;
@@ -89,6 +91,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       cause: verdict instanceof Failure ? verdict : cause,
       torn,
       requireTerminator: options.requireTerminator,
+      terminatorFinishes: options.terminatorFinishes ?? false,
       acceptEmpty: options.acceptEmpty,
     });
     if (problem !== undefined) {

@@ -26,6 +26,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
     emptyFallback: upstream.emptyFallback,
     repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
+    finish: upstream.finish,
   };
 }
 

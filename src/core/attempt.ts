@@ -12,4 +12,6 @@ export interface Attempt {
   failure: FailureCode | undefined;
   /** The upstream's HTTP status, once known. */
   status: number | undefined;
+  /** What was odd about a whole answer, in words of ours, and did not undo it: a finish that is not known, an error behind the end. */
+  warning?: string | undefined;
 }
