@@ -137,6 +137,10 @@ try {
       const chaos = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
       if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
     },
+    async doctor(options) {
+      const { runDoctor } = await import("./doctor/run-doctor.ts");
+      return runDoctor({ ...options, env: process.env }, (text) => process.stdout.write(text));
+    },
     stdout: process.stdout,
     stderr: process.stderr,
   });

@@ -10,6 +10,7 @@ const FLOORS = [
   ["main.ts"],
   ["start.ts"],
   ["app.ts", "cli"],
+  ["doctor"],
   ["runtime"],
   ["server", "telemetry", "config", "chaos"],
   ["relay"],

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { LoadedConfig } from "../config/load.ts";
+import type { DoctorRequest } from "./doctor-command.ts";
 import { type ChaosOptions, runProgram } from "./program.ts";
 
 let cwd: string;
@@ -13,10 +14,21 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }));
 
 async function run(args: string[], env: Record<string, string> = {}) {
-  const result = { out: "", err: "", served: [] as LoadedConfig[], chaos: [] as ChaosOptions[], code: -1 };
+  const result = {
+    out: "",
+    err: "",
+    served: [] as LoadedConfig[],
+    chaos: [] as ChaosOptions[],
+    examined: [] as DoctorRequest[],
+    code: -1,
+  };
   result.code = await runProgram(args, {
     serve: async (loaded) => void result.served.push(loaded),
     chaos: async (options) => void result.chaos.push(options),
+    doctor: async (options) => {
+      result.examined.push(options);
+      return options.model === "broken" ? 1 : 0;
+    },
     stdout: { write: (text) => (result.out += text) },
     stderr: { write: (text) => (result.err += text) },
     env,
@@ -111,8 +123,29 @@ it("hands chaos its options", async () => {
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 
+it("has the doctor examine a URL, with the key of the environment, or what a file configures", async () => {
+  const { code, examined } = await run(["doctor", "http://a/v1", "--model", "m", "--timeout", "5m", "--json"], {
+    PERENNIAL_API_KEY: "k",
+  });
+  expect(code).toBe(0);
+  expect(examined).toMatchObject([
+    { config: { upstreams: [{ baseUrl: "http://a/v1", apiKey: "k" }] }, model: "m", patienceMs: 300_000, json: true },
+  ]);
+  writeFileSync(join(cwd, "a.yaml"), "upstreams: [{ baseUrl: http://b/v1, profile: vllm }]");
+  const file = await run(["doctor", "--config", "a.yaml"]);
+  expect(file.examined).toMatchObject([{ config: { upstreams: [{ baseUrl: "http://b/v1", profile: "vllm" }] } }]);
+});
+
+it("ends with the doctor's exit code, and with 2 where there is nothing to examine", async () => {
+  expect((await run(["doctor", "http://a/v1", "--model", "broken"])).code).toBe(1);
+  const { code, err, examined } = await run(["doctor"]);
+  expect({ code, examined }).toEqual({ code: 2, examined: [] });
+  expect(err).toContain("perennial doctor URL");
+  expect((await run(["doctor", "http://a/v1", "--timeout", "soon"])).err).toContain("expected a duration");
+});
+
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, chaos)"],
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, chaos)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -135,7 +168,8 @@ it("prints help with examples, and the version", async () => {
 it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
-  await expect(runProgram([], { serve, chaos: serve, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow(
+  const doctor = async () => 0;
+  await expect(runProgram([], { serve, chaos: serve, doctor, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow(
     "EADDRINUSE",
   );
 });

@@ -7,6 +7,8 @@ import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { printConfig } from "../config/print.ts";
 import { listProfiles } from "../config/profiles.ts";
+import { CommandEnded } from "./command-ended.ts";
+import { addDoctor, type DoctorContext } from "./doctor-command.ts";
 import { readVersion } from "./version.ts";
 
 export interface ChaosOptions {
@@ -32,6 +34,7 @@ export interface ProgramActions {
   /** @param read the configuration as its sources are now. Throws ConfigError. */
   serve(loaded: LoadedConfig, read: () => LoadedConfig): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
+  readonly doctor: DoctorContext["doctor"];
   readonly stdout: Output;
   readonly stderr: Output;
   /** @defaultValue process.env */
@@ -59,6 +62,7 @@ Examples:
   $ perennial --upstream https://api.openai.com/v1     stand in front of OpenAI
   $ perennial --upstream http://127.0.0.1:8080/v1 --profile llamacpp
   $ perennial --config ${DEFAULT_FILE} --port 9000      with a configuration file
+  $ perennial doctor https://api.openai.com/v1         is the key right, does the server end its streams, which settings fit
   $ perennial check-config                             show the resulting configuration, or what is wrong with it
   $ perennial chaos --list                             what can go wrong with a stream
 
@@ -125,6 +129,8 @@ export function createProgram(actions: ProgramActions): Command {
       stdout.write(listProfiles());
     });
 
+  addDoctor(program, FILE_MEANING, { doctor: actions.doctor, env, cwd });
+
   program
     .command("chaos")
     .description("start an upstream that fails in every known way, to test a client or a proxy against")
@@ -144,7 +150,7 @@ export function createProgram(actions: ProgramActions): Command {
 /**
  * Runs one command line.
  * @param args without the interpreter and the script: `process.argv.slice(2)`
- * @returns the exit code: 0, or 2 for a wrong command line or configuration, already explained on stderr
+ * @returns the exit code: 0, what a command has to say with it, or 2 for a wrong command line or configuration, already explained on stderr
  * @throws whatever else a command throws
  */
 export async function runProgram(args: readonly string[], actions: ProgramActions): Promise<number> {
@@ -152,6 +158,7 @@ export async function runProgram(args: readonly string[], actions: ProgramAction
     await createProgram(actions).parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
+    if (error instanceof CommandEnded) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     if (!(error instanceof ConfigError)) throw error;
     actions.stderr.write(`${error.problems.join("\n")}\n`);
