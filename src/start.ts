@@ -7,6 +7,8 @@ import { endProcess, untilThreadsAreFree } from "./cli/end-process.ts";
 import { runProgram } from "./cli/program.ts";
 import { ConfigError } from "./config/config-error.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { readPemFiles } from "./config/pem-files.ts";
+import type { Config } from "./config/schema.ts";
 import { MAX_DURATION_MS } from "./config/units.ts";
 import { watchConfig } from "./config/watch.ts";
 import { fitToDescriptors, readDescriptorLimit } from "./server/file-descriptors.ts";
@@ -54,6 +56,7 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
   logger.info({ url: app.url, upstream, config: file }, `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`);
+  void tellOfAccounts(config, logger);
   if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
 }
 
@@ -61,6 +64,18 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
 function fitToProcess({ config, warnings, ...rest }: LoadedConfig): LoadedConfig {
   const { limits, warning } = fitToDescriptors(config.limits, readDescriptorLimit());
   return { ...rest, config: { ...config, limits }, warnings: warning === undefined ? warnings : [...warnings, warning] };
+}
+
+/** One line for each key of ours that is refused, or has nothing left; clients are served meanwhile. */
+async function tellOfAccounts(config: Config, logger: Logger): Promise<void> {
+  if (config.upstreams.every(({ apiKey }) => apiKey === undefined)) return;
+  const { lookAtAccount } = await import("./doctor/look-at-account.ts");
+  const { authorities } = readPemFiles(config);
+  for (const upstream of config.upstreams) {
+    const ca = authorities.get(upstream.name);
+    const problem = await lookAtAccount({ config, upstream, ca, env: process.env });
+    if (problem !== undefined) logger.warn({ upstream: upstream.name }, problem);
+  }
 }
 
 /** Where it listens, in the words of the configuration: an address for clients would hide that others can reach it. */

@@ -9,7 +9,11 @@ import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { explainRefusal } from "./explain-refusal.ts";
 import { OutageDoor } from "./outage-door.ts";
+
+/** Where clients bring a key. */
+const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -70,6 +74,12 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      attempt.warning = explainRefusal(failure, {
+        upstream: attempt.upstream,
+        hasOwnKey: plan.candidate.upstream.hasOwnKey,
+        clientHasKey: CREDENTIALS.some((name) => exchange.request.headers[name] !== undefined),
+        dialect: exchange.api?.dialect.name,
+      });
       history.push({ attempt, plan, failure });
       throw failure;
     } finally {

@@ -9,6 +9,7 @@ import { fitToDescriptors, readDescriptorLimit } from "../server/file-descriptor
 import { chooseProxy, type UpstreamProxy } from "../upstream/proxy.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { ask, fetchSmall } from "./ask.ts";
+import { balancePath } from "./balance-path.ts";
 import type { Asked, Facts, Fetched, MachineFacts, ProxyFacts } from "./facts.ts";
 import { identify, modelNamesOf } from "./identify.ts";
 import { lookAtCertificate, lookUp } from "./look-up.ts";
@@ -69,15 +70,6 @@ async function lookAround(upstream: Upstream, { baseUrl, apiKey }: UpstreamConfi
   const path = apiKey === undefined || models.status === undefined ? undefined : balancePath(new URL(baseUrl).hostname);
   const balance: Fetched | undefined = path === undefined ? undefined : await fetchSmall(upstream, path, SMALL_MS);
   return { models, modelsUnderV1, docs, balance };
-}
-
-/** Where providers tell what an account has left, under their base URLs. Others answer 404, which costs nothing. */
-function balancePath(host: string): string {
-  if (host.endsWith("deepseek.com")) return "/user/balance";
-  if (host.endsWith("openrouter.ai")) return "/credits";
-  if (/(^|\.)moonshot\.(cn|ai)$/.test(host)) return "/users/me/balance";
-  if (/(^|\.)siliconflow\.(cn|com)$/.test(host)) return "/user/info";
-  return "/usage";
 }
 
 /** The first that can chat, as far as names tell. */

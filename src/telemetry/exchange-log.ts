@@ -45,7 +45,7 @@ export function createExchangeLog(logger: Logger): Observer {
     },
 
     onExchangeEnd(exchange, end) {
-      const warning = exchange.attempts.at(-1)?.warning;
+      const warning = exchange.attempts.findLast((attempt) => attempt.warning !== undefined)?.warning;
       const level = end.defect === undefined ? levelOf(end, warning) : "error";
       if (!logger.isLevelEnabled(level)) return;
       const { attempts, stats } = exchange;
