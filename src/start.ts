@@ -57,7 +57,7 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
   logger.info({ url: app.url, upstream, config: file }, `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`);
   void tellOfAccounts(config, logger);
-  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
+  if (app.isSandbox && logger.isLevelEnabled("info")) process.stdout.write(sandboxNotice(app.url));
 }
 
 /** With no more connections than the process can open. */

@@ -47,6 +47,12 @@ it("serves when no command is named, with flags over the environment", async () 
   ]);
 });
 
+it("logs less with --quiet, and JSON with --json; --log-level is stronger", async () => {
+  const { served } = await run(["--quiet", "--json"]);
+  expect(served).toMatchObject([{ config: { log: { level: "warn", format: "json" } } }]);
+  expect((await run(["--quiet", "--log-level", "debug"])).served).toMatchObject([{ config: { log: { level: "debug" } } }]);
+});
+
 it("presets what fits the server that --profile names, over the file's profile and under what is set by hand", async () => {
   const { served } = await run(["--upstream", "http://a/v1", "--profile", "llamacpp"]);
   expect(served).toMatchObject([{ config: { upstreams: [{ keepAlive: 4_000, timeouts: { firstToken: 600_000 } }] } }]);

@@ -56,6 +56,7 @@ Options of serve may be given without its name:
   --host H          address to listen on
   --port N          port to listen on
   --log-level L     trace, debug, info, warn, error, fatal or silent
+  --quiet, --json   log warnings and errors only; log JSON, on a terminal too
 
 Examples:
   $ perennial                                          try it with the built-in sandbox upstream
@@ -99,6 +100,8 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--host <host>", "address to listen on")
     .option("--port <number>", "port to listen on")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent")
+    .option("--quiet", "log warnings and errors only")
+    .option("--json", "log JSON, on a terminal too")
     .allowExcessArguments()
     .action(async ({ config: file, ...flags }: { config?: string } & ConfigFlags, command: Command) => {
       // Whatever is no command arrives here, at the default one.

@@ -28,6 +28,10 @@ export interface ConfigFlags {
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly logLevel?: string | undefined;
+  /** Only warnings and errors, unless `logLevel` says otherwise. */
+  readonly quiet?: boolean | undefined;
+  /** The log as JSON, on a terminal too. */
+  readonly json?: boolean | undefined;
 }
 
 export interface LoadOptions {
@@ -103,13 +107,15 @@ function formatProblems(problems: readonly Complaint[], source: ConfigFile | und
 }
 
 /** An empty flag stays, for the schema to complain about: it is a shell's unset variable, and no wish for the sandbox. */
-function flagSettings({ upstream, profile, host, port, logLevel }: ConfigFlags): Setting[] {
+function flagSettings({ upstream, profile, host, port, logLevel, quiet, json }: ConfigFlags): Setting[] {
   const settings: Setting[] = [
     { origin: "--upstream", path: pathInFirstUpstream("baseUrl"), value: upstream },
     { origin: "--profile", path: pathInFirstUpstream("profile"), value: profile },
     { origin: "--host", path: ["host"], value: host },
     { origin: "--port", path: ["port"], value: toNumber(port) },
+    { origin: "--quiet", path: ["log", "level"], value: quiet ? "warn" : undefined },
     { origin: "--log-level", path: ["log", "level"], value: logLevel },
+    { origin: "--json", path: ["log", "format"], value: json ? "json" : undefined },
   ];
   return settings.filter(({ value }) => value !== undefined);
 }

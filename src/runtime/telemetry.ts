@@ -9,6 +9,7 @@ import type { OnDefect } from "../telemetry/combine-observers.ts";
 import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createTally } from "../telemetry/tally.ts";
 import type { Traces } from "../telemetry/traces.ts";
 
 /** What is counted when it is asked for. */
@@ -30,16 +31,21 @@ export interface Telemetry {
 
 export async function openTelemetry(logger: Logger, counted: Counted): Promise<Telemetry> {
   const traces = await startTraces(logger);
+  const tally = createTally();
   let metrics: Promise<Metrics> | undefined;
   return {
-    observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
+    observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
     onDefect: createDefectLog(logger),
     metrics() {
       metrics ??= startMetrics(counted);
       return metrics;
     },
-    close: async () => traces?.close(),
+    async close() {
+      const summary = tally.summary();
+      if (summary !== undefined) logger.info(summary);
+      await traces?.close();
+    },
   };
 }
 

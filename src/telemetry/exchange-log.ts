@@ -37,11 +37,15 @@ export function createExchangeLog(logger: Logger): Observer {
     },
 
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
-      const wait = Math.round(delayMs);
-      logger.debug(
-        { id, n: number, upstream, status, failure: failure.code, delayMs: wait },
-        `attempt ${number} failed: ${failure.code}, next in ${wait} ms`,
-      );
+      const fields = { id, n: number, upstream, status, failure: failure.code, delayMs: Math.round(delayMs) };
+      const why = `attempt ${number} failed: ${failure.message} (${failure.code})`;
+      if (failure.outage === undefined) {
+        logger.info(fields, `${why}; asked again in ${fields.delayMs} ms, unseen by the client`);
+        return;
+      }
+      // All that wait for an upstream that is out would say the same, again and again.
+      const level = isDue(`outage ${upstream}`) ? "info" : "debug";
+      logger[level](fields, `${why}; the upstream is out, and requests wait for it as long as retry.outage says`);
     },
 
     onExchangeEnd(exchange, end) {
