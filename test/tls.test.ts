@@ -140,7 +140,7 @@ test("files that cannot be used are named with their line, and nothing in them i
     `${at}:26: tls.key: other-key.pem: the private key belongs to another certificate`,
   ]);
   expect(problemsOf("tls: { cert: server.pem, key: locked-key.pem }")).toEqual([
-    `${at}:26: tls.key: locked-key.pem: the private key is encrypted, and there is nobody to ask for its password`,
+    `${at}:26: tls.key: locked-key.pem: the private key is encrypted, and its password cannot be asked for`,
   ]);
   expect(problemsOf("upstreams: [{ baseUrl: https://a, ca: broken.pem }]")).toEqual([
     expect.stringMatching(/upstreams\[0\]\.ca: broken\.pem: cannot be used \(/),

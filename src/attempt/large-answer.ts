@@ -1,4 +1,4 @@
-/** An answer of a size that nobody can know (a million floats): buffered and judged up to the limit, past it passed on as it comes. */
+/** An answer of a size that cannot be known before (a million floats): buffered and judged up to the limit, past it passed on as it comes. */
 import { type AnswerReaderOptions, createAnswerReader } from "../call/answer-reader.ts";
 import type { BodyReader } from "../call/body-reader.ts";
 import type { AttemptOutput } from "../core/attempt-output.ts";

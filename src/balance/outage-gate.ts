@@ -64,7 +64,7 @@ interface Waiter {
   settle(result: Turn | OutageView): void;
 }
 
-/** When nobody has asked for this long, what was known of an outage is no longer of use, in milliseconds. */
+/** When no run has asked for this long, what was known of an outage is no longer of use, in milliseconds. */
 const STALE_MS = 120_000;
 
 export class OutageGate {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { LoadedConfig } from "../config/load.ts";
 import type { DoctorRequest } from "./doctor-command.ts";
-import { type ChaosOptions, runProgram } from "./program.ts";
+import { type ChaosOptions, type RecordOptions, type ReplayOptions, runProgram } from "./program.ts";
 
 let cwd: string;
 
@@ -20,6 +20,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
     served: [] as LoadedConfig[],
     chaos: [] as ChaosOptions[],
     examined: [] as DoctorRequest[],
+    captures: [] as (RecordOptions | ReplayOptions)[],
     code: -1,
   };
   result.code = await runProgram(args, {
@@ -29,6 +30,8 @@ async function run(args: string[], env: Record<string, string> = {}) {
       result.examined.push(options);
       return options.model === "broken" ? 1 : 0;
     },
+    record: async (options) => void result.captures.push(options),
+    replay: async (options) => void result.captures.push(options),
     stdout: { write: (text) => (result.out += text) },
     stderr: { write: (text) => (result.err += text) },
     env,
@@ -150,8 +153,28 @@ it("ends with the doctor's exit code, and with 2 where there is nothing to exami
   expect((await run(["doctor", "http://a/v1", "--timeout", "soon"])).err).toContain("expected a duration");
 });
 
+it("hands record and replay their options", async () => {
+  const asked = ["record", "--out", "a.json", "--upstream", "https://a/v1", "--mask-texts", "--count", "3", "--port", "0"];
+  expect((await run(asked)).captures).toEqual([
+    { out: "a.json", upstream: "https://a/v1", maskTexts: true, count: 3, port: 0, host: "127.0.0.1" },
+  ]);
+  expect((await run(["replay", "a.json"])).captures).toEqual([{ file: "a.json", port: 8788, host: "127.0.0.1" }]);
+});
+
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, chaos)"],
+  [["record", "--upstream", "https://a"], "--out"],
+  [["record", "--out", "a.json"], "--upstream"],
+  [["record", "--out", "a.json", "--upstream", "api.openai.com"], "http or https URL"],
+  [["record", "--out", "a.json", "--upstream", "https://a", "--count", "0"], "from 1 on"],
+  [["replay"], "file"],
+])("refuses a capture that lacks something: %j", async (args, message) => {
+  const { code, err, captures } = await run(args);
+  expect({ code, captures }).toEqual({ code: 2, captures: [] });
+  expect(err).toContain(message);
+});
+
+it.each([
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, chaos, record, replay)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -175,7 +198,6 @@ it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
   const doctor = async () => 0;
-  await expect(runProgram([], { serve, chaos: serve, doctor, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow(
-    "EADDRINUSE",
-  );
+  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor };
+  await expect(runProgram([], { ...actions, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow("EADDRINUSE");
 });

@@ -49,7 +49,7 @@ function read({ tls, upstreams }: Config, problems: Complaint[]): PemFiles {
   const cert = open(["tls", "cert"], tls.cert, checkCertificates);
   const key = open(["tls", "key"], tls.key, (key) => {
     if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) throw new RangeError("holds no private key in PEM form");
-    if (/ENCRYPTED/.test(key)) throw new RangeError("the private key is encrypted, and there is nobody to ask for its password");
+    if (/ENCRYPTED/.test(key)) throw new RangeError("the private key is encrypted, and its password cannot be asked for");
     if (cert !== "") createSecureContext({ cert, key });
   });
   return { tls: { cert, key }, authorities };

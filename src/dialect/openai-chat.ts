@@ -1,6 +1,7 @@
 /** OpenAI chat completions, and everything that imitates them. */
 import type { Dialect } from "../core/dialect.ts";
 import { encodeData } from "../sse/encode.ts";
+import { continueChat } from "./continue-chat.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
 import { holdsSomething, isObject, type JsonObject } from "./json.ts";
@@ -26,6 +27,7 @@ export const openAiChat: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueChat,
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed: askChoicesStreamed,
@@ -56,7 +58,7 @@ const ABOUT_THE_ANSWER: ReadonlySet<string> = new Set([
   "usage",
 ]);
 
-/** Whatever a delta, or a message, holds beside its role is content, so that a field nobody has heard of is never taken for nothing. */
+/** Whatever a delta, or a message, holds beside its role is content, so that an unknown field is never taken for nothing. */
 export function readChatChoice(choice: JsonObject): ChoiceContent {
   // Some servers send `message` where a stream has `delta`.
   const delta = choice.delta ?? choice.message;

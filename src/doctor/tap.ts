@@ -24,8 +24,9 @@ export function createTap(upstream: Upstream): Tap {
   let headMs: number | undefined;
   let firstByteMs: number | undefined;
   let bytes = 0;
-  let start = Buffer.alloc(0);
-  let tail = Buffer.alloc(0);
+  const start: Buffer[] = [];
+  let tail: Buffer[] = [];
+  let tailBytes = 0;
   let settle: (end: Recording["end"]) => void = () => {};
   const ended = new Promise<Recording["end"]>((resolve) => {
     settle = resolve;
@@ -48,8 +49,14 @@ export function createTap(upstream: Upstream): Tap {
           onData(chunk) {
             firstByteMs ??= since();
             bytes += chunk.length;
-            if (start.length < KEPT_START) start = Buffer.concat([start, chunk]).subarray(0, KEPT_START);
-            tail = Buffer.concat([tail, chunk.subarray(-KEPT_TAIL)]).subarray(-KEPT_TAIL);
+            if (bytes - chunk.length < KEPT_START) start.push(chunk);
+            tail.push(chunk);
+            tailBytes += chunk.length;
+            // Not at each byte: a body may come in thousands of pieces.
+            if (tailBytes > 2 * KEPT_TAIL) {
+              tail = [Buffer.concat(tail).subarray(-KEPT_TAIL)];
+              tailBytes = KEPT_TAIL;
+            }
             sink.onData(chunk);
           },
           onEnd() {
@@ -80,7 +87,10 @@ export function createTap(upstream: Upstream): Tap {
     },
     async recorded() {
       const end = await ended;
-      const texts = { start: start.toString("utf8"), tail: tail.toString("utf8") };
+      const texts = {
+        start: Buffer.concat(start).subarray(0, KEPT_START).toString("utf8"),
+        tail: Buffer.concat(tail).subarray(-KEPT_TAIL).toString("utf8"),
+      };
       return { status, headers, headMs, firstByteMs, durationMs: since(), bytes, ...texts, end };
     },
   };

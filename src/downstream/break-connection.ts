@@ -7,7 +7,7 @@ export function breakConnection(socket: Socket | null): void {
   try {
     (below ?? socket)?.resetAndDestroy();
   } catch {
-    // A handle that is neither: its end is the best there is.
+    // Neither TCP nor TLS (a pipe): destroy is all there is.
   }
   socket?.destroy();
 }

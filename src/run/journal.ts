@@ -20,7 +20,7 @@ export interface Journal extends RunClient {
   readonly clientCount: number;
 }
 
-/** Keeps nothing: whoever listens is given each event as it comes, and the slowest client sets the pace. */
+/** Keeps nothing: a client that listens is given each event as it comes, and the slowest client sets the pace. */
 export class ForwardingJournal implements Journal {
   /** A list, not a set: most have one entry, and it is walked for every event. */
   #clients: readonly RunClient[] = [];

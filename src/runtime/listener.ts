@@ -8,7 +8,7 @@ import { toClientHost } from "../core/client-host.ts";
 import { watchClientConnections } from "../server/client-connections.ts";
 import { createServer } from "../server/create-server.ts";
 import { type HttpLimits, setHttpLimits } from "../server/http-limits.ts";
-import { watchUnfinishedAnswers } from "../server/unfinished-answers.ts";
+import { watchPendingResponses } from "../server/pending-responses.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface Listener {
@@ -33,7 +33,7 @@ export function createListener({ open, current, drain }: Runtime, logger: Logger
   const { config: started, pem } = current();
   const app = createServer({ open, tls: pem.tls, current: () => current().settings });
   const { server } = app;
-  const answers = watchUnfinishedAnswers(server);
+  const answers = watchPendingResponses(server);
   setHttpLimits(server, httpLimitsOf(started));
   watchClientConnections(server, (closed) => logger.warn(closed, TOO_MANY_CONNECTIONS));
   return {

@@ -66,7 +66,7 @@ function refuse(socket: Duplex, status: BrokenStatus, more = ""): void {
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     "latin1",
   );
-  // Whoever sends slowly may also close slowly, or never. Not at once: what is unread would reset the connection, and the answer with it.
+  // A client that sends slowly may also close slowly, or never. Not at once: what is unread would reset the connection, and the answer with it.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.resume();
 }

@@ -14,7 +14,7 @@ const TELL_EVERY_MS = 60_000;
 
 /**
  * Keeps `server` at its `maxConnections` but one, which is for the newcomer: see setHttpLimits. A connection is silent while no request of it
- * is answered; the one that has been silent for longest goes first, so that opening connections alone keeps nobody out.
+ * is answered; the one that has been silent for longest goes first, so that opening connections alone keeps no client out.
  * @param onCrowded what was closed since it was told last.
  */
 export function watchClientConnections(server: Server, onCrowded: (closed: CrowdedOut) => void): void {
@@ -31,7 +31,7 @@ export function watchClientConnections(server: Server, onCrowded: (closed: Crowd
       busy.delete(newcomer);
     });
     if (silent.size + busy.size < server.maxConnections) return;
-    // With nobody else silent it is the newcomer itself.
+    // Where no other is silent it is the newcomer itself.
     const [oldest = newcomer] = silent;
     tell(oldest === newcomer ? "refused" : "silent");
     silent.delete(oldest);

@@ -2,16 +2,16 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 
-/** Whom a request is counted for: the digest of its key, or this when nobody needs one. */
-export const ANYBODY = "";
+/** The identity that limits are counted against, where no key is needed; otherwise the digest of the key. */
+export const NO_KEY_NEEDED = "";
 
-/** @param keys accepted keys; none means that everybody may. @returns whose key the headers present; undefined for nobody's. */
+/** @param keys accepted keys; none means that no key is needed. @returns the identity of the key that the headers present; undefined without a valid one. */
 export function createKeyCheck(keys: readonly string[]): (headers: IncomingHttpHeaders) => string | undefined {
   // Digests have one length, so that neither the length nor the first difference of a key shows in the time taken.
   const digests = keys.map(digest);
   const names = digests.map((key) => key.toString("base64"));
   return (headers) => {
-    if (digests.length === 0) return ANYBODY;
+    if (digests.length === 0) return NO_KEY_NEEDED;
     const presented = digest(presentedKey(headers));
     let known = -1;
     // Every key is compared, whichever matches.

@@ -11,9 +11,10 @@ import { type RelayContext, relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
 import { passBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
+import { isFromForeignPage } from "./cross-site.ts";
+import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashboard-routes.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
-import { createFastifyLimits, findOddHead } from "./http-limits.ts";
-import { isFromForeignPage } from "./local-names.ts";
+import { createFastifyLimits, refuseHead } from "./http-limits.ts";
 import type { OpenExchanges, Slot } from "./open-exchanges.ts";
 import { isAllowedOrigin, isPreflight, preflightHeaders, setCorsHeaders } from "./origins.ts";
 import { foreignPage, reject } from "./reject.ts";
@@ -49,6 +50,8 @@ export interface ServerSettings {
   readonly isWarm: () => boolean;
   /** What `/metrics` answers; undefined when there is nothing at that path. */
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
+  /** What `/dashboard` shows; undefined when there is nothing at that path. */
+  readonly dashboard: Dashboard | undefined;
 }
 
 /** What stands at the root: some programs ask there whether anything listens. */
@@ -60,7 +63,7 @@ declare module "fastify" {
   }
 }
 
-/** TRACE is left out: it would send our key for the upstream back to whoever asks. */
+/** TRACE is left out: it would send our key for the upstream back to any client that asks. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 export function createServer(options: ServerOptions): FastifyInstance {
@@ -94,7 +97,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
 
   app.get("/", (request, reply) => {
-    if (current().mount !== "/") return reply.send(ABOUT);
+    if (current().mount !== "/") {
+      const showsPage = current().dashboard !== undefined && wantsPage(request);
+      return showsPage ? reply.redirect("dashboard") : reply.send(ABOUT);
+    }
     // Here the root is the upstream's.
     keyOf(request);
     return serve(request, reply);
@@ -106,15 +112,24 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.get("/metrics", async (request, reply) => {
     const { metrics } = current();
-    // Whoever has no key is not told either that there is nothing here.
+    // A client without a key is not told either that there is nothing here.
     if (!metrics?.public) keyOf(request);
     if (metrics === undefined) return reply.callNotFound();
     const { contentType, body } = await metrics.read();
     return reply.type(contentType).send(body);
   });
 
+  registerDashboard(app, {
+    current: () => current().dashboard,
+    checkKey: (request) => void keyOf(request),
+    otherwise(request, reply) {
+      keyOf(request);
+      return current().mount === "/" ? serve(request, reply) : reply.callNotFound();
+    },
+  });
+
   app.register((api, _options, done) => {
-    // Bodies are read here, or passed on unread: Fastify's parsers would read them before anybody knows which it is to be.
+    // Bodies are read here, or passed on unread: Fastify's parsers would read them before the path says which it is to be.
     api.removeAllContentTypeParsers();
     api.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
     // Before the path is looked at: a refusal says nothing of what is there.
@@ -128,7 +143,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     brokenRequests.watch(request.raw.socket, reply.raw);
     reply.header("x-perennial-id", request.id);
     setCorsHeaders(request.headers, reply.raw, current());
-    const odd = findOddHead(request.raw);
+    const odd = refuseHead(request.raw);
     // What it may speak instead of WebSocket must be named (RFC 9110 §15.5.22).
     if (odd?.status === 426) reply.headers({ upgrade: "HTTP/1.1", connection: "upgrade, close" });
     // Whatever follows it may be as odd.

@@ -27,7 +27,7 @@ export function createFastifyLimits(tls: { readonly cert: string; readonly key: 
     connectionsCheckingInterval: CHECK_MS,
     insecureHTTPParser: false,
     ServerResponse: ByteHeadResponse,
-    // Ours to refuse, with a body that says why: see findOddHead.
+    // Ours to refuse, with a body that says why: see refuseHead.
     requireHostHeader: false,
   };
   // Fastify's types know only one kind of server at a time; what is asked of either here is the same.
@@ -41,7 +41,7 @@ export function setHttpLimits(server: Server, { requestMs, maxConnections }: Htt
   server.headersTimeout = Math.min(MAX_HEAD_MS, requestMs);
   // One more, for the newcomer in whose favour another one goes: see watchClientConnections.
   server.maxConnections = maxConnections + 1;
-  // Node would drop further headers without a word, and with them whatever they forbid; they are counted in findOddHead.
+  // Node would drop further headers without a word, and with them whatever they forbid; they are counted in refuseHead.
   server.maxHeadersCount = 0;
 }
 
@@ -50,7 +50,7 @@ export function wantsWebSocket({ upgrade = "" }: IncomingHttpHeaders): boolean {
 }
 
 /** A head that is valid HTTP, but is refused before anything else is looked at. */
-export function findOddHead({ rawHeaders, headers, httpVersion }: IncomingMessage): Failure | undefined {
+export function refuseHead({ rawHeaders, headers, httpVersion }: IncomingMessage): Failure | undefined {
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     return new Failure("invalid_request", `The request has more than ${MAX_HEADERS} headers.`, { status: 431 });
   }

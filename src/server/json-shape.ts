@@ -34,7 +34,7 @@ for (const [characters, meaning] of [
 
 /**
  * Takes a fraction of the time of `JSON.parse`, and no memory. It does not say whether the bytes are JSON.
- * @throws Failure `invalid_request` for more than any request that makes sense holds.
+ * @throws Failure `invalid_request` for what is far above any real request.
  */
 export function checkJsonShape(bytes: Uint8Array): void {
   let depth = 0;

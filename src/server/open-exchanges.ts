@@ -1,7 +1,7 @@
 /** The exchanges that are running: how many may, and how they end when Perennial does. */
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
-import { ANYBODY } from "./client-keys.ts";
+import { NO_KEY_NEEDED } from "./client-keys.ts";
 
 /** A place among those that may run, and among its key's; taken before the body is read, so that uploads are bounded too. */
 export interface Slot {
@@ -43,7 +43,7 @@ export class OpenExchanges {
         `Perennial is serving ${this.max} requests already (limits.maxStreams). Send the request again in a moment.`,
       );
     }
-    if (key !== ANYBODY && this.maxPerKey > 0 && (this.#byKey.get(key) ?? 0) >= this.maxPerKey) {
+    if (key !== NO_KEY_NEEDED && this.maxPerKey > 0 && (this.#byKey.get(key) ?? 0) >= this.maxPerKey) {
       throw new Failure(
         "overloaded",
         `Perennial is serving ${this.maxPerKey} requests with this key already (auth.maxStreamsPerKey). Send the request again in a moment.`,

@@ -1,6 +1,6 @@
 /** Which web pages may use this proxy, and what their browsers must hear so that they may read what it says (CORS). */
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
-import { isLoopbackName } from "./local-names.ts";
+import { isLoopbackName } from "./cross-site.ts";
 
 export interface OriginRules {
   /** No key is needed since only this machine can connect: then pages are served by where they are from. */
@@ -34,7 +34,7 @@ export function setCorsHeaders(headers: IncomingHttpHeaders, response: ServerRes
   response.setHeader("vary", "origin");
 }
 
-/** A browser's question whether a page may ask. It carries no key, so nobody else can answer it. */
+/** A browser's question whether a page may ask. It carries no key, so no upstream can answer it. */
 export function isPreflight(method: string, headers: IncomingHttpHeaders): boolean {
   return method === "OPTIONS" && headers.origin !== undefined && headers["access-control-request-method"] !== undefined;
 }

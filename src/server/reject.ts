@@ -35,7 +35,7 @@ export function reject(
 export function foreignPage(): Failure {
   return new Failure(
     "unauthorized",
-    "This request comes from a web page, or under a name in Host, that is not of this machine. To allow it, name its origin in cors.origins, add a key to auth.keys, or set open: true.",
+    "This request is refused, since its Origin or Host is not this machine. To allow it, name its origin in cors.origins, add a key to auth.keys, or set open: true.",
     { status: 403 },
   );
 }

@@ -19,7 +19,7 @@ const DECODERS = new Map<string, Decode>([
   // Not in Node 23 before 23.8.
   ...(zlib.zstdDecompress === undefined ? [] : [["zstd", promisify(zlib.zstdDecompress) as Decode] as const]),
 ]);
-/** One inside the other; nobody has a reason for more, but each multiplies what a few bytes can unfold to. */
+/** One inside the other. Real requests have one; each multiplies what a few bytes can unfold to. */
 const MAX_CODINGS = 2;
 
 /**

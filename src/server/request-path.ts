@@ -1,7 +1,7 @@
 /** Where a request goes under the base URL, and which paths are refused because they could lead out of it. */
 import { Failure } from "../core/failure.ts";
 
-/** What stands before the upstream's paths: `/v1` for clients that say `/v1/x` for `{baseUrl}/x`, nothing for servers without it. */
+/** The prefix under which clients reach the upstream's paths: `/v1` for clients that say `/v1/x` for `{baseUrl}/x`, nothing for servers without it. */
 export type Mount = "/v1" | "/";
 
 export interface RequestPath {
@@ -23,7 +23,7 @@ export interface PathRules {
   readonly bare?: readonly string[];
 }
 
-/** A name is decoded once by each server on the way; nobody has a reason for more. */
+/** A name is decoded once by each server on the way: more than so many encodings are far above any real request. */
 const MAX_DECODINGS = 4;
 
 /**

@@ -1,4 +1,4 @@
-/** One connection of a pool: knows whether it died of having been kept too long, and hides a 100 Continue, of which undici dies. */
+/** One connection of a pool: knows whether it was closed while it was kept, and hides a 100 Continue, which undici treats as a broken response. */
 import type { Socket } from "node:net";
 import { type buildConnector, Client, type Dispatcher } from "undici";
 
@@ -16,11 +16,13 @@ export interface Turn {
   isStale(): boolean;
 }
 
-/** What is on the wire now. */
-interface Line {
+/** What has gone over the wire since the last request went out. */
+interface WireState {
   socket: Socket | undefined;
   /** A request has gone out, and of its response nothing has come but a 100. */
   awaitsHead: boolean;
+  /** Why the connection broke; a reset that undici does not tell of is here as well. */
+  error: Error | undefined;
 }
 
 const CONTINUE = /^HTTP\/1\.1 100(?: [^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n/;
@@ -30,17 +32,23 @@ const MAX_CONTINUE_BYTES = 4_096;
 
 /** undici tells of a closed connection what it had read, of a reset one nothing, and of neither which bytes belonged to which request. */
 export class Connection extends Client {
-  readonly #line: Line;
+  readonly #line: WireState;
 
   /** @param options a pool's own, with which it makes its clients. */
   constructor(origin: URL, options: object, connect: buildConnector.connector) {
-    const line: Line = { socket: undefined, awaitsHead: false };
+    const line: WireState = { socket: undefined, awaitsHead: false, error: undefined };
     super(origin, {
       ...options,
       connect(target, callback) {
         connect(target, (...result) => {
-          line.socket = result[1] ?? undefined;
-          if (line.socket !== undefined) hideContinue(line.socket, line);
+          const socket = result[1] ?? undefined;
+          line.socket = socket;
+          line.error = undefined;
+          if (socket !== undefined) hideContinue(socket, line);
+          // Before undici's own listener, which takes a reset for the end of a body whose end is the connection's.
+          socket?.on("error", (error) => {
+            if (line.socket === socket) line.error = error;
+          });
           callback(...result);
         });
       },
@@ -51,6 +59,11 @@ export class Connection extends Client {
   override dispatch(options: Dispatcher.DispatchOptions, call: ConnectedCall): boolean {
     call.onConnection(this);
     return super.dispatch(options, call);
+  }
+
+  /** What broke it; the body that it was bringing then is not whole. */
+  get error(): Error | undefined {
+    return this.#line.error;
   }
 
   /** A request goes out now. */
@@ -64,10 +77,10 @@ export class Connection extends Client {
 }
 
 /**
- * Some servers send a 100 Continue that nobody asked for, which a client must be able to take (RFC 9110 §15.2); undici closes the connection.
+ * Some servers send a 100 Continue that was not asked for, which a client must be able to take (RFC 9110 §15.2); undici closes the connection.
  * So what `socket.read` gives to undici is looked at until a response begins that is something else.
  */
-function hideContinue(socket: Socket, line: Line): void {
+function hideContinue(socket: Socket, line: WireState): void {
   const read = socket.read.bind(socket);
   let held: Buffer | undefined;
   socket.read = (size) => {

@@ -1,4 +1,4 @@
-/** Whether a browser was sent here by a page from elsewhere, while Perennial trusts whoever is on its machine. */
+/** Guards against cross-site requests and DNS rebinding while no key is needed. */
 import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
 

@@ -2,12 +2,12 @@
 import type { Server, ServerResponse } from "node:http";
 import { breakConnection } from "../downstream/break-connection.ts";
 
-export interface UnfinishedAnswers {
+export interface PendingResponses {
   /** Ends what is left so that every client notices, also one to which the end of its connection is the end of the body. */
   breakOff(): void;
 }
 
-export function watchUnfinishedAnswers(server: Server): UnfinishedAnswers {
+export function watchPendingResponses(server: Server): PendingResponses {
   const open = new Set<ServerResponse>();
   const closeIdleConnections = server.closeIdleConnections.bind(server);
   // Node counts a connection as idle once `end()` was called, and would destroy it with all that its client has not taken yet.
