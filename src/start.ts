@@ -1,5 +1,6 @@
 /** The program: load the configuration, start the app, reload it on request, close it gracefully. */
 import { closeSync, openSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
 import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
 import { type App, startApp } from "./app.ts";
@@ -162,6 +163,25 @@ try {
     async doctor(options) {
       const { runDoctor } = await import("./doctor/run-doctor.ts");
       return runDoctor({ ...options, env: process.env }, (text) => process.stdout.write(text));
+    },
+    async init(options) {
+      const { runInit } = await import("./doctor/run-init.ts");
+      const questions = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
+      const ask = questions === undefined ? undefined : (question: string) => questions.question(question);
+      const write = (text: string) => process.stdout.write(text);
+      return runInit(options, { env: process.env, ask, write }).finally(() => questions?.close());
+    },
+    async try(options) {
+      const { runTry } = await import("./cli/run-try.ts");
+      const key = options.key ?? process.env.OPENAI_API_KEY;
+      return runTry(
+        { ...options, key },
+        {
+          write: (text) => process.stdout.write(text),
+          tell: (text) => process.stderr.write(text),
+          isTerminal: process.stderr.isTTY === true,
+        },
+      );
     },
     async record(options) {
       const { runRecord } = await import("./capture/run-record.ts");

@@ -92,6 +92,7 @@ async function tryCommand(args: string[]): Promise<{ code: number; said: string 
   let said = "";
   const out = { write: (text: string) => (said += text) };
   const nothing = async (): Promise<void> => {};
+  const none = async (): Promise<number> => 0;
   // Files that a reader would have.
   const present = args.map((word) =>
     word === "perennial.yaml" ? "config.example.yaml" : word === "URL" ? "http://127.0.0.1:1/v1" : word,
@@ -101,7 +102,9 @@ async function tryCommand(args: string[]): Promise<{ code: number; said: string 
     chaos: nothing,
     record: nothing,
     replay: nothing,
-    doctor: async () => 0,
+    doctor: none,
+    init: none,
+    try: none,
     stdout: out,
     stderr: out,
     env: {},

@@ -21,6 +21,8 @@ async function refusalOf(args: readonly string[]): Promise<string> {
     record: nothing,
     replay: nothing,
     doctor: async () => 0,
+    init: async () => 0,
+    try: async () => 0,
     stdout: out,
     stderr: out,
     env: {},

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { LoadedConfig } from "../config/load.ts";
+import type { InitOptions } from "../doctor/run-init.ts";
 import type { DoctorRequest } from "./doctor-command.ts";
 import { type ChaosOptions, type RecordOptions, type ReplayOptions, runProgram } from "./program.ts";
+import type { TryOptions } from "./run-try.ts";
 
 let cwd: string;
 
@@ -20,6 +22,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
     served: [] as LoadedConfig[],
     chaos: [] as ChaosOptions[],
     examined: [] as DoctorRequest[],
+    setup: [] as (InitOptions | TryOptions)[],
     captures: [] as (RecordOptions | ReplayOptions)[],
     code: -1,
   };
@@ -29,6 +32,14 @@ async function run(args: string[], env: Record<string, string> = {}) {
     doctor: async (options) => {
       result.examined.push(options);
       return options.model === "broken" ? 1 : 0;
+    },
+    init: async (options) => {
+      result.setup.push(options);
+      return 0;
+    },
+    try: async (options) => {
+      result.setup.push(options);
+      return options.prompt === "broken" ? 1 : 0;
     },
     record: async (options) => void result.captures.push(options),
     replay: async (options) => void result.captures.push(options),
@@ -132,6 +143,15 @@ it("hands chaos its options", async () => {
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 
+it("hands init and try their options, and ends with their exit code", async () => {
+  const init = await run(["init", "--upstream", "http://a/v1", "--key-from", "KEY", "--port", "0", "--force"]);
+  expect(init.setup).toEqual([{ upstream: "http://a/v1", keyVariable: "KEY", port: 0, out: "perennial.yaml", force: true }]);
+  const tried = await run(["try", "broken", "--url", "http://127.0.0.1:9/v1/", "--model", "m"]);
+  expect(tried.code).toBe(1);
+  expect(tried.setup).toEqual([{ prompt: "broken", url: "http://127.0.0.1:9", model: "m" }]);
+  expect((await run(["try", "--url", "localhost"])).err).toContain("http or https URL");
+});
+
 it("has the doctor examine a URL, with the key of the environment, or what a file configures", async () => {
   const { code, examined } = await run(["doctor", "http://a/v1", "--model", "m", "--timeout", "5m", "--json"], {
     PERENNIAL_API_KEY: "k",
@@ -174,7 +194,7 @@ it.each([
 });
 
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, chaos, record, replay)"],
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, init, try, chaos, record, replay)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -198,6 +218,6 @@ it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
   const doctor = async () => 0;
-  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor };
+  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor, init: doctor, try: doctor };
   await expect(runProgram([], { ...actions, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow("EADDRINUSE");
 });

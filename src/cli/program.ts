@@ -9,6 +9,7 @@ import { printConfig } from "../config/print.ts";
 import { listProfiles } from "../config/profiles.ts";
 import { CommandEnded } from "./command-ended.ts";
 import { addDoctor, type DoctorContext } from "./doctor-command.ts";
+import { addSetup, type SetupActions } from "./setup-commands.ts";
 import { readVersion } from "./version.ts";
 
 export interface ChaosOptions {
@@ -48,7 +49,7 @@ interface Output {
   write(text: string): unknown;
 }
 
-export interface ProgramActions {
+export interface ProgramActions extends SetupActions {
   /** @param read the configuration as its sources are now. Throws ConfigError. */
   serve(loaded: LoadedConfig, read: () => LoadedConfig): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
@@ -84,6 +85,8 @@ Examples:
   $ perennial --upstream http://127.0.0.1:8080/v1 --profile llamacpp
   $ perennial --config ${DEFAULT_FILE} --port 9000      with a configuration file
   $ perennial doctor https://api.openai.com/v1         is the key right, does the server end its streams, which settings fit
+  $ perennial init                                     asks three questions and writes a configuration file
+  $ perennial try "Hello!"                             one question through the Perennial that runs
   $ perennial check-config                             show the resulting configuration, or what is wrong with it
   $ perennial chaos --list                             what can go wrong with a stream
 
@@ -153,6 +156,7 @@ export function createProgram(actions: ProgramActions): Command {
     });
 
   addDoctor(program, FILE_MEANING, { doctor: actions.doctor, env, cwd });
+  addSetup(program, actions);
 
   program
     .command("chaos")
