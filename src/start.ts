@@ -183,6 +183,16 @@ try {
         },
       );
     },
+    async top(options) {
+      const { runTop } = await import("./cli/run-top.ts");
+      const { stdout, stderr } = process;
+      return runTop(options, {
+        write: (text) => stdout.write(text),
+        tell: (text) => stderr.write(text),
+        size: () => ({ rows: stdout.rows ?? 50, columns: stdout.columns ?? 160 }),
+        isTerminal: stdout.isTTY === true,
+      });
+    },
     async record(options) {
       const { runRecord } = await import("./capture/run-record.ts");
       const recording = await runRecord(options, sayLine);

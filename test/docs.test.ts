@@ -105,6 +105,7 @@ async function tryCommand(args: string[]): Promise<{ code: number; said: string 
     doctor: none,
     init: none,
     try: none,
+    top: none,
     stdout: out,
     stderr: out,
     env: {},

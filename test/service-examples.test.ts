@@ -23,6 +23,7 @@ async function refusalOf(args: readonly string[]): Promise<string> {
     doctor: async () => 0,
     init: async () => 0,
     try: async () => 0,
+    top: async () => 0,
     stdout: out,
     stderr: out,
     env: {},

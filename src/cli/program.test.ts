@@ -41,6 +41,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
       result.setup.push(options);
       return options.prompt === "broken" ? 1 : 0;
     },
+    top: async () => 0,
     record: async (options) => void result.captures.push(options),
     replay: async (options) => void result.captures.push(options),
     stdout: { write: (text) => (result.out += text) },
@@ -194,7 +195,7 @@ it.each([
 });
 
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, init, try, chaos, record, replay)"],
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, init, try, top, chaos, record, replay)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -218,6 +219,6 @@ it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
   const doctor = async () => 0;
-  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor, init: doctor, try: doctor };
+  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor, init: doctor, try: doctor, top: doctor };
   await expect(runProgram([], { ...actions, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow("EADDRINUSE");
 });

@@ -1,8 +1,9 @@
-/** `perennial init` and `perennial try`: their arguments. */
+/** `perennial init`, `perennial try` and `perennial top`: their arguments. */
 import { type Command, InvalidArgumentError } from "commander";
 import { DEFAULT_FILE } from "../config/load.ts";
 import type { InitOptions } from "../doctor/run-init.ts";
 import { CommandEnded } from "./command-ended.ts";
+import type { TopOptions } from "./run-top.ts";
 import type { TryOptions } from "./run-try.ts";
 
 export interface SetupActions {
@@ -10,6 +11,8 @@ export interface SetupActions {
   init(options: InitOptions): Promise<number>;
   /** @returns the exit code. */
   try(options: TryOptions): Promise<number>;
+  /** @returns the exit code. */
+  top(options: TopOptions): Promise<number>;
 }
 
 interface InitFlags {
@@ -41,6 +44,14 @@ export function addSetup(program: Command, actions: SetupActions): void {
     .option("--model <name>", "the model to ask; the first on the list by default")
     .option("--key <key>", "the key to send; $OPENAI_API_KEY by default")
     .action(async (prompt: string, options: Omit<TryOptions, "prompt">) => end(await actions.try({ prompt, ...options })));
+
+  program
+    .command("top")
+    .description("show in the terminal what the dashboard shows: what runs, what broke, whose fault, what was saved")
+    .option("--url <url>", "where Perennial listens", toOrigin, "http://127.0.0.1:8787")
+    .option("--key <key>", "one of auth.keys, where there are any")
+    .option("--once", "show it once, and end", false)
+    .action(async (options: TopOptions) => end(await actions.top(options)));
 }
 
 function end(code: number): void {
