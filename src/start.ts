@@ -53,8 +53,12 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
-  logger.info({ url: app.url, upstream, config: file }, `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`);
-  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
+  const dashboard = config.dashboard ? `${app.url}/dashboard` : undefined;
+  logger.info(
+    { url: app.url, upstream, config: file, dashboard },
+    `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`,
+  );
+  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url, dashboard));
 }
 
 /** With no more connections than the process can open. */
@@ -112,11 +116,12 @@ function surviveDefects(logger: Logger): void {
   );
 }
 
-function sandboxNotice(url: string): string {
+function sandboxNotice(url: string, dashboard: string | undefined): string {
+  const seeIt = dashboard === undefined ? "" : `See a broken stream being mended, in your browser:\n  ${dashboard}\n\n`;
   return `
 No upstream is configured, so the built-in sandbox answers: real-looking text, and any failure you ask for.
 
-Try it:
+${seeIt}Try it:
   curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model":"chaos/empty,ok","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
