@@ -180,6 +180,7 @@ try {
           write: (text) => process.stdout.write(text),
           tell: (text) => process.stderr.write(text),
           isTerminal: process.stderr.isTTY === true,
+          showsText: process.stdout.isTTY === true,
         },
       );
     },
@@ -189,7 +190,8 @@ try {
       return runTop(options, {
         write: (text) => stdout.write(text),
         tell: (text) => stderr.write(text),
-        size: () => ({ rows: stdout.rows ?? 50, columns: stdout.columns ?? 160 }),
+        // Some terminals do not know, and say 0.
+        size: () => ({ rows: stdout.rows || 50, columns: stdout.columns || 160 }),
         isTerminal: stdout.isTTY === true,
       });
     },

@@ -7,6 +7,8 @@ import { createChaosServer } from "../src/chaos/chaos-server.ts";
 import { runTry } from "../src/cli/run-try.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { type InitContext, type InitOptions, runInit } from "../src/doctor/run-init.ts";
+import { WHOLE } from "./support/events.ts";
+import { slowly } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 let folder: string;
@@ -69,9 +71,9 @@ describe("init", () => {
 });
 
 describe("try", () => {
-  async function tryOut(url: string, model?: string) {
+  async function tryOut(url: string, model?: string, terminal = { isTerminal: false, showsText: false }) {
     const [text, told]: string[][] = [[], []];
-    const context = { write: (each: string) => text?.push(each), tell: (each: string) => told?.push(each), isTerminal: false };
+    const context = { write: (each: string) => text?.push(each), tell: (each: string) => told?.push(each), ...terminal };
     const code = await runTry({ prompt: "Hello!", url, model }, context);
     return { code, text: text?.join(""), told: told?.join("") };
   }
@@ -82,6 +84,16 @@ describe("try", () => {
     expect(whole).toMatchObject({ code: 0, told: expect.stringMatching(/● whole: \d+ characters, \d+ a second, .* 1 attempt,/) });
     expect(whole.text?.length).toBeGreaterThan(50);
     expect((await tryOut(url, "chaos/empty,ok")).told).toContain("2 attempts");
+  });
+
+  test("on a terminal shows how it goes, and wipes out no word of the text", async ({ startUpstream }) => {
+    const upstream = await startUpstream(slowly(WHOLE, 300));
+    const url = upstream.baseUrl.replace("/v1", "");
+    const both = await tryOut(url, "m", { isTerminal: true, showsText: true });
+    // Cleared once, before the first word; the last line says how it went.
+    expect(both.told?.split("\u001b[K").at(-1)).toMatch(/^\n● whole: 12 characters/);
+    const piped = await tryOut(url, "m", { isTerminal: true, showsText: false });
+    expect(piped.told).toMatch(/… [1-9]\d* characters, \d+ a second/);
   });
 
   test("says what was wrong, and 1", async ({ startPerennial, startUpstream }) => {

@@ -20,6 +20,8 @@ export interface TryContext {
   readonly tell: (text: string) => unknown;
   /** The line of progress may be written over. */
   readonly isTerminal: boolean;
+  /** The text goes to a terminal too: there the line of progress ends where the text begins, or each would wipe the other out. */
+  readonly showsText: boolean;
 }
 
 /** Largest event, in bytes. */
@@ -43,7 +45,7 @@ export async function runTry(options: TryOptions, context: TryContext): Promise<
     const rate = answer.characters === 0 ? "" : `, ${Math.round(answer.characters / s)} a second`;
     return `${answer.characters} characters${rate}, ${s.toFixed(1)} s, ${answer.attempts} attempt${answer.attempts === 1 ? "" : "s"}`;
   };
-  const timer = context.isTerminal ? setInterval(() => context.tell(`${CLEAR}… ${line()}`), EVERY_MS) : undefined;
+  let timer = context.isTerminal ? setInterval(() => context.tell(`${CLEAR}… ${line()}`), EVERY_MS) : undefined;
   try {
     const model = options.model ?? (await firstModel(url, headers));
     const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: options.prompt }] });
@@ -51,7 +53,11 @@ export async function runTry(options: TryOptions, context: TryContext): Promise<
     answer.attempts = Number(reply.headers.get("x-perennial-attempts") ?? 1);
     answer.id = reply.headers.get("x-perennial-id") ?? undefined;
     await answer.read(reply, (text) => {
-      if (context.isTerminal) context.tell(CLEAR);
+      if (context.isTerminal && context.showsText && timer !== undefined) {
+        clearInterval(timer);
+        timer = undefined;
+        context.tell(CLEAR);
+      }
       context.write(text);
     });
   } catch (error) {
@@ -60,7 +66,7 @@ export async function runTry(options: TryOptions, context: TryContext): Promise<
     clearInterval(timer);
   }
   const about = `${line()}${answer.id === undefined ? "" : `, ${answer.id}`}`;
-  const clear = context.isTerminal ? CLEAR : "";
+  const clear = timer === undefined ? "" : CLEAR;
   const verdict = answer.problem === undefined ? `● whole: ${about}` : `✖ ${answer.problem} (${about})`;
   context.tell(`${clear}${answer.characters > 0 ? "\n" : ""}${verdict}\n`);
   return answer.problem === undefined ? 0 : 1;
