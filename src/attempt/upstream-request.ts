@@ -24,7 +24,7 @@ export function dialectCall(
 }
 
 /** What all calls of an attempt have in common. */
-export function callOf({ plan, attempt, signal, propagated, limits, output }: AttemptContext) {
+export function callOf({ plan, attempt, signal, propagated, limits, held, output }: AttemptContext) {
   return {
     upstream: plan.candidate.upstream,
     attempt,
@@ -33,16 +33,21 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
     onDrain: output.onDrain,
     onTaken: output.onTaken,
     maxReplyBytes: limits.maxBodyBytes,
+    held,
   } satisfies Partial<CallOptions>;
 }
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
-export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
+export function bodyAsked({ exchange, dialect, held }: DialectAttempt, stream: boolean): Buffer | undefined {
   const { body, plain } = exchange.request;
   const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
   const parsed = parseExactly(bytes.toString("utf8"));
   const asked = dialect.askStreamed(parsed, stream);
-  return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+  if (asked === undefined) return undefined;
+  const altered = Buffer.from(JSON.stringify(asked));
+  // Beside the client's own, which may have to be sent as well.
+  held.add(altered.length);
+  return altered;
 }
 
 /** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */

@@ -133,7 +133,8 @@ export class Run {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(
       () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`, { setting })),
-      from + ms - performance.now(),
+      // The upload may have taken all of it.
+      Math.max(0, from + ms - performance.now()),
     );
   }
 
@@ -148,9 +149,12 @@ export class Run {
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+    const evict = (failure: Failure): void => this.abort(failure);
+    // The last attempt's refusal is kept: the client may get it as it is.
+    const kept = held.open({ evict });
+    const made = runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
       if (isHopeful && this.#taken === "no") this.#taken = "presumed";
-      const share = held.open();
+      const share = held.open({ evict });
       try {
         return await attemptOnce({
           exchange,
@@ -163,7 +167,9 @@ export class Run {
           output: this.#outputOf(attempt, share, onTaken),
         });
       } catch (thrown) {
-        if (toFailure(thrown).outage === undefined) this.#taken = "yes";
+        const failure = toFailure(thrown);
+        kept.set(failure.reply?.body.length ?? 0);
+        if (failure.outage === undefined) this.#taken = "yes";
         else if (this.#taken === "presumed") this.#taken = "no";
         throw thrown;
       } finally {
@@ -171,6 +177,7 @@ export class Run {
         share.release();
       }
     });
+    return made.finally(() => kept.release());
   }
 
   #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {

@@ -16,6 +16,8 @@ export interface SseSink {
 export interface SseDecoder {
   /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, an event over the limit, or a long line that is no field. */
   feed(chunk: Buffer): void;
+  /** What has come of an event that is not whole yet, about; never less than is kept of it. */
+  readonly unfinishedBytes: number;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
    * @returns whether the body stopped within an event.
@@ -25,8 +27,6 @@ export interface SseDecoder {
 
 /** A line that is one for certain: a comment, or a field that the parser knows. */
 const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
-/** What a body ends with that was not cut. */
-const BLANK_LINE = /(?:\n\n|\r\r|\r\n\r\n)$/;
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
 /** A comment that is more than a sign of life. */
@@ -41,10 +41,14 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   /** The half of a character that the last read ended in. */
   let half: Buffer = NO_BYTES;
   let broken: Failure | undefined;
+  let unfinishedBytes = 0;
+  /** The read has brought a whole event: what is kept behind that has come with the same read. */
+  let brought = false;
 
   const parser = createParser({
     maxBufferSize: maxEventBytes,
     onEvent(event) {
+      brought = true;
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
       if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
       else if (broken === undefined) sink.onEvent({ event: event.event, data: onceData(event.data), characters: undefined });
@@ -94,8 +98,12 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   }
 
   return {
+    get unfinishedBytes() {
+      return unfinishedBytes;
+    },
     feed(chunk) {
       let text: string;
+      brought = false;
       try {
         text = utf8.decode(chunk, { stream: true });
         half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
@@ -107,11 +115,14 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       }
       last = text.length < 4 ? last.slice(-4) + text : text;
       feedText(text);
+      if (endsWithBlankLine(last)) unfinishedBytes = 0;
+      else if (brought || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
+      else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
     },
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
       feedText("\n\n");
-      return last !== "" && !BLANK_LINE.test(last);
+      return last !== "" && !endsWithBlankLine(last);
     },
   };
 }
@@ -119,6 +130,23 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
 /** The data without a field name that is in it once more. */
 function onceData(data: string): string {
   return data.startsWith("data:") && DOUBLED_FIELD.test(data) ? data.replace(DOUBLED_FIELD, "").trimEnd() : data;
+}
+
+/** The end of an event. */
+const BLANK_LINES = ["\n\n", "\r\n\r\n", "\r\r"];
+
+/** What a body ends with that was not cut. */
+function endsWithBlankLine(text: string): boolean {
+  return BLANK_LINES.some((line) => text.endsWith(line));
+}
+
+/** What each line of an unfinished event costs beside its text, about. */
+const LINE_BYTES = 64;
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
 }
 
 const NO_BYTES = Buffer.alloc(0);
