@@ -130,7 +130,8 @@ function forgetReply(history: PastAttempt[]): void {
 function rememberRefusals({ candidate, ask }: AttemptPlan, history: readonly PastAttempt[], { api }: Exchange): void {
   if (ask !== "as-asked") return;
   for (const past of history) {
-    if (past.plan.ask !== "as-asked" && isRefusedAlteration(past))
-      candidate.shared.refusedAsks.add(api?.request.model, past.plan.ask);
+    const { ask: altered } = past.plan;
+    if (typeof altered === "string" && altered !== "as-asked" && isRefusedAlteration(past))
+      candidate.shared.refusedAsks.add(api?.request.model, altered);
   }
 }

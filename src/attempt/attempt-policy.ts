@@ -2,8 +2,10 @@
 import type { Candidate } from "../balance/candidate.ts";
 import type { OutagePace, OutageView } from "../balance/outage-gate.ts";
 import type { AlteredAsk } from "../balance/refused-asks.ts";
+import type { AnswerRecord, SeamRule } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, type FailureCode, withDetails } from "../core/failure.ts";
+import { type AskLeg, breakOf, type NextLegOptions, nextLeg } from "./seam/next-leg.ts";
 
 export interface AttemptPolicyOptions {
   readonly candidate: Candidate;
@@ -16,6 +18,10 @@ export interface AttemptPolicyOptions {
   readonly hasTools: boolean;
   /** Ways in which this upstream has refused to be asked for this model. */
   readonly refusedAsks: ReadonlySet<Ask>;
+  /** Its answer is to be made in the background, where the upstream keeps it. */
+  readonly inBackground?: boolean;
+  /** How an answer goes on that breaks once clients have some of it; undefined where it does not. */
+  readonly afterBreak?: NextLegOptions | undefined;
 }
 
 export interface RetryOptions {
@@ -28,8 +34,8 @@ export interface RetryOptions {
   readonly maxRetryAfter: number;
 }
 
-/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed. */
-export type Ask = "as-asked" | AlteredAsk;
+/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed; or for the rest of an answer. */
+export type Ask = "as-asked" | AlteredAsk | AskLeg;
 
 export interface AttemptPlan {
   readonly candidate: Candidate;
@@ -50,8 +56,15 @@ export interface PastAttempt {
 /** How far a run has come. */
 export type RunState =
   | { readonly at: "waiting" }
-  /** This attempt's answer is what clients are given; no other can follow. */
-  | { readonly at: "committed"; readonly attempt: Attempt }
+  /** This attempt's answer is what clients are given; no other can follow, but a leg that is proved to go on with it. */
+  | {
+      readonly at: "committed";
+      readonly attempt: Attempt;
+      /** The attempts that clients have some of, in their order. @defaultValue the one */
+      readonly legs?: readonly Attempt[];
+      /** What they have; undefined where it is not to be continued. */
+      readonly given?: AnswerRecord | undefined;
+    }
   | { readonly at: "over" };
 
 /** All that the decision may depend on. */
@@ -138,6 +151,7 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
         return outage === undefined ? plan(history, 0) : afterOutage(view, outage);
       }
       const { failure } = last;
+      if (state.at === "committed") return afterBreak(options, view, state);
       if (state.at !== "waiting") return { giveUp: failure };
       if (isRefusedAlteration(last)) {
         if (costlyOf(history).length >= maxAttempts) return { giveUp: failure };
@@ -156,6 +170,37 @@ export function createAttemptPolicy(options: AttemptPolicyOptions, random: () =>
       return plan(history, delayMs);
     },
   };
+}
+
+/** What ends a run from outside, or is a defect of ours, is told as what it is. */
+const ENDS_RUN: ReadonlySet<FailureCode> = new Set(["client_gone", "draining", "internal_error"]);
+
+/** Clients have some of an answer that broke: it goes on, or they are told why it broke, and why it could not go on. */
+function afterBreak(
+  { candidate, retry, afterBreak: legOptions }: AttemptPolicyOptions,
+  { history, remainingMs, outage }: RunView,
+  { attempt, legs: told = [attempt], given }: RunState & { at: "committed" },
+): Decision {
+  const failure = history.at(-1)?.failure ?? new Failure("internal_error", "an answer broke without a failure");
+  if (legOptions === undefined || given === undefined || ENDS_RUN.has(failure.code)) return { giveUp: failure };
+  const legs = history.slice(history.findIndex((past) => past.attempt === told[0])).map((past) => ({
+    ask: typeof past.plan.ask === "object" ? past.plan.ask : undefined,
+    failure: past.failure,
+    isTold: told.includes(past.attempt),
+  }));
+  const giveUp = (seam: SeamRule): Decision => ({ giveUp: withDetails(breakOf(legs) ?? failure, { seam }) });
+  const next = nextLeg(legOptions, given, legs, remainingMs);
+  if ("rule" in next) return giveUp(next.rule);
+  const plan = (delayMs: number): Decision => ({ plan: { candidate, ask: next.ask, delayMs, acceptEmpty: true } });
+  if (outage !== undefined) {
+    const isOver = outage.lastedMs + TIMER_SLACK_MS >= retry.outage || outage.waitMs >= remainingMs;
+    return isOver ? giveUp("refused") : plan(outage.waitMs);
+  }
+  // At once where a leg broke, but not of an upstream that has just refused one.
+  if (legs.at(-1)?.isTold !== false) return plan(0);
+  const delayMs = failure.retryAfterMs ?? retry.backoff.initial;
+  const isHopeless = failure.outage !== undefined || delayMs >= remainingMs || delayMs > longestWait(retry, failure);
+  return isHopeless ? giveUp("refused") : plan(delayMs);
 }
 
 function noTimeLeft(): Failure {
@@ -188,7 +233,7 @@ function chooseAsk(options: AttemptPolicyOptions, history: readonly PastAttempt[
     // What came after may have been another failure: the stream would be as empty as it was.
     if (emptyFallback === "next" && costly.some(({ failure }) => EMPTY.has(failure.code))) return "whole";
     const isEmpty = costly.length > 0 && costly.every(({ failure }) => failure.code === "empty_stream");
-    return emptyFallback === "last" && isLast && isEmpty ? "whole" : "as-asked";
+    return emptyFallback === "last" && isLast && isEmpty ? "whole" : options.inBackground === true ? "background" : "as-asked";
   })();
   const isRefused = refusedAsks.has(ask) || history.some((past) => past.plan.ask === ask && isRefusedAlteration(past));
   return isRefused ? "as-asked" : ask;

@@ -1,6 +1,7 @@
 /** The request that an attempt sends: the client's own bytes, or the same request asked in another way. */
 import type { CallOptions } from "../call/call-upstream.ts";
 import type { WatchdogOptions } from "../call/watchdog.ts";
+import type { ExchangeRequest } from "../core/exchange.ts";
 import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
 
 /** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
@@ -8,6 +9,7 @@ export function dialectCall(
   context: DialectAttempt,
   watchdog: Omit<WatchdogOptions, "pausedMs">,
   body = context.exchange.request.body,
+  set: Readonly<Record<string, string>> = {},
 ): CallOptions {
   const { path, method, body: original } = context.exchange.request;
   // A body that was rewritten is sent plain, whatever the client's was.
@@ -16,7 +18,7 @@ export function dialectCall(
   return {
     ...callOf(context),
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-    request: { method, path, headers, body, idempotent: true, set: { "accept-encoding": "identity" } },
+    request: { method, path, headers, body, idempotent: true, set: { ...set, "accept-encoding": "identity" } },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
     inflates: true,
@@ -39,15 +41,18 @@ export function callOf({ plan, attempt, signal, propagated, limits, held, output
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
 export function bodyAsked({ exchange, dialect, held }: DialectAttempt, stream: boolean): Buffer | undefined {
-  const { body, plain } = exchange.request;
-  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
-  const parsed = parseExactly(bytes.toString("utf8"));
-  const asked = dialect.askStreamed(parsed, stream);
+  const asked = dialect.askStreamed(parsedBody(exchange.request), stream);
   if (asked === undefined) return undefined;
   const altered = Buffer.from(JSON.stringify(asked));
   // Beside the client's own, which may have to be sent as well.
   held.add(altered.length);
   return altered;
+}
+
+/** What the client asked, ready to be asked in another way. */
+export function parsedBody({ body, plain }: ExchangeRequest): unknown {
+  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
+  return parseExactly(bytes.toString("utf8"));
 }
 
 /** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */

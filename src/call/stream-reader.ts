@@ -37,6 +37,8 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   let unfinished = 0;
   /** The decoder handed over a last event that lacks no more than its blank line. */
   let hasLastEvent = false;
+  /** A station would not take an event: what the client has not got makes no whole answer, whatever the events say. */
+  let refusal: Failure | undefined;
 
   function onEvent(event: StreamEvent): void {
     if (verdict !== undefined) return;
@@ -55,7 +57,12 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     }
     if (isContent(judged)) hasContent = true;
     event.characters = inspector.characters - before;
-    sink.push(event, judged);
+    try {
+      sink.push(event, judged);
+    } catch (thrown) {
+      verdict = refusal = toFailure(thrown);
+      return;
+    }
     if (judged === "final") verdict = "terminated";
   }
 
@@ -97,13 +104,15 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     const bodyEnded = phase === "flushing";
     const terminated = verdict === "terminated";
     phase = "over";
-    const problem = inspector.onEnd({
-      terminated,
-      cause: verdict instanceof Failure ? verdict : cause,
-      torn,
-      requireTerminator: options.requireTerminator,
-      acceptEmpty: options.acceptEmpty,
-    });
+    const problem =
+      refusal ??
+      inspector.onEnd({
+        terminated,
+        cause: verdict instanceof Failure ? verdict : cause,
+        torn,
+        requireTerminator: options.requireTerminator,
+        acceptEmpty: options.acceptEmpty,
+      });
     if (problem !== undefined) {
       control.fail(problem);
       return;

@@ -1,8 +1,8 @@
-/** Reads `empty,truncate:3,ok`: the faults for the successive attempts of one conversation. */
+/** Reads `empty+truncate:3+ok`, or the same with commas: the faults for the successive attempts of one conversation. */
 import { editDistance } from "../core/edit-distance.ts";
 import type { Fault } from "./fault.ts";
 import { formatDefault, parseArg } from "./fault-arg.ts";
-import { FAULTS, findFault } from "./registry.ts";
+import { CONTINUATIONS, FAULTS, findFault } from "./registry.ts";
 
 export interface SpecStep {
   readonly fault: Fault;
@@ -14,9 +14,12 @@ export class SpecError extends Error {
   override readonly name = "SpecError";
 }
 
-/** @throws SpecError */
+/**
+ * Plus signs are for gateways that take a comma in a model's name for several models (LiteLLM).
+ * @throws SpecError
+ */
 export function parseSpec(spec: string): SpecStep[] {
-  return spec.split(",").map((part) => parseStep(part.trim()));
+  return spec.split(/[,+]/).map((part) => parseStep(part.trim()));
 }
 
 /** A fault with its default argument. */
@@ -29,7 +32,7 @@ function parseStep(text: string): SpecStep {
   const name = colon === -1 ? text : text.slice(0, colon);
   const fault = findFault(name);
   if (!fault) {
-    const names = FAULTS.map((known) => known.name);
+    const names = [...FAULTS, ...CONTINUATIONS.faults].map((known) => known.name);
     throw new SpecError(`Unknown fault "${name}". Did you mean "${closest(name, names)}"? Faults: ${names.join(", ")}.`);
   }
   if (colon === -1) return defaultStep(fault);

@@ -37,6 +37,15 @@ describe("what is there without a word of configuration", () => {
         },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
+        resume: {
+          proof: "auto",
+          maxAttempts: 1,
+          minChars: 40,
+          tail: 24,
+          tools: "refuse",
+          structured: "refuse",
+          background: false,
+        },
         interruptEnd: "auto",
         gate: { open: "content", toolCalls: "hold", holdFor: 60_000 },
         warmup: false,
@@ -56,6 +65,7 @@ describe("what is there without a word of configuration", () => {
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },
+        dashboard: true,
       },
     });
   });
@@ -193,7 +203,7 @@ describe("mistakes", () => {
     ["port: 1.5", "1:1: port: expected a whole number from 0 to 65535, got 1.5"],
     ["retry: { maxAttempts: 21 }", "1:10: retry.maxAttempts: expected a whole number from 1 to 20, got 21"],
     ["retry: { backoff: { factor: 0.5 } }", "1:21: retry.backoff.factor: expected a number of at least 1, got 0.5"],
-    ["recovery: resume", '1:1: recovery: expected error, got "resume"'],
+    ["recovery: hope", '1:1: recovery: expected error, resume or continue, got "hope"'],
     ["interruptEnd: slow", '1:1: interruptEnd: expected auto, clean or cut, got "slow"'],
     ["heartbeat: on", '1:1: heartbeat: expected off, or a mapping with after and every, got "on"'],
     ["heartbeat: { every: 0 }", "1:14: heartbeat.every: expected a duration of more than 0, such as 30s, got 0"],

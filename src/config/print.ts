@@ -31,6 +31,7 @@ export function printConfig(config: Config): string {
     },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
+    resume: config.resume,
     interruptEnd: config.interruptEnd,
     gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
     warmup: printWarmUp(config.warmup),
@@ -50,11 +51,22 @@ export function printConfig(config: Config): string {
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
     metrics: config.metrics,
+    dashboard: config.dashboard,
   } satisfies { [key in keyof Config]: unknown });
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+function printUpstream({
+  apiKey,
+  maxConnections,
+  keepAlive,
+  timeouts,
+  gate,
+  warmup,
+  recovery,
+  resume,
+  ...rest
+}: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
     ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
   );
@@ -64,6 +76,8 @@ function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warm
     maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
     ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };

@@ -4,6 +4,7 @@ import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -163,10 +164,8 @@ export const configSchema = z
     timeouts,
     retry,
     heartbeat,
-    recovery: z
-      .enum(["error"])
-      .default("error")
-      .describe("What to do when a stream breaks after content was sent: error ends it with an error event. Default: error."),
+    recovery,
+    resume,
     interruptEnd: z
       .enum(["auto", "clean", "cut"])
       .default("auto")
@@ -209,6 +208,10 @@ export const configSchema = z
       })
       .prefault({})
       .describe("What can be measured from outside."),
+    dashboard: z
+      .boolean()
+      .optional()
+      .describe("Show what happens at /dashboard, to whoever has a key. Default: true; with open: true and no auth.keys, false."),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],
@@ -234,10 +237,12 @@ export const configSchema = z
         isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
     },
   )
-  .transform(({ auth, open, ...rest }) => ({
+  .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
     auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
     open: open || auth.open === true,
+    // Where strangers may come without a key, to be looked at is not something that happens by default.
+    dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),
   }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
 

@@ -4,6 +4,7 @@ import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
+import { continueMessages } from "./continue-messages.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
@@ -22,6 +23,7 @@ export const anthropicMessages: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueMessages,
 
   parseRequest: (body) => ({ ...readRequest(body).request, choices: 1 }),
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),

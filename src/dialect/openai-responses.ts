@@ -3,6 +3,7 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
+import { continueResponses } from "./continue-responses.ts";
 import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
@@ -21,6 +22,7 @@ export const openAiResponses: Dialect = {
   repairsTerminator: false,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueResponses,
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {

@@ -1,9 +1,14 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
+import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
 import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
+import { NativeSession } from "../attempt/native-session.ts";
+import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
+import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
-import type { Exchange } from "../core/exchange.ts";
+import type { Continuing } from "../core/continuing.ts";
+import type { Api, Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
@@ -65,17 +70,23 @@ async function relayHolding(
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
     durationMs: Math.round(performance.now() - exchange.arrivedAt),
+    seams: run.seams,
+    seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
 }
 
 function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySettings, context: RelayContext): Run {
   const { api } = exchange;
+  const continuing = candidate.policy.recovery !== "error" && api?.request.stream ? api.dialect.continuing : undefined;
+  const session = new NativeSession();
   const policy = createAttemptPolicy({
     candidate,
     retry,
     kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
     idempotent: isIdempotent(exchange),
+    inBackground: policyInBackground(exchange, candidate, continuing),
+    afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }, session),
     hasTools: api?.request.hasTools ?? false,
     refusedAsks: refusedAsksOf(candidate, api?.request.model),
   });
@@ -90,11 +101,41 @@ function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySetting
     uncommittedSetting: api?.request.stream ? "timeouts.total" : uncommittedSetting,
     streamMs: stream,
   };
-  return runs.start({ exchange, policy, limits, times, held, observer, propagator });
+  return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record(), session });
+}
+
+/** Whether its answer is asked for in the background, where the upstream keeps it. */
+function policyInBackground({ request }: Exchange, { policy }: Candidate, continuing: Continuing | undefined): boolean {
+  return policy.resume.background && continuing?.askInBackground?.(parsedBody(request)) !== undefined;
+}
+
+/** How its answer may go on after a break. */
+function afterBreakOf(
+  { request }: Exchange,
+  { shared, policy }: Candidate,
+  api: Api & { continuing: Continuing },
+  session: NativeSession,
+): NextLegOptions {
+  const { continuing, dialect } = api;
+  const memory = shared.continuations;
+  const body = (): unknown => parsedBody(request);
+  return {
+    policy,
+    continuing,
+    body,
+    known: {
+      kept(given) {
+        const path = session.kept?.pathAfter(given);
+        return session.kept && path !== undefined ? { path, from: session.kept.from } : undefined;
+      },
+      hasRefused: () => memory.hasRefused(refusalKey(api)),
+      isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
+    },
+  };
 }
 
 function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
-  return new Set((["whole", "via-stream"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
+  return new Set((["whole", "via-stream", "background"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
 }
 
 interface Told {
@@ -107,6 +148,7 @@ function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run
   try {
     if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
     const repaired = deliver(exchange, raw, client, end.result);
+    if (run.seams.length > 0) return { outcome: "resumed", failure: undefined };
     return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
   } catch (thrown) {
     return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);

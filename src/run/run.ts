@@ -4,6 +4,8 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { NativeSession } from "../attempt/native-session.ts";
+import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -11,6 +13,7 @@ import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { ResumedBy } from "../core/outcome.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
@@ -24,6 +27,10 @@ export interface RunOptions {
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
+  /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
+  readonly recorder?: AnswerRecorder | undefined;
+  /** What an upstream keeps for it. */
+  readonly session: NativeSession;
 }
 
 /** In milliseconds. */
@@ -42,13 +49,19 @@ export type RunEnd =
   | { readonly kind: "won"; readonly result: AttemptResult }
   | { readonly kind: "failed"; readonly failure: Failure };
 
+/** What each piece of a text that is written down costs beside its characters, about. */
+const PIECE_BYTES = 96;
+
 export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
   readonly #journal: Journal = new ForwardingJournal();
-  readonly #transcript = new TranscriptBuilder();
+  readonly #transcript: TranscriptBuilder;
+  readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
+  /** What is written down of the answer, so that it can go on. */
+  readonly #written: HeldShare;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
   #taken: "no" | "presumed" | "yes" = "no";
@@ -56,7 +69,9 @@ export class Run {
   /** Starts at once. */
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
+    this.#written = options.held.open({ evict: (failure) => this.abort(failure) });
     this.#end = this.#answer();
   }
 
@@ -79,6 +94,11 @@ export class Run {
   /** What its clients have been given. */
   get transcript(): Transcript {
     return this.#transcript;
+  }
+
+  /** How its answer went on over each of its breaks. */
+  get seams(): readonly ResumedBy[] {
+    return this.#seams;
   }
 
   /** Resolves once it is over, whether or not a client listens. */
@@ -125,6 +145,8 @@ export class Run {
     );
     clearTimeout(this.#deadline);
     this.#state = { at: "over" };
+    this.#written.release();
+    this.#options.session.end(end.kind === "won");
     return end;
   }
 
@@ -164,6 +186,7 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
+          session: this.#options.session,
           output: this.#outputOf(attempt, share, onTaken),
         });
       } catch (thrown) {
@@ -195,6 +218,8 @@ export class Run {
           maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
+      given: this.#transcript.record,
+      nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
@@ -207,20 +232,33 @@ export class Run {
       this.#transcript.append(event);
       this.#journal.push(event, kind);
     },
-    flush: () => this.#journal.flush(),
+    flush: () => {
+      const { record } = this.#transcript;
+      if (record !== undefined) this.#written.set(record.text.length + record.ends.length * PIECE_BYTES);
+      return this.#journal.flush();
+    },
     finish: () => this.#journal.finish(),
   };
 
   /** @returns false when another attempt has won before, or the run is over. */
   #commit(attempt: Attempt, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
-    this.#state = { at: "committed", attempt };
+    this.#state = { at: "committed", attempt, legs: [attempt], given: this.#transcript.record };
     // What flows may flow on: a stream that stops is the watchdog's to notice.
     clearTimeout(this.#deadline);
     const { streamMs } = this.#options.times;
     if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
+    return true;
+  }
+
+  /** @returns false when the run is over. */
+  #goOn(attempt: Attempt, by: ResumedBy): boolean {
+    const state = this.#state;
+    if (state.at !== "committed") return false;
+    this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
+    this.#seams.push(by);
     return true;
   }
 }

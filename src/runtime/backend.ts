@@ -20,6 +20,8 @@ export interface Backend {
   readonly plan: readonly UpstreamPlan[];
   /** In the order of the configuration, which is that of preference. */
   readonly upstreams: readonly Upstream[];
+  /** Where the built-in sandbox listens; undefined where it does not. */
+  readonly sandboxUrl: string | undefined;
   /** In the same order. */
   readonly shared: readonly UpstreamShared[];
   /** What the first questions need to hear of. */
@@ -77,6 +79,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   return {
     plan,
     upstreams,
+    sandboxUrl: address?.url,
     shared,
     observers: warmUps.map(({ observer }) => observer),
     isWarm: () => warmUps.every(({ isWarm }) => isWarm),

@@ -8,6 +8,7 @@ import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
 import { type Backend, candidatesOf } from "./backend.ts";
+import { createDashboard } from "./dashboard.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
 /** What outlives a configuration, and what was opened for this one. */
@@ -21,6 +22,7 @@ export interface Parts {
 export async function createSettings(config: Config, { backend, telemetry, runs, held }: Parts): Promise<ServerSettings> {
   const { auth, retry, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
+  const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   // There is one until there is a selector; the schema refuses a second.
   const [candidate] = candidatesOf(config, backend);
@@ -34,11 +36,15 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
     corsOrigins: config.cors.origins,
     isWarm: backend.isWarm,
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
+    dashboard: history && createDashboard(config, { history, backend, held }),
     relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },
     context: {
       runs,
       held,
-      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
+      observer: combineObservers(
+        [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
+        telemetry.onDefect,
+      ),
       propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
     },
   };

@@ -24,7 +24,7 @@ export interface BodyAccount {
  * The whole body. Fastify's own limit is fixed when the server is made; this one may change with the configuration.
  * @throws Failure `body_too_large`, `overloaded`, or `invalid_request` when the body does not come to its end.
  */
-export function readBody(incoming: IncomingMessage, maxBytes: number, account: BodyAccount): Promise<Buffer> {
+export function readBody(incoming: IncomingMessage, maxBytes: number, account?: BodyAccount): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (announcedBytes(incoming) > maxBytes) throw tooLarge();
     let chunks: Buffer[] = [];
@@ -34,12 +34,12 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, account: B
       chunks = [];
       reject(refusal);
     };
-    account.onEvicted(refuse);
+    account?.onEvicted(refuse);
     incoming.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       try {
         if (bytes > maxBytes) throw tooLarge();
-        account.take(chunk.length);
+        account?.take(chunk.length);
         chunks.push(chunk);
       } catch (refusal) {
         refuse(refusal);
