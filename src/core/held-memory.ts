@@ -137,12 +137,14 @@ const RETRY_AFTER_MS = 1_000;
 /** How long a client may take to read what it was handed because there was no room for it. */
 const READ_WITHIN_MS = 1_000;
 
+const NOBODY: readonly (() => void)[] = [];
+
 class Share implements HeldShare {
   readonly holder: Holder;
   bytes = 0;
   isLeaving = false;
   readonly #memory: { count(bytes: number): void; forget(): void };
-  readonly #relievers = new Set<() => void>();
+  #relievers: readonly (() => void)[] = NOBODY;
   #isOver = false;
 
   constructor(holder: Holder, memory: { count(bytes: number): void; forget(): void }) {
@@ -151,12 +153,12 @@ class Share implements HeldShare {
   }
 
   get canRelieve(): boolean {
-    return this.#relievers.size > 0;
+    return this.#relievers.length > 0;
   }
 
   relieve(): void {
     // The station that is last on the way came first: what the one before it hands on must find it as it was.
-    for (const relieve of [...this.#relievers].reverse()) relieve();
+    for (const relieve of this.#relievers.toReversed()) relieve();
   }
 
   add(bytes: number): void {
@@ -170,14 +172,16 @@ class Share implements HeldShare {
   }
 
   onPressure(relieve: () => void): () => void {
-    this.#relievers.add(relieve);
-    return () => void this.#relievers.delete(relieve);
+    this.#relievers = [...this.#relievers, relieve];
+    return () => {
+      this.#relievers = this.#relievers.filter((other) => other !== relieve);
+    };
   }
 
   release(): void {
     this.set(0);
     this.#isOver = true;
-    this.#relievers.clear();
+    this.#relievers = NOBODY;
     this.#memory.forget();
   }
 }
