@@ -130,8 +130,8 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     onEnd(cause) {
       if (phase === "over") return;
       phase = "flushing";
-      const torn = decode(() => decoder.flush() && !hasLastEvent) ?? false;
-      finish(cause, torn);
+      const stopped = decode(() => decoder.flush());
+      finish(cause, stopped === "line" || (stopped === "event" && !hasLastEvent));
     },
   };
 }

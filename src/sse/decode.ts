@@ -3,12 +3,14 @@ import { isUtf8 } from "node:buffer";
 import { createParser, type ParseError } from "eventsource-parser";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
+import { LostDataFinder } from "./lost-data.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
   /**
    * A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). Also a comment that ends like an
    * object, since an event that has lost the word `data` looks so, or that names a status, as DashScope's do: with its colon.
+   * And the `event:` line of an event that has no data, which may have been lost.
    */
   onStrayLine(line: string): void;
 }
@@ -20,13 +22,17 @@ export interface SseDecoder {
   readonly unfinishedBytes: number;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
-   * @returns whether the body stopped within an event.
+   * @returns what the body stopped within: an event, or a line that does not even belong to what is handed over.
    */
-  flush(): boolean;
+  flush(): "event" | "line" | undefined;
 }
 
-/** A line that is one for certain: a comment, or a field that the parser knows. */
-const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
+/** A line that may be read before it is whole: a comment, or a field that the parser knows. */
+const FIELD_OR_COMMENT = /^(?:data|id|retry)?:/;
+/** What a body ends with that was not cut. The two line ends need not be the same, but one that is split is one that was cut. */
+const BLANK_LINE = /(?:\n\n|[\r\n]\r\n|(?<!\r)\n\r|\r\r)$/;
+/** How the line of an event without data is told. */
+export const EVENT_FIELD = "event: ";
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
 /** A comment that is more than a sign of life. */
@@ -42,13 +48,12 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   let half: Buffer = NO_BYTES;
   let broken: Failure | undefined;
   let unfinishedBytes = 0;
-  /** The read has brought a whole event: what is kept behind that has come with the same read. */
-  let brought = false;
+  let events = 0;
 
   const parser = createParser({
     maxBufferSize: maxEventBytes,
     onEvent(event) {
-      brought = true;
+      events++;
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
       if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
       else if (broken === undefined) sink.onEvent({ event: event.event, data: onceData(event.data), characters: undefined });
@@ -68,8 +73,9 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     else sink.onStrayLine(line);
   }
 
-  /** The beginning of a line that may be no field: the parser drops such a line when it does not come in one read. */
+  /** The beginning of a line that must come whole: the parser drops one that is no field when it does not come in one read. */
   let begun = "";
+  const lostData = new LostDataFinder();
   let isAtLineStart = true;
   /** What came last; at least as much as a blank line takes, once there was so much. */
   let last = "";
@@ -90,8 +96,17 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
         } else isTooLong = true;
       }
     }
+    const wasAtLineStart = isAtLineStart;
     isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
-    if (text !== "") parser.feed(text);
+    let fed = 0;
+    for (const { name, from, to } of lostData.find(text, wasAtLineStart)) {
+      parser.feed(text.slice(fed, from));
+      const before = events;
+      parser.feed(text.slice(from, to));
+      fed = to;
+      if (events === before && broken === undefined) sink.onStrayLine(`${EVENT_FIELD}${name}`);
+    }
+    if (fed < text.length) parser.feed(text.slice(fed));
     if (broken !== undefined) throw broken;
     // The parser would drop it without a word, and its reader could not tell what it was.
     if (isTooLong) throw longLine();
@@ -103,7 +118,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     },
     feed(chunk) {
       let text: string;
-      brought = false;
+      const eventsBefore = events;
       try {
         text = utf8.decode(chunk, { stream: true });
         half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
@@ -115,14 +130,16 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       }
       last = text.length < 4 ? last.slice(-4) + text : text;
       feedText(text);
-      if (endsWithBlankLine(last)) unfinishedBytes = 0;
-      else if (brought || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
+      if (BLANK_LINE.test(last.slice(-4))) unfinishedBytes = 0;
+      else if (events > eventsBefore || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
       else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
     },
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
+      const isWithinLine = begun !== "";
       feedText("\n\n");
-      return last !== "" && !endsWithBlankLine(last);
+      if (isWithinLine) return "line";
+      return last === "" || BLANK_LINE.test(last) ? undefined : "event";
     },
   };
 }
@@ -134,11 +151,6 @@ function onceData(data: string): string {
 
 /** The end of an event. */
 const BLANK_LINES = ["\n\n", "\r\n\r\n", "\r\r"];
-
-/** What a body ends with that was not cut. */
-function endsWithBlankLine(text: string): boolean {
-  return BLANK_LINES.some((line) => text.endsWith(line));
-}
 
 /** What each line of an unfinished event costs beside its text, about. */
 const LINE_BYTES = 64;
