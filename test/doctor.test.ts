@@ -59,16 +59,22 @@ describe("before every fault", () => {
     upstream_status: "500 502 503 504 408 409 400 422 429 429-ms 429-date no-retry retry-400",
     first_token_timeout: "stall-first stall-headers",
     stream_stalled: "stall stall-comments stall-error",
-    empty_stream: "null empty role-only done-only comments-only whole-empty",
+    empty_stream: "null empty role-only done-only comments-only whole-empty metas",
     stream_truncated: "reset truncate truncate-event cut cut-reset eof error-ollama goes-on two-choices tools-cut reasoning-cut",
-    stream_corrupted: "html half-json raw-text stray-part debris bad-utf8",
+    stream_corrupted: "html half-json raw-text stray-part debris bad-utf8 many-choices",
     upstream_error_event:
       "json-error error-event error-string error-vllm error-vllm-flat error-fastchat error-sglang error-lmstudio error-named error-field error-text error-pretty error-base-resp error-finish error-abort",
   };
   /** A fault of the key, or of the model's name. */
   const ELSEWHERE: Readonly<Record<string, string>> = { "401": "key", "404": "models" };
   const broken = Object.entries(BROKEN).flatMap(([code, names]) => names.split(" ").map((name) => [name, code] as const));
-  const SMALLER: Readonly<Record<string, string>> = { slow: "5", flood: "200000", "big-event": "65536", long: "50" };
+  const SMALLER: Readonly<Record<string, string>> = {
+    slow: "5",
+    flood: "200000",
+    "big-event": "65536",
+    long: "50",
+    metas: "200000",
+  };
   /** Silent for ever: no more patience than is needed. */
   const isSilent = (name: string): boolean => name.startsWith("stall") || name === "hold-open";
   const modelOf = (name: string): string => `chaos/${SMALLER[name] === undefined ? name : `${name}:${SMALLER[name]}`}`;
