@@ -5,11 +5,15 @@ import type { Release } from "../balance/connection-queue.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { toFailure } from "../core/failure.ts";
+import { toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { explainRefusal } from "./explain-refusal.ts";
 import { OutageDoor } from "./outage-door.ts";
+
+/** Where clients bring a key. */
+const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -70,6 +74,13 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      attempt.warning = explainRefusal(failure, {
+        upstream: attempt.upstream,
+        hasOwnKey: plan.candidate.upstream.hasOwnKey,
+        clientHasKey: CREDENTIALS.some((name) => exchange.request.headers[name] !== undefined),
+        dialect: exchange.api?.dialect.name,
+      });
+      forgetReply(history);
       history.push({ attempt, plan, failure });
       throw failure;
     } finally {
@@ -116,6 +127,13 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       },
     },
   );
+}
+
+/** What an attempt before the last was refused with can be large, and is told to nobody any more. */
+function forgetReply(history: PastAttempt[]): void {
+  const last = history.at(-1);
+  if (last?.failure.reply !== undefined)
+    history[history.length - 1] = { ...last, failure: withDetails(last.failure, { reply: undefined }) };
 }
 
 /** The client's own request was taken: what was refused before was the alteration. */

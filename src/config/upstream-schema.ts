@@ -1,5 +1,6 @@
 /** The settings of one upstream, those it has of its own over the ones for all among them. */
 import { z } from "zod";
+import { isObject } from "../dialect/json.ts";
 import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
 import { continuation, ownRecovery, ownResume } from "./recovery-settings.ts";
@@ -50,6 +51,12 @@ export const upstreamSchema = z
       .boolean()
       .default(false)
       .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
+    finish: z
+      .enum(["auto", "done"])
+      .default("auto")
+      .describe(
+        "What ends an answer: auto, its finish_reason; done, a final [DONE] alone as well, for servers without a finish_reason. Default: auto.",
+      ),
     ca: file()
       .optional()
       .describe(
@@ -68,5 +75,12 @@ export const upstreamSchema = z
     gate: ownGate,
     nonStreaming: ownNonStreaming,
     warmup: ownWarmup,
+  })
+  .refine(({ finish, requireDone }) => finish !== "done" || !requireDone, {
+    path: ["finish"],
+    error: "done takes [DONE] alone for a finish, and requireDone wants it beside one: set one of the two",
+    // Also beside other mistakes, so that all are reported at once; not when its own parts are wrong.
+    when: ({ value, issues }) =>
+      isObject(value) && !issues.some((issue) => /^(finish|requireDone)$/.test(String(issue.path?.[0]))),
   })
   .describe("One upstream: an LLM API that Perennial stands in front of.");

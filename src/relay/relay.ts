@@ -10,7 +10,7 @@ import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
 import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
-import type { HeldMemory } from "../core/held-memory.ts";
+import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
@@ -36,20 +36,35 @@ export async function relay(
   configured: RelaySettings,
   context: RelayContext,
 ): Promise<void> {
+  // What a slow client has not read yet.
+  const unread = context.held.open({ evict: (failure) => exchange.abort(failure) });
+  await relayHolding(exchange, raw, configured, context, unread);
+  unread.release();
+}
+
+async function relayHolding(
+  exchange: Exchange,
+  raw: ServerResponse,
+  configured: RelaySettings,
+  context: RelayContext,
+  unread: HeldShare,
+): Promise<void> {
   const settings = narrowSettings(configured, exchange);
   const { observer } = context;
-  const client = new ClientStream(raw, exchange, settings.client);
+  const client = new ClientStream(raw, exchange, settings.client, unread);
   observer.onExchangeStart?.(exchange);
   const run = startRun(exchange, settings, context);
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
   const ended = await run.listen(client, exchange.signal);
   const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, configured, exchange) } : ended;
   client.stopTimers();
-  const { outcome, failure } = tell(exchange, raw, client, run, end);
-
+  const told = tell(exchange, raw, client, run, end);
+  unread.set(raw.writableFinished ? 0 : raw.writableLength);
+  const hadToEnd = exchange.signal.aborted;
   // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
   // Past its deadline an exchange waits for nothing more.
-  const taken = failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
+  const taken = told.failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
+  const { outcome, failure } = taken || hadToEnd ? told : cutWhenEvicted(exchange, raw, told);
   const isCancelled = outcome === "cancelled" || (!taken && failure === undefined && hasLeft(exchange));
   observer.onExchangeEnd?.(exchange, {
     outcome: isCancelled ? "cancelled" : outcome,
@@ -149,6 +164,14 @@ function tellFailure(exchange: Exchange, raw: ServerResponse, client: ClientStre
     cut(raw);
     return { outcome, failure: toFailure(thrown) };
   }
+}
+
+/** There is no room for what a slow client has not read: it gets no more of it, and sees that. */
+function cutWhenEvicted({ signal }: Exchange, raw: ServerResponse, told: Told): Told {
+  const reason = signal.aborted ? toFailure(signal.reason) : undefined;
+  if (reason?.code !== "overloaded") return told;
+  cut(raw);
+  return told.failure === undefined ? { outcome: "interrupted", failure: reason } : told;
 }
 
 function hasLeft({ signal }: Exchange): boolean {
