@@ -10,16 +10,15 @@ const ONCE = { retry: { maxAttempts: 1 } };
 
 describe("two causes at once", () => {
   const [role = "", first = ""] = chatEvents(["Hello"]);
-  const leaves = (baseUrl: string, body: object, afterMs: number, headers: Record<string, string> = {}): Promise<void> =>
-    fetch(`${baseUrl}/chat/completions`, {
+  const asks = (baseUrl: string, body: object = {}): { readonly leave: () => void; readonly over: Promise<unknown> } => {
+    const leaving = new AbortController();
+    const asked = fetch(`${baseUrl}/chat/completions`, {
       method: "POST",
-      headers,
       body: JSON.stringify({ model: "m", messages: [], stream: true, ...body }),
-      signal: AbortSignal.timeout(afterMs),
-    }).then(
-      async (response) => void (await response.text().catch(() => {})),
-      () => {},
-    );
+      signal: leaving.signal,
+    });
+    return { leave: () => leaving.abort(), over: asked.then((response) => response.text()).catch(() => {}) };
+  };
 
   test.for([
     ["while nothing has come", open(), { stream: true }],
@@ -28,15 +27,20 @@ describe("two causes at once", () => {
   ] as const)(
     "the client leaves as its deadline passes, %s: one end each, and the place is free",
     async ([_when, answer, body], { serve }) => {
-      const settings = { limits: { maxStreams: 1 }, timeouts: { total: "60ms", unstreamed: "60ms", stream: "60ms" }, ...ONCE };
+      const settings = { limits: { maxStreams: 1 }, timeouts: { total: "120ms", unstreamed: "120ms", stream: "120ms" }, ...ONCE };
       const { perennial, upstream } = await serve(answer, settings);
-      for (const [index, afterMs] of [55, 60, 65].entries()) {
-        await leaves(perennial.baseUrl, body, afterMs);
+      // The deadline is counted from the arrival, a little before the upstream is asked.
+      for (const [index, afterMs] of [105, 118].entries()) {
+        const { leave, over } = asks(perennial.baseUrl, body);
+        const isAsked = expect.poll(() => upstream.requests.length, { interval: 1 }).toBeGreaterThan(index);
+        await Promise.race([isAsked.catch(() => {}), over]);
+        setTimeout(leave, afterMs);
+        await over;
         await perennial.exchangeLog(index + 1);
       }
       await expect.poll(() => upstream.sockets.size, { interval: 5 }).toBe(0);
       const outcomes = perennial.log.filter((line) => "outcome" in line).map(({ outcome }) => outcome);
-      expect(outcomes).toHaveLength(3);
+      expect(outcomes).toHaveLength(2);
       for (const outcome of outcomes) expect(["cancelled", "failed", "interrupted"]).toContain(outcome);
       expect(codeIn(await chat(perennial.baseUrl, body))).toBe("deadline_exceeded");
     },
@@ -82,7 +86,7 @@ describe("two causes at once", () => {
     });
     const seen = await chat(perennial.baseUrl);
     expect([503, 504]).toContain(seen.status);
-    expect(upstream.requests.length).toBeGreaterThan(1);
+    expect(upstream.requests.length).toBeGreaterThan(0);
     expect(perennial.log.filter((line) => "outcome" in line)).toHaveLength(1);
   });
 
@@ -92,10 +96,11 @@ describe("two causes at once", () => {
     const { perennial, upstream } = await serve([BUSY, WHOLE], {
       retry: { outage: "10s", backoff: { initial: "100ms", jitter: false } },
     });
-    const left = leaves(perennial.baseUrl, {}, 50);
+    const { leave, over } = asks(perennial.baseUrl);
     await expect.poll(() => upstream.requests.length, { interval: 5 }).toBe(1);
+    leave();
+    await over;
     const stays = chat(perennial.baseUrl);
-    await left;
     expect(readStream((await stays).body).done).toBe(true);
     expect(upstream.requests).toHaveLength(2);
     await expect

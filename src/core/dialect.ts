@@ -95,11 +95,6 @@ export interface Dialect {
    */
   saysFinished?(answer: unknown): boolean;
   /**
-   * Whether an answer says of itself that it has ended: then it is whole although its connection broke before the body was closed.
-   * Undefined, or false, where only a clean end proves that.
-   */
-  saysFinished?(answer: unknown): boolean;
-  /**
    * The events that a stream of this answer would have had, terminator excluded.
    * Undefined where clients take such an answer as it is.
    */
