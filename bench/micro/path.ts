@@ -4,7 +4,9 @@
  */
 import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
+import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
+import { servesOf } from "../../src/config/routes.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { servedUpstreams } from "../../src/config/served-upstreams.ts";
 import { resolvePolicy } from "../../src/config/upstream-policy.ts";
@@ -49,21 +51,26 @@ export async function openStream(url: string, headers: Record<string, string>, b
   let upstream: ResponseSink | undefined;
   const [served] = servedUpstreams(config);
   const settings: RelaySettings = {
-    candidate: {
-      upstream: {
-        name: "micro",
-        hasOwnKey: false,
-        addressOf: (path) => `http://127.0.0.1:1${path}`,
-        send(_request, sink) {
-          upstream = sink;
-          return { pause() {}, resume() {}, abort() {}, release() {} };
+    offers: [
+      {
+        upstream: {
+          name: "micro",
+          hasOwnKey: false,
+          addressOf: (path) => `http://127.0.0.1:1${path}`,
+          send(_request, sink) {
+            upstream = sink;
+            return { pause() {}, resume() {}, abort() {}, release() {} };
+          },
+          async close() {},
         },
-        async close() {},
+        policy: resolvePolicy(config, served),
+        shared: createUpstreamShared(undefined),
+        share: { priority: 0, weight: 1 },
+        serves: servesOf(served, "/v1"),
+        names: { map: {}, only: undefined },
       },
-      policy: resolvePolicy(config, served),
-      model: undefined,
-      shared: createUpstreamShared(undefined),
-    },
+    ],
+    failover: { on: new Set(), codes: new Set() },
     retry: config.retry,
     limits: config.limits,
     client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
@@ -77,6 +84,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
       },
     },
     propagator: { headersFor: () => ({}) },
+    sticky: new StickyUpstreams(),
   };
   const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));

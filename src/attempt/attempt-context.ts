@@ -19,6 +19,8 @@ export interface AttemptContext {
   readonly propagated: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   readonly output: AttemptOutput;
+  /** Told what the upstream has made that clients come back for; undefined where there is no other upstream. */
+  readonly onMade?: ((id: string) => void) | undefined;
 }
 
 /** In bytes. */

@@ -7,8 +7,10 @@ import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
+import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
+import { isRefusedAlteration } from "./choose-ask.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { attemptsAt } from "./failover.ts";
 import { OutageDoor } from "./outage-door.ts";
 
 export interface AttemptLoopOptions {
@@ -63,10 +65,17 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       status: undefined,
     };
     attempts.push(attempt);
+    const { open } = plan.candidate.shared;
+    open.count++;
     observer.onAttemptStart?.(exchange, attempt);
     try {
-      const isHopeful = turn?.asksForAll !== true && history.every(({ failure }) => failure.outage === undefined);
-      return await run({ attempt, plan, isHopeful, onTaken: () => turn?.works() });
+      const wasOut = attemptsAt(history, plan.candidate).some(({ failure }) => failure.outage !== undefined);
+      const isHopeful = turn?.asksForAll !== true && !wasOut;
+      const onTaken = (): void => {
+        turn?.works();
+        door.isOver();
+      };
+      return await run({ attempt, plan, isHopeful, onTaken });
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
@@ -74,6 +83,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       throw failure;
     } finally {
       attempt.durationMs = Math.round(performance.now() - began);
+      open.count--;
       release();
       observer.onAttemptEnd?.(exchange, attempt);
     }
@@ -84,9 +94,13 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     async () => {
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
-      const turn = await door.enter(plan.candidate.shared.outages, { inVain, isNew: history.length === 0 }, (out) => {
-        plan = nextPlan(out);
-      });
+      const turn = await door.enter(
+        () => plan.candidate.shared.outages,
+        { inVain, isNew: history.length === 0 },
+        (out) => {
+          plan = nextPlan(out);
+        },
+      );
       try {
         const release = await enterQueue(plan.candidate, exchange, observer, signal);
         const result = await attemptOnce(turn, release);
@@ -111,8 +125,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         if (past?.failure !== error) throw error;
         plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
-        // While the upstream is out, the wait is where all wait.
-        if (outage === undefined) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+        if (!plan.atGate) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
   );
@@ -121,7 +134,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
 /** The client's own request was taken: what was refused before was the alteration. */
 function rememberRefusals({ candidate, ask }: AttemptPlan, history: readonly PastAttempt[], { api }: Exchange): void {
   if (ask !== "as-asked") return;
-  for (const past of history) {
+  for (const past of attemptsAt(history, candidate)) {
     if (past.plan.ask !== "as-asked" && isRefusedAlteration(past))
       candidate.shared.refusedAsks.add(api?.request.model, past.plan.ask);
   }

@@ -8,8 +8,20 @@ export interface Candidate {
   readonly upstream: Upstream;
   readonly policy: UpstreamPolicy;
   readonly shared: UpstreamShared;
+  /** Who is asked before whom. */
+  readonly share: Share;
   /** What the upstream calls the model; undefined for the name that the client used. */
   readonly model: string | undefined;
+  /** Where it is asked, under its base URL; undefined for the path that the client used. */
+  readonly path?: string | undefined;
+}
+
+/** Its part of the requests that it and others can serve. */
+export interface Share {
+  /** Those of a lower number are asked first. */
+  readonly priority: number;
+  /** Among those of one priority: how many requests it gets for each that one of weight 1 gets. */
+  readonly weight: number;
 }
 
 /** What all exchanges with one upstream have in common; it outlives a configuration, as the upstream's connections do. */
@@ -17,6 +29,8 @@ export interface UpstreamShared {
   readonly outages: Outages;
   readonly connections: ConnectionQueue;
   readonly refusedAsks: RefusedAsks;
+  /** Attempts that run. */
+  readonly open: { count: number };
 }
 
 /** @param maxConnections undefined for no limit. */
@@ -25,6 +39,7 @@ export function createUpstreamShared(maxConnections: number | undefined): Upstre
     outages: new Outages(),
     connections: new ConnectionQueue(maxConnections),
     refusedAsks: new RefusedAsks(),
+    open: { count: 0 },
   };
 }
 

@@ -43,6 +43,14 @@ export interface OutageView {
   readonly lastedMs: number;
   /** Until it is asked next. */
   readonly waitMs: number;
+  /** For how long outages have kept one exchange waiting, of whichever upstreams; where it is one's that is told how things stand. */
+  readonly keptMs?: number;
+}
+
+/** An upstream that is out, as those see it who could ask another one. */
+export interface OutageStanding extends OutageView {
+  /** Another asks it, or waits to ask. */
+  readonly isTaken: boolean;
 }
 
 type State =
@@ -74,6 +82,13 @@ export class OutageGate {
 
   get isUp(): boolean {
     return this.#state.at === "up";
+  }
+
+  /** Undefined while the upstream is not known to be out. */
+  get standing(): OutageStanding | undefined {
+    const view = this.#view();
+    const isAsking = this.#state.at === "out" && this.#state.isAsking;
+    return view && { ...view, isTaken: isAsking || this.#waiters.size > 0 };
   }
 
   /**

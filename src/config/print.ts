@@ -29,6 +29,7 @@ export function printConfig(config: Config): string {
       backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
+    failover: config.failover,
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     interruptEnd: config.interruptEnd,

@@ -1,5 +1,6 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
 import { z } from "zod";
+import { FAILOVER_CAUSES } from "../attempt/failover.ts";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
@@ -12,17 +13,33 @@ export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "
 const upstreams = z
   .array(upstreamSchema)
   .default([])
-  .refine((list) => list.length <= 1, {
-    error: "failover is not there yet: one upstream is supported",
-    when: ({ value }) => Array.isArray(value),
-  })
   .superRefine((list, ctx) => {
     list.forEach(({ name }, index) => {
       if (list.findIndex((other) => other.name === name) < index)
         ctx.addIssue({ code: "custom", path: [index, "name"], message: `the name "${name}" is used twice` });
     });
   })
-  .describe("The upstreams; one is supported so far. Default: none, and the built-in sandbox upstream answers.");
+  .describe(
+    "The upstreams, the preferred one first; the next is asked when one fails. Default: none, and the built-in sandbox upstream answers.",
+  );
+
+const failover = z
+  .strictObject({
+    on: z
+      .array(z.enum(FAILOVER_CAUSES))
+      .default([...FAILOVER_CAUSES])
+      .describe(
+        "After which failures another upstream is asked: unreachable, status, timeout, empty, truncated, credentials; with [] none ever is. Default: all of these.",
+      ),
+    codes: z
+      .array(wholeNumber(400, 599))
+      .default([])
+      .describe(
+        "HTTP statuses after which another upstream is asked as well, although they blame the request, such as 400. Default: none.",
+      ),
+  })
+  .prefault({})
+  .describe("When another upstream is asked in place of one that has failed.");
 
 const backoff = z
   .strictObject({
@@ -155,6 +172,7 @@ export const configSchema = z
     upstreams,
     timeouts,
     retry,
+    failover,
     heartbeat,
     recovery: z
       .enum(["error"])

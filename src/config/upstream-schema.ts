@@ -1,9 +1,14 @@
 /** The settings of one upstream, those it has of its own over the ones for all among them. */
 import { z } from "zod";
+import { isObject } from "../dialect/json.ts";
 import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
 import { APIS } from "./routes.ts";
 import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
+
+const WEIGHT_EXPECTED = "expected a number of more than 0";
+
+const modelName = text(/./, "expected the name of a model");
 
 export const upstreamSchema = z
   .strictObject({
@@ -60,9 +65,41 @@ export const upstreamSchema = z
       .transform((value) => (value === "unlimited" ? undefined : value))
       .describe("Most connections to it at one time; further requests wait (timeouts.queue). Default: unlimited."),
     keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
+    priority: wholeNumber(0)
+      .optional()
+      .describe(
+        "Which upstreams are asked first: those of the lowest number, the others only when none of them can be. Default: the order of the list; 0 where one of them has a priority or a weight.",
+      ),
+    weight: z
+      .number({ error: WEIGHT_EXPECTED })
+      .positive({ error: WEIGHT_EXPECTED })
+      .optional()
+      .describe("Its share of the requests among upstreams of one priority: 2 gets twice as many as 1. Default: 1."),
+    clientKey: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Send it the client's own key, although it is not the first upstream without an apiKey: for another address of the same company. Default: false.",
+      ),
+    models: z
+      .record(z.string(), modelName)
+      .default({})
+      .describe(
+        "What this upstream calls the models that clients ask for, as name: its name; * stands for any. Answers name what was asked for. Default: as clients call them.",
+      ),
+    only: z
+      .array(modelName)
+      .min(1, { error: "expected at least one name, such as qwen*; leave it out for all models" })
+      .optional()
+      .describe("The only models that it serves, beside those in models; * stands for any characters. Default: all."),
     timeouts: ownTimeouts,
     gate: ownGate,
     nonStreaming: ownNonStreaming,
     warmup: ownWarmup,
+  })
+  .refine(({ apiKey, clientKey }) => apiKey === undefined || !clientKey, {
+    path: ["clientKey"],
+    error: "apiKey is sent in place of the client's own key: leave one of the two out",
+    when: ({ value }) => isObject(value) && value.clientKey === true,
   })
   .describe("One upstream: an LLM API that Perennial stands in front of.");

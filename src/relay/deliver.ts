@@ -79,6 +79,6 @@ function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Fail
 /** When to come back, where waiting is all that is needed. What the upstream itself says stands over it. */
 function retryAfterOf({ code, outage, retryAfterMs }: Failure): { "retry-after"?: string } {
   if (code === "draining") return { "retry-after": "1" };
-  const isWaitAll = outage !== undefined || code === "overloaded";
+  const isWaitAll = outage !== undefined || code === "overloaded" || code === "circuit_open";
   return isWaitAll && retryAfterMs !== undefined ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

@@ -1,13 +1,16 @@
 /** The settings of an exchange, as configured and as narrowed by its client. */
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
-import type { Candidate } from "../balance/candidate.ts";
+import type { FailoverOptions } from "../attempt/failover.ts";
+import type { Offer } from "../balance/offer.ts";
 import type { Exchange } from "../core/exchange.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
 /** Times in milliseconds, sizes in bytes. */
 export interface RelaySettings {
-  readonly candidate: Candidate;
+  /** Every upstream, in the order of the configuration. */
+  readonly offers: readonly Offer[];
+  readonly failover: FailoverOptions;
   readonly retry: RetryOptions;
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
@@ -16,26 +19,28 @@ export interface RelaySettings {
 /** The client's own policy can only be stricter than the configured one; when it is shown its answer is its own choice. */
 export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
   const { maxAttempts, firstTokenMs, idleMs, totalMs, gateOpen } = overrides;
-  const { retry, candidate } = settings;
-  const { policy } = candidate;
-  const { timeouts } = policy;
+  const { retry, offers } = settings;
   return {
     ...settings,
     retry: { ...retry, maxAttempts: Math.min(retry.maxAttempts, maxAttempts ?? retry.maxAttempts) },
-    candidate: {
-      ...candidate,
-      policy: {
-        ...policy,
-        gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
-        timeouts: {
-          ...timeouts,
-          firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
-          idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
-          total: Math.min(timeouts.total, totalMs ?? timeouts.total),
-          // Its client has said how long it will wait, whatever is on its way.
-          unstreamed: Math.min(timeouts.unstreamed, totalMs ?? timeouts.unstreamed),
+    offers: offers.map((offer) => {
+      const { policy } = offer;
+      const { timeouts } = policy;
+      return {
+        ...offer,
+        policy: {
+          ...policy,
+          gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
+          timeouts: {
+            ...timeouts,
+            firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
+            idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
+            total: Math.min(timeouts.total, totalMs ?? timeouts.total),
+            // Its client has said how long it will wait, whatever is on its way.
+            unstreamed: Math.min(timeouts.unstreamed, totalMs ?? timeouts.unstreamed),
+          },
         },
-      },
-    },
+      };
+    }),
   };
 }

@@ -4,6 +4,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
+  /** Where it is written down who made what; undefined where there is one upstream. */
+  readonly sticky?: StickyUpstreams | undefined;
 }
 
 /** In milliseconds. */
@@ -138,7 +141,7 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, times } = this.#options;
+    const { exchange, policy, limits, observer, propagator, held, times, sticky } = this.#options;
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
@@ -161,6 +164,7 @@ export class Run {
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
           output: this.#outputOf(attempt, share, onTaken),
+          onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
         });
       } catch (thrown) {
         if (toFailure(thrown).outage === undefined) this.#taken = "yes";

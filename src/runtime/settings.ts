@@ -1,5 +1,6 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
-import { uniteRoutes } from "../config/routes.ts";
+import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
+import { routesOf, type Served, uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -7,7 +8,7 @@ import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
-import { type Backend, candidatesOf } from "./backend.ts";
+import { type Backend, offersOf } from "./backend.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
 /** What outlives a configuration, and what was opened for this one. */
@@ -16,14 +17,14 @@ export interface Parts {
   readonly telemetry: Telemetry;
   readonly runs: RunRegistry;
   readonly held: HeldMemory;
+  readonly sticky: StickyUpstreams;
 }
 
-export async function createSettings(config: Config, { backend, telemetry, runs, held }: Parts): Promise<ServerSettings> {
-  const { auth, retry, limits, interruptEnd, heartbeat } = config;
+export async function createSettings(config: Config, { backend, telemetry, runs, held, sticky }: Parts): Promise<ServerSettings> {
+  const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
-  // There is one until there is a selector; the schema refuses a second.
-  const [candidate] = candidatesOf(config, backend);
+  const served = servedUpstreams(config);
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
@@ -32,14 +33,28 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,
-    isWarm: backend.isWarm,
+    isWarm: () => isReady(served, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },
+    relay: {
+      offers: offersOf(config, backend),
+      failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
+      retry,
+      limits,
+      client: { interruptEnd, heartbeat },
+    },
     context: {
       runs,
       held,
+      sticky,
       observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
       propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
     },
   };
+}
+
+/** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */
+function isReady(upstreams: readonly Served[], { isWarm }: Backend): boolean {
+  const paths = (served: Served): string[] => routesOf(served).map(({ path }) => `${served.mount} ${path}`);
+  const ready = new Set(upstreams.flatMap((served, index) => (isWarm(index) ? paths(served) : [])));
+  return upstreams.every((served) => paths(served).every((path) => ready.has(path)));
 }

@@ -6,7 +6,7 @@ import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 import { type ConnectedCall, Connection, type Turn } from "./connection.ts";
 import { isOutOfDescriptors } from "./descriptors.ts";
-import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
+import { toClientHeaders, toUpstreamHeaders, toUpstreamPath } from "./headers.ts";
 import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
 import { type TransportStage, toTransportFailure } from "./transport-failure.ts";
 
@@ -19,6 +19,8 @@ export interface UpstreamOptions {
   readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
+  /** The client's credentials are meant for another upstream: whatever may be one of them ends here. */
+  readonly isForeign: boolean;
   /** Undefined for no limit. */
   readonly maxConnections: number | undefined;
   readonly keepAliveMs: number;
@@ -63,7 +65,7 @@ export interface Call {
 
 export interface Upstream {
   readonly name: string;
-  /** It gets a key of ours, and not its clients' own. */
+  /** It gets a key of ours, or none, and not its clients' own: that it wants another says nothing of theirs. */
   readonly hasOwnKey: boolean;
   /** The whole URL that a path is asked at. */
   addressOf(path: string): string;
@@ -94,11 +96,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     name: options.name,
     addressOf: (path) => origin + basePath + path,
-    hasOwnKey: options.apiKey !== undefined,
+    hasOwnKey: options.apiKey !== undefined || options.isForeign || options.dropCredentials,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, request.path),
+        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, toUpstreamPath(request.path, options)),
         headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
         body: request.body,
         ...route.proxied?.tls,
