@@ -27,7 +27,7 @@ COPY scripts/build.ts scripts/
 COPY src src
 COPY LICENSE ./
 # Readable for the user `node`, however strict the umask of the checkout is.
-RUN npm run build && chmod a+r package.json LICENSE
+RUN npm run build && find dist -name '*.d.ts' -delete && chmod a+r package.json LICENSE
 
 FROM base
 LABEL org.opencontainers.image.title="Perennial" \

@@ -1,9 +1,18 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // Examples say what their readers will say.
+  resolve: {
+    alias: {
+      "perennial/chaos": fileURLToPath(new URL("src/chaos/chaos-server.ts", import.meta.url)),
+      perennial: fileURLToPath(new URL("src/embed/perennial.ts", import.meta.url)),
+      "@jest/globals": "vitest",
+    },
+  },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-    exclude: ["test/llama/**", "test/containers/**", "test/clients/**", "test/soak/**"],
+    include: ["src/**/*.test.ts", "test/**/*.test.ts", "examples/**/*.test.ts"],
+    exclude: ["test/llama/**", "test/containers/**", "test/clients/**", "test/browser/**", "test/soak/**"],
     // A test that waits for ever must end; one on a machine that is busy with others must not.
     testTimeout: 30_000,
     hookTimeout: 30_000,

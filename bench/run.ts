@@ -49,6 +49,22 @@ async function startNode(name: string, args: string[], ready = /^(\d+)\n/): Prom
   return { name, port: Number(found), pids: [pid] };
 }
 
+function startPerennial(name: string, upstream: string): Promise<Target> {
+  const args = [here("../dist/main.js"), "--upstream", `${upstream}/v1`, "--port", "0", "--log-level", "info"];
+  return startNode(name, args, /listening on http:\/\/127\.0\.0\.1:(\d+)/);
+}
+
+/** All that a page asks of Perennial while it is open. */
+function openDashboard(target: Target): Promise<Target> {
+  return new Promise((resolve, reject) => {
+    const page = request({ port: target.port, host: "127.0.0.1", path: "/dashboard/feed", agent: false }, (response) => {
+      response.resume().on("error", () => {});
+      resolve(target);
+    });
+    page.on("error", reject).end();
+  });
+}
+
 /** nginx cannot pick a port by itself. */
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
@@ -138,11 +154,8 @@ try {
   const targets = [
     ...(nginx === undefined ? [] : [nginx]),
     await startNode("plain byte proxy (node:http, undici)", [here("byte-proxy.ts"), base]),
-    await startNode(
-      "Perennial",
-      [here("../dist/main.js"), "--upstream", `${base}/v1`, "--port", "0", "--log-level", "info"],
-      /listening on http:\/\/127\.0\.0\.1:(\d+)/,
-    ),
+    await startPerennial("Perennial", base),
+    await startPerennial("Perennial, one dashboard open", base).then(openDashboard),
   ];
   console.log(
     `${streams} streams, ${values.rate} events/s each, ${eventsEach} events each, ${values.rounds} rounds in turn${nginx ? "" : " (nginx is not installed)"}`,

@@ -53,8 +53,12 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   process.on("SIGHUP", () => void (isTerminalGone() ? close() : reload(app, read, logger)));
   if (file !== undefined) watchFile(file, () => void reload(app, read, logger), logger);
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
-  logger.info({ url: app.url, upstream, config: file }, `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`);
-  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url));
+  const dashboard = config.dashboard ? `${app.url}/dashboard` : undefined;
+  logger.info(
+    { url: app.url, upstream, config: file, dashboard },
+    `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`,
+  );
+  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url, dashboard));
 }
 
 /** With no more connections than the process can open. */
@@ -112,11 +116,12 @@ function surviveDefects(logger: Logger): void {
   );
 }
 
-function sandboxNotice(url: string): string {
+function sandboxNotice(url: string, dashboard: string | undefined): string {
+  const seeIt = dashboard === undefined ? "" : `See a broken stream being mended, in your browser:\n  ${dashboard}\n\n`;
   return `
 No upstream is configured, so the built-in sandbox answers: real-looking text, and any failure you ask for.
 
-Try it:
+${seeIt}Try it:
   curl -N ${url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model":"chaos/empty,ok","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
@@ -129,13 +134,29 @@ For your own upstream: --upstream https://api.openai.com/v1, or perennial.yaml; 
 // Output whose reader is gone, or that cannot be written, is no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
+const sayLine = (line: string): void => void process.stdout.write(`${line}\n`);
+
 try {
   process.exitCode = await runProgram(process.argv.slice(2), {
     serve,
     async chaos(options) {
       const { runChaos } = await import("./chaos/run-chaos.ts");
-      const chaos = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
+      const chaos = await runChaos(options, sayLine);
       if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
+    },
+    async record(options) {
+      const { runRecord } = await import("./capture/run-record.ts");
+      const recording = await runRecord(options, sayLine);
+      const { close } = closeWithGrace({ logger: false }, () => recording.close());
+      await recording.over;
+      close();
+    },
+    async replay(options) {
+      const { CaseError, runReplay } = await import("./capture/run-replay.ts");
+      const replay = await runReplay(options, sayLine).catch((error: unknown) => {
+        throw error instanceof CaseError ? new ConfigError([error.message]) : error;
+      });
+      closeWithGrace({ logger: false }, () => replay.close());
     },
     stdout: process.stdout,
     stderr: process.stderr,

@@ -145,8 +145,11 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     return record;
   }
 
+  /** Gateways probe as they like. Node leaves the body of a reply to HEAD out by itself; a stand-in is as strict as its server. */
   function endpointOf({ method, path }: ChaosRequest): Endpoint | undefined {
-    return personality.endpoints[`${method} ${path.split("?", 1)[0]}`];
+    const plain = path.split("?", 1)[0] ?? "/";
+    if (options.as !== undefined) return personality.endpoints[`${method} ${plain}`];
+    return personality.endpoints[`${method.replace("HEAD", "GET")} ${plain.replace(/(?<=.)\/$/, "")}`];
   }
 
   function chooseReply(record: ChaosRequest, bytes: Buffer | undefined, heard: Heard | undefined): Reply {

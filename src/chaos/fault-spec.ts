@@ -1,4 +1,4 @@
-/** Reads `empty,truncate:3,ok`: the faults for the successive attempts of one conversation. */
+/** Reads `empty+truncate:3+ok`, or the same with commas: the faults for the successive attempts of one conversation. */
 import { editDistance } from "../core/edit-distance.ts";
 import type { Fault } from "./fault.ts";
 import { formatDefault, parseArg } from "./fault-arg.ts";
@@ -14,9 +14,12 @@ export class SpecError extends Error {
   override readonly name = "SpecError";
 }
 
-/** @throws SpecError */
+/**
+ * Plus signs are for gateways that take a comma in a model's name for several models (LiteLLM).
+ * @throws SpecError
+ */
 export function parseSpec(spec: string): SpecStep[] {
-  return spec.split(",").map((part) => parseStep(part.trim()));
+  return spec.split(/[,+]/).map((part) => parseStep(part.trim()));
 }
 
 /** A fault with its default argument. */

@@ -1,6 +1,33 @@
-/** The text of `perennial chaos --list`: every fault with its argument, its default and what it does. */
+/** What `perennial chaos --list` says: every fault with its argument, its default and what it does; as text, or as data. */
 import { formatDefault } from "./fault-arg.ts";
 import { FAULT_GROUPS, FAULTS } from "./registry.ts";
+
+/** One fault, for programs. */
+export interface FaultDescription {
+  /** As it is written in `x-chaos` and after `chaos/`. */
+  readonly name: string;
+  readonly group: string;
+  readonly summary: string;
+  /** What may follow the name and a colon; undefined where nothing may. */
+  readonly argument?: { readonly unit: string; readonly default: string };
+  /** The APIs in which it makes sense; in others it is `ok`. Undefined: in all. */
+  readonly dialects?: readonly string[];
+  /** May be drawn where faults are drawn at random. */
+  readonly random: boolean;
+}
+
+export function describeFaults(): FaultDescription[] {
+  return FAULT_GROUPS.flatMap(({ title, faults }) =>
+    faults.map(({ name, summary, arg, dialects, random }) => ({
+      name,
+      group: (title.split(":", 1)[0] ?? title).toLowerCase(),
+      summary,
+      ...(arg === undefined ? {} : { argument: { unit: arg.unit, default: formatDefault(arg) } }),
+      ...(dialects === undefined ? {} : { dialects }),
+      random: random === true,
+    })),
+  );
+}
 
 export function listFaults(): string {
   const nameWidth = Math.max(...FAULTS.map((fault) => fault.name.length));

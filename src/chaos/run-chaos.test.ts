@@ -1,6 +1,7 @@
 /** What `perennial chaos` prints. */
 import { expect, it } from "vitest";
-import { listFaults } from "./list-faults.ts";
+import { parseSpec } from "./fault-spec.ts";
+import { describeFaults, type FaultDescription, listFaults } from "./list-faults.ts";
 import { FAULTS } from "./registry.ts";
 import { runChaos } from "./run-chaos.ts";
 
@@ -16,6 +17,31 @@ it("lists every fault on a line of its own, in columns, and starts nothing", asy
     expect(rows[i]?.startsWith(`  ${fault.name} `)).toBe(true);
     expect(rows[i]?.indexOf(fault.summary, 24)).toBe(rows[0]?.indexOf(FAULTS[0]?.summary ?? "?"));
   }
+});
+
+it("lists every fault as JSON, in names that it takes", async () => {
+  const lines: string[] = [];
+  expect(await runChaos({ list: true, json: true }, (line) => lines.push(line))).toBeUndefined();
+  const listed = JSON.parse(lines.join("\n")) as FaultDescription[];
+  expect(listed).toEqual(describeFaults());
+  expect(listed.map(({ name }) => name)).toEqual(FAULTS.map(({ name }) => name));
+  for (const { name, argument } of listed) {
+    const spec = argument === undefined ? name : `${name}:${argument.default}`;
+    expect(parseSpec(`${spec}+ok`)[0]?.fault.name).toBe(name);
+  }
+  expect(listed.find(({ name }) => name === "truncate")).toMatchObject({
+    group: "transport",
+    argument: { unit: "events" },
+    random: true,
+  });
+});
+
+it("says where it listens in one line of JSON, for programs", async () => {
+  const lines: string[] = [];
+  const server = await runChaos({ port: 0, json: true }, (line) => lines.push(line));
+  const { url } = JSON.parse(lines.join("")) as { url: string };
+  expect((await fetch(`${url}/models`)).status).toBe(200);
+  await server?.close();
 });
 
 it("prints the address and a request to try, and serves", async () => {

@@ -2,7 +2,7 @@
 import { type ChaosServer, createChaosServer } from "./chaos-server.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { Framing } from "./framing.ts";
-import { listFaults } from "./list-faults.ts";
+import { describeFaults, listFaults } from "./list-faults.ts";
 import type { PersonalityName } from "./personality-name.ts";
 
 export interface RunChaosOptions {
@@ -12,6 +12,8 @@ export interface RunChaosOptions {
   readonly host?: string | undefined;
   /** Only print the faults. */
   readonly list?: boolean | undefined;
+  /** As JSON: the list, or one line with the address once it listens. */
+  readonly json?: boolean | undefined;
   /** Share of the requests to break at random, 0 to 1. */
   readonly rate?: number | undefined;
   readonly seed?: number | undefined;
@@ -25,7 +27,7 @@ export interface RunChaosOptions {
 /** @returns the running server; undefined when only the list was asked for */
 export async function runChaos(options: RunChaosOptions, out: (line: string) => void): Promise<ChaosServer | undefined> {
   if (options.list) {
-    out(listFaults());
+    out(options.json ? JSON.stringify(describeFaults(), undefined, 2) : listFaults());
     return undefined;
   }
   const { rate, seed, framing, as, model } = options;
@@ -37,6 +39,10 @@ export async function runChaos(options: RunChaosOptions, out: (line: string) => 
     ...(framing === undefined ? {} : { framing }),
   });
   const { url } = await server.listen(options.port ?? 8788, options.host ?? "127.0.0.1");
+  if (options.json) {
+    out(JSON.stringify({ url }));
+    return server;
+  }
   out(as === undefined ? `The sandbox upstream listens on ${url}` : `A stand-in for ${as} listens on ${url}`);
   if (rate) out(`It breaks ${rate * 100} % of the requests at random${seed === undefined ? "" : `, seed ${seed}`}.`);
   out("");
@@ -52,7 +58,7 @@ export async function runChaos(options: RunChaosOptions, out: (line: string) => 
 const SANDBOX_HINTS = [
   "Choose a fault by the model name, or by a header that goes before it:",
   '  "model": "chaos/truncate:3"         cut after 3 events',
-  '  "model": "chaos/empty,500,ok"       the first attempt is empty, the second a 500, the third whole',
+  '  "model": "chaos/empty+500+ok"       the first attempt is empty, the second a 500, the third whole; commas will do',
   "  x-chaos: stall                      the same names, whatever the model",
 ];
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { LoadedConfig } from "../config/load.ts";
-import { type ChaosOptions, runProgram } from "./program.ts";
+import { type ChaosOptions, type RecordOptions, type ReplayOptions, runProgram } from "./program.ts";
 
 let cwd: string;
 
@@ -13,10 +13,19 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }));
 
 async function run(args: string[], env: Record<string, string> = {}) {
-  const result = { out: "", err: "", served: [] as LoadedConfig[], chaos: [] as ChaosOptions[], code: -1 };
+  const result = {
+    out: "",
+    err: "",
+    served: [] as LoadedConfig[],
+    chaos: [] as ChaosOptions[],
+    captures: [] as (RecordOptions | ReplayOptions)[],
+    code: -1,
+  };
   result.code = await runProgram(args, {
     serve: async (loaded) => void result.served.push(loaded),
     chaos: async (options) => void result.chaos.push(options),
+    record: async (options) => void result.captures.push(options),
+    replay: async (options) => void result.captures.push(options),
     stdout: { write: (text) => (result.out += text) },
     stderr: { write: (text) => (result.err += text) },
     env,
@@ -111,8 +120,28 @@ it("hands chaos its options", async () => {
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 
+it("hands record and replay their options", async () => {
+  const asked = ["record", "--out", "a.json", "--upstream", "https://a/v1", "--mask-texts", "--count", "3", "--port", "0"];
+  expect((await run(asked)).captures).toEqual([
+    { out: "a.json", upstream: "https://a/v1", maskTexts: true, count: 3, port: 0, host: "127.0.0.1" },
+  ]);
+  expect((await run(["replay", "a.json"])).captures).toEqual([{ file: "a.json", port: 8788, host: "127.0.0.1" }]);
+});
+
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, chaos)"],
+  [["record", "--upstream", "https://a"], "--out"],
+  [["record", "--out", "a.json"], "--upstream"],
+  [["record", "--out", "a.json", "--upstream", "api.openai.com"], "http or https URL"],
+  [["record", "--out", "a.json", "--upstream", "https://a", "--count", "0"], "from 1 on"],
+  [["replay"], "file"],
+])("refuses a capture that lacks something: %j", async (args, message) => {
+  const { code, err, captures } = await run(args);
+  expect({ code, captures }).toEqual({ code: 2, captures: [] });
+  expect(err).toContain(message);
+});
+
+it.each([
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, chaos, record, replay)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -135,7 +164,7 @@ it("prints help with examples, and the version", async () => {
 it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
-  await expect(runProgram([], { serve, chaos: serve, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow(
-    "EADDRINUSE",
-  );
+  await expect(
+    runProgram([], { serve, chaos: serve, record: serve, replay: serve, stdout: output, stderr: output, env: {}, cwd }),
+  ).rejects.toThrow("EADDRINUSE");
 });

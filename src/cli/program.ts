@@ -14,6 +14,8 @@ export interface ChaosOptions {
   readonly host: string;
   /** Only list the faults; do not listen. */
   readonly list: boolean;
+  /** For programs: the list, or where it listens. */
+  readonly json?: boolean;
   /** Share of the requests to break at random, 0 to 1. */
   readonly rate?: number;
   readonly seed?: number;
@@ -24,6 +26,22 @@ export interface ChaosOptions {
   readonly model?: string;
 }
 
+export interface RecordOptions {
+  readonly out: string;
+  readonly upstream: string;
+  readonly port: number;
+  readonly host: string;
+  /** After how many exchanges it is over. */
+  readonly count: number;
+  readonly maskTexts: boolean;
+}
+
+export interface ReplayOptions {
+  readonly file: string;
+  readonly port: number;
+  readonly host: string;
+}
+
 interface Output {
   write(text: string): unknown;
 }
@@ -32,6 +50,8 @@ export interface ProgramActions {
   /** @param read the configuration as its sources are now. Throws ConfigError. */
   serve(loaded: LoadedConfig, read: () => LoadedConfig): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
+  record(options: RecordOptions): Promise<void>;
+  replay(options: ReplayOptions): Promise<void>;
   readonly stdout: Output;
   readonly stderr: Output;
   /** @defaultValue process.env */
@@ -131,6 +151,7 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
     .option("--host <host>", "address to listen on", toText, "127.0.0.1")
     .option("--list", "list the faults and exit", false)
+    .option("--json", "with --list: the list as JSON; without: one line of JSON that says where it listens")
     .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1", toShare)
     .option("--seed <number>", "the same seed breaks the same requests", toSeed)
     .addOption(new Option("--framing <framing>", "how bodies end").choices(FRAMINGS))
@@ -138,7 +159,30 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--model <url>", "with --as chatchat-0.2: base URL of the model server that it asks", toText)
     .action((options: ChaosOptions) => actions.chaos(options));
 
+  addCaptures(program, actions);
   return program;
+}
+
+/** What a broken stream is reported with, and how its report is seen again. */
+function addCaptures(program: Command, { record, replay }: ProgramActions): void {
+  program
+    .command("record")
+    .description("stand before an upstream and write down what it sends, byte by byte, as a case that can be replayed")
+    .requiredOption("--out <file>", "where to write it", toText)
+    .requiredOption("--upstream <url>", "base URL of the upstream", toUrl)
+    .option("--count <number>", "stop after so many exchanges; a client that retries makes several", toCount, 1)
+    .option("--mask-texts", "mask prompts and answers as well as keys", false)
+    .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8789)
+    .option("--host <host>", "address to listen on", toText, "127.0.0.1")
+    .action((options: RecordOptions) => record(options));
+
+  program
+    .command("replay")
+    .description("play what was recorded, as an upstream")
+    .argument("<file>", "what perennial record wrote, or a file of test/cases/", toText)
+    .option("--port <number>", "port to listen on; 0 picks a free one", toPort, 8788)
+    .option("--host <host>", "address to listen on", toText, "127.0.0.1")
+    .action((file: string, options: Omit<ReplayOptions, "file">) => replay({ ...options, file }));
 }
 
 /**
@@ -163,6 +207,17 @@ export async function runProgram(args: readonly string[], actions: ProgramAction
 function toText(text: string): string {
   if (text === "") throw new InvalidArgumentError("Expected some text.");
   return text;
+}
+
+function toUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new InvalidArgumentError("Expected an http or https URL.");
+  return text;
+}
+
+function toCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("Expected a whole number from 1 on.");
+  return Number(text);
 }
 
 function toPort(text: string): number {

@@ -50,6 +50,7 @@ export function printConfig(config: Config): string {
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
     metrics: config.metrics,
+    dashboard: config.dashboard,
   } satisfies { [key in keyof Config]: unknown });
 }
 

@@ -220,6 +220,10 @@ export const configSchema = z
       })
       .prefault({})
       .describe("What can be measured from outside."),
+    dashboard: z
+      .boolean()
+      .optional()
+      .describe("Show what happens at /dashboard, to whoever has a key. Default: true; with open: true and no auth.keys, false."),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],
@@ -245,10 +249,12 @@ export const configSchema = z
         isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
     },
   )
-  .transform(({ auth, open, ...rest }) => ({
+  .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
     auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
     open: open || auth.open === true,
+    // Where strangers may come without a key, to be looked at is not something that happens by default.
+    dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),
   }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
 

@@ -44,10 +44,20 @@ export interface ExchangeStats {
   characters: number;
   /** Longest silence between two reads that brought content, in milliseconds; undefined before the second. */
   longestGapMs: number | undefined;
+  /** Comments that kept the client waiting. */
+  heartbeats: number;
 }
 
 export function createExchangeStats(): ExchangeStats {
-  return { firstTokenMs: undefined, waitedMs: undefined, events: 0, bytes: 0, characters: 0, longestGapMs: undefined };
+  return {
+    firstTokenMs: undefined,
+    waitedMs: undefined,
+    events: 0,
+    bytes: 0,
+    characters: 0,
+    longestGapMs: undefined,
+    heartbeats: 0,
+  };
 }
 
 /** A request in a dialect that Perennial understands. */

@@ -76,6 +76,7 @@ export class ClientStream {
       }
       if (this.#isQuiet && this.#isBetweenEvents && !this.#raw.writableNeedDrain) {
         if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
+        this.#exchange.stats.heartbeats++;
         this.#write(this.#comment());
       }
       this.#isQuiet = true;

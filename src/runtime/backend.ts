@@ -5,7 +5,7 @@ import type { Offer } from "../balance/offer.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
-import { bareOf, dialectAt, type Served, servesOf, uniteRoutes } from "../config/routes.ts";
+import { bareOf, dialectAt, routesOf, type Served, servesOf, uniteRoutes } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import { resolveConnectTimeout, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
@@ -21,6 +21,8 @@ export interface Backend {
   readonly plan: readonly UpstreamPlan[];
   /** In the order of the configuration, which is that of preference. */
   readonly upstreams: readonly Upstream[];
+  /** Where the built-in sandbox listens; undefined where it does not. */
+  readonly sandboxUrl: string | undefined;
   /** In the same order. */
   readonly shared: readonly UpstreamShared[];
   /** What the first questions need to hear of. */
@@ -83,6 +85,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   return {
     plan,
     upstreams,
+    sandboxUrl: address?.url,
     shared,
     observers: questions.map(({ observer }) => observer),
     isWarm: (index) => warmUps[index]?.isWarm !== false,
@@ -106,6 +109,14 @@ export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "u
     serves: servesOf(served, mount),
     names: { map: served.models, only: served.only },
   }));
+}
+
+/** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */
+export function isReady(config: Config, { isWarm }: Backend): boolean {
+  const upstreams = servedUpstreams(config);
+  const paths = (served: Served): string[] => routesOf(served).map(({ path }) => `${served.mount} ${path}`);
+  const ready = new Set(upstreams.flatMap((served, index) => (isWarm(index) ? paths(served) : [])));
+  return upstreams.every((served) => paths(served).every((path) => ready.has(path)));
 }
 
 /** The order of the list is that of preference, until one of its members says more. */

@@ -1,6 +1,6 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
-import { routesOf, type Served, uniteRoutes } from "../config/routes.ts";
+import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -8,7 +8,8 @@ import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
-import { type Backend, offersOf } from "./backend.ts";
+import { type Backend, isReady, offersOf } from "./backend.ts";
+import { createDashboard } from "./dashboard.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
 /** What outlives a configuration, and what was opened for this one. */
@@ -23,8 +24,8 @@ export interface Parts {
 export async function createSettings(config: Config, { backend, telemetry, runs, held, sticky }: Parts): Promise<ServerSettings> {
   const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
+  const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
-  const served = servedUpstreams(config);
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
@@ -33,8 +34,9 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,
-    isWarm: () => isReady(served, backend),
+    isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
+    dashboard: history && createDashboard(config, { history, backend, held }),
     relay: {
       offers: offersOf(config, backend),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
@@ -46,15 +48,11 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
       runs,
       held,
       sticky,
-      observer: combineObservers([...telemetry.observers, metrics?.observer, ...backend.observers], telemetry.onDefect),
+      observer: combineObservers(
+        [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
+        telemetry.onDefect,
+      ),
       propagator: combinePropagators(telemetry.propagators, telemetry.onDefect),
     },
   };
-}
-
-/** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */
-function isReady(upstreams: readonly Served[], { isWarm }: Backend): boolean {
-  const paths = (served: Served): string[] => routesOf(served).map(({ path }) => `${served.mount} ${path}`);
-  const ready = new Set(upstreams.flatMap((served, index) => (isWarm(index) ? paths(served) : [])));
-  return upstreams.every((served) => paths(served).every((path) => ready.has(path)));
 }

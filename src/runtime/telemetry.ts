@@ -8,6 +8,7 @@ import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
 import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
+import type { History } from "../telemetry/history.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Traces } from "../telemetry/traces.ts";
 
@@ -25,12 +26,15 @@ export interface Telemetry {
   readonly onDefect: OnDefect;
   /** Loaded when it is first asked for, and counting on from there. */
   metrics(): Promise<Metrics>;
+  /** For the dashboard; the same from when it is first asked for. */
+  history(): Promise<History>;
   close(): Promise<void>;
 }
 
 export async function openTelemetry(logger: Logger, counted: Counted): Promise<Telemetry> {
   const traces = await startTraces(logger);
   let metrics: Promise<Metrics> | undefined;
+  let history: Promise<History> | undefined;
   return {
     observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
@@ -38,6 +42,10 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
     metrics() {
       metrics ??= startMetrics(counted);
       return metrics;
+    },
+    history() {
+      history ??= import("../telemetry/history.ts").then(({ createHistory }) => createHistory());
+      return history;
     },
     close: async () => traces?.close(),
   };

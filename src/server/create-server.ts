@@ -12,6 +12,7 @@ import type { RelaySettings } from "../relay/relay-settings.ts";
 import { passBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
 import { isFromForeignPage } from "./cross-site.ts";
+import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashboard-routes.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
 import { createFastifyLimits, refuseHead } from "./http-limits.ts";
 import type { OpenExchanges, Slot } from "./open-exchanges.ts";
@@ -49,6 +50,8 @@ export interface ServerSettings {
   readonly isWarm: () => boolean;
   /** What `/metrics` answers; undefined when there is nothing at that path. */
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
+  /** What `/dashboard` shows; undefined when there is nothing at that path. */
+  readonly dashboard: Dashboard | undefined;
 }
 
 /** What stands at the root: some programs ask there whether anything listens. */
@@ -94,7 +97,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
 
   app.get("/", (request, reply) => {
-    if (current().mount !== "/") return reply.send(ABOUT);
+    if (current().mount !== "/") {
+      const showsPage = current().dashboard !== undefined && wantsPage(request);
+      return showsPage ? reply.redirect("dashboard") : reply.send(ABOUT);
+    }
     // Here the root is the upstream's.
     keyOf(request);
     return serve(request, reply);
@@ -111,6 +117,15 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (metrics === undefined) return reply.callNotFound();
     const { contentType, body } = await metrics.read();
     return reply.type(contentType).send(body);
+  });
+
+  registerDashboard(app, {
+    current: () => current().dashboard,
+    checkKey: (request) => void keyOf(request),
+    otherwise(request, reply) {
+      keyOf(request);
+      return current().mount === "/" ? serve(request, reply) : reply.callNotFound();
+    },
   });
 
   app.register((api, _options, done) => {

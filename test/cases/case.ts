@@ -1,19 +1,6 @@
 /** A wire case: the bytes of an upstream, what a client asks, and what it must be told. See README.md beside this file. */
 import { readdirSync, readFileSync } from "node:fs";
-
-/** Done in order on the raw socket; `end` closes or resets it. */
-export interface Step {
-  readonly send?: string;
-  readonly chunk?: string;
-  readonly base64?: string;
-  readonly repeat?: readonly [text: string, times: number];
-  /** Milliseconds. */
-  readonly wait?: number;
-  readonly end?: "fin" | "rst";
-}
-
-/** Steps for one request, or for every request within `during` milliseconds after the first. */
-export type Response = readonly Step[] | { readonly during: number; readonly steps: readonly Step[] };
+import type { ByAsking, Response } from "../../src/capture/case-file.ts";
 
 export interface Expectation {
   readonly told: string | readonly string[];
@@ -43,13 +30,6 @@ export interface CaseAsk {
 export interface CheckConfig {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly atLeast: Readonly<Record<string, string>>;
-}
-
-/** What the upstream answers, by how it is asked. */
-export interface ByAsking {
-  readonly stream: readonly Response[];
-  readonly streamOptions?: readonly Response[];
-  readonly whole: readonly Response[];
 }
 
 export interface Case {

@@ -1,12 +1,13 @@
 /** Plays a case: an upstream of raw sockets that does its steps, a client that sees every byte, and what is wrong with what came. */
-import type { Socket } from "node:net";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stepsFor } from "../../src/capture/case-file.ts";
+import { doSteps } from "../../src/capture/do-steps.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { type Seen, send } from "../support/client.ts";
 import { startPerennial, type TestPerennial } from "../support/perennial.ts";
 import { type RawUpstream, startRawUpstream } from "../support/raw-upstream.ts";
-import type { ByAsking, Case, CheckConfig, Expectation, Response, Step } from "./case.ts";
+import type { Case, CheckConfig, Expectation } from "./case.ts";
 import { parseJson, whatWasTold } from "./told.ts";
 
 /** One upstream and one Perennial for each set of settings serve all cases side by side: a request names its case as its model. */
@@ -31,7 +32,8 @@ export async function startCasePlayer(): Promise<CasePlayer> {
     if (play === undefined) return socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     play.at.push(performance.now());
     play.count++;
-    return doSteps(socket, stepsFor(play, json));
+    const sinceFirstMs = performance.now() - (play.at[0] ?? 0);
+    return doSteps(socket, stepsFor(play.one.responses ?? [], json, { count: play.count, sinceFirstMs }));
   });
 
   /** With the settings of the case, but quick to try again. */
@@ -66,49 +68,6 @@ export async function startCasePlayer(): Promise<CasePlayer> {
       await upstream.close();
     },
   };
-}
-
-// --- The upstream ---
-
-interface Asking {
-  readonly stream?: unknown;
-  readonly stream_options?: unknown;
-}
-
-/** By how it was asked, then by its number; the last response repeats. */
-function stepsFor({ one, at, count }: Play, asked: Asking): readonly Step[] {
-  const { responses = [] } = one;
-  const list = "whole" in responses ? byAsking(responses, asked) : responses;
-  const [first, second] = list;
-  if (first !== undefined && "during" in first) {
-    if (performance.now() - (at[0] ?? 0) < first.during) return first.steps;
-    return second as readonly Step[];
-  }
-  return list[Math.min(count, list.length) - 1] as readonly Step[];
-}
-
-function byAsking(responses: ByAsking, asked: Asking): readonly Response[] {
-  if (asked.stream !== true) return responses.whole;
-  return (asked.stream_options === undefined ? undefined : responses.streamOptions) ?? responses.stream;
-}
-
-const fill = (text: string): string => text.replace(/\{\{epochMs\+(\d+)\}\}/g, (_, ms) => String(Date.now() + Number(ms)));
-
-async function doSteps(socket: Socket, steps: readonly Step[]): Promise<void> {
-  for (const { send: bytes, chunk, base64, repeat, wait, end } of steps) {
-    if (socket.destroyed) return;
-    if (bytes !== undefined) socket.write(fill(bytes));
-    if (chunk !== undefined) socket.write(`${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`);
-    if (base64 !== undefined) socket.write(Buffer.from(base64, "base64"));
-    if (repeat !== undefined) socket.write(repeat[0].repeat(repeat[1]));
-    if (wait !== undefined) await sleep(wait);
-    if (end === "fin") socket.end();
-    if (end === "rst") {
-      // A reset takes along what was not read yet, and all of this is one process, which others keep busy.
-      for (let turns = 0; turns < 20; turns++) await turn();
-      socket.resetAndDestroy();
-    }
-  }
 }
 
 // --- The client ---

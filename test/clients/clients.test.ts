@@ -112,8 +112,8 @@ describe.concurrent.each(clients.filter(({ name }) => EXPECTED[name]?.calls))("$
     expect(counted).toBe(calls?.limited);
   });
 
-  test(`asks ${times(calls?.unavailable)} at a 503 for ever`, async ({ expect }) => {
-    expect(await countCalls(newJob(gateways.plain.auto, "503"), ATTEMPTS, calls?.unavailable)).toBe(calls?.unavailable);
+  test(`asks ${times(calls?.unavailable)} at a 500 for ever`, async ({ expect }) => {
+    expect(await countCalls(newJob(gateways.plain.auto, "500"), ATTEMPTS, calls?.unavailable)).toBe(calls?.unavailable);
   });
 
   test(`asks ${times(calls?.noText)} when the first event is an error`, async ({ expect }) => {

@@ -41,7 +41,7 @@ export interface Calls {
   readonly directly: number | "several";
   /** For ever 429: Perennial's reply says `x-should-retry: false`. */
   readonly limited: number | "several";
-  /** For ever 503, likewise. */
+  /** For ever 500, likewise. A 503 costs nothing, so that clients keep their own patience with it. */
   readonly unavailable: number | "several";
   /** An error event as the first event. */
   readonly noText: number;

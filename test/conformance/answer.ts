@@ -1,4 +1,4 @@
-/** A chat answer as a client puts it together, field by field, whether it came in deltas or as one message. */
+/** An answer as a client puts it together, field by field, whether it came in deltas or as one message. */
 
 export interface Answer {
   /** Everything the choices said: `0.content`, `0.reasoning_content`, `0.tool_calls[0].function.arguments`. */
@@ -21,6 +21,8 @@ export function addChoices(answer: Answer, json: unknown): void {
     const index = typeof choice.index === "number" ? choice.index : position;
     const reason = typeof choice.finish_reason === "string" ? choice.finish_reason : null;
     answer.finish.set(index, reason ?? answer.finish.get(index) ?? null);
+    // In completions the text is the choice's own.
+    addField(answer.fields, `${index}.text`, choice.text);
     const said = choice.delta ?? choice.message;
     if (!isObject(said)) continue;
     for (const [key, value] of Object.entries(said)) {
@@ -29,7 +31,7 @@ export function addChoices(answer: Answer, json: unknown): void {
   }
 }
 
-function addField(fields: Map<string, string>, path: string, value: unknown): void {
+export function addField(fields: Map<string, string>, path: string, value: unknown): void {
   if (Array.isArray(value)) {
     for (const [position, item] of value.entries()) {
       const { index = position, ...rest }: Record<string, unknown> = isObject(item) ? item : { value: item };

@@ -1,4 +1,4 @@
-/** Asks for one chat completion by bare HTTP, without an SDK, and tells all that came and how it ended. */
+/** Asks one question by bare HTTP, without an SDK, and tells all that came and how it ended. */
 import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 
@@ -13,19 +13,15 @@ export interface Seen {
 
 export interface AskOptions {
   readonly key: string;
+  /** Beside the usual ones, over which they win. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The client gives up when nothing has been said for this long; comments and blank lines say nothing. */
   readonly patienceMs: number;
 }
 
-/** @param baseUrl with `/v1` */
-export function ask(baseUrl: string, body: object, { key, patienceMs }: AskOptions): Promise<Seen> {
+export function ask(url: string, body: object, { key, patienceMs, headers: more }: AskOptions): Promise<Seen> {
   const text = JSON.stringify(body);
-  const headers = {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(text),
-    authorization: `Bearer ${key}`,
-  };
-  const url = `${baseUrl.replace(/\/+$/, "")}/chat/completions`;
+  const headers = { ...headersOf(key, more), "content-length": Buffer.byteLength(text) };
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
     let response: IncomingMessage | undefined;
@@ -50,6 +46,17 @@ export function ask(baseUrl: string, body: object, { key, patienceMs }: AskOptio
     });
     request.end(text);
   });
+}
+
+/** As the APIs' own clients send them: OpenAI's and Anthropic's. */
+export function headersOf(key: string, more: AskOptions["headers"]): Record<string, string> {
+  return {
+    "content-type": "application/json",
+    authorization: `Bearer ${key}`,
+    "x-api-key": key,
+    "anthropic-version": "2023-06-01",
+    ...more,
+  };
 }
 
 function saysSomething(part: Buffer): boolean {

@@ -5,6 +5,7 @@ import { ok } from "../../src/chaos/faults/transport/ok.ts";
 import type { Framing } from "../../src/chaos/framing.ts";
 import { FAULTS } from "../../src/chaos/registry.ts";
 import type { Answer } from "./answer.ts";
+import type { Dialect } from "./dialects.ts";
 import { type Rehearsal, type RehearseOptions, rehearse, rightAnswers } from "./rehearsal.ts";
 
 /** `default`: as the fault says, chunked for streams and content-length for the rest. */
@@ -15,6 +16,7 @@ export const FRAMINGS: readonly Framing[] = ["chunked", "chunked-close", "conten
 export interface Case {
   /** Unique, and the same in every run. */
   readonly id: string;
+  readonly dialect: Dialect;
   readonly fault: string;
   /** As it goes into the model name, after `chaos/`. */
   readonly spec: string;
@@ -48,6 +50,9 @@ const ANSWER_CUT_BYTES = "300";
 /** A 200 of JSON to a stream request holds the whole answer, only not as a stream. */
 const CAN_BE_MADE_WHOLE: ReadonlySet<string> = new Set(["json"]);
 
+/** Says that the same request would fail again: its prompt is too long. */
+const IS_FINAL: ReadonlySet<string> = new Set(["error-field"]);
+
 /** Where nothing is streamed, only the total time can tell these from a model that thinks for long. */
 const ENDED_BY_TOTAL_TIME: ReadonlySet<string> = new Set(["stall-headers", "stall-comments"]);
 
@@ -55,28 +60,47 @@ export interface CasesOptions {
   /** Only these faults. @defaultValue all */
   readonly only?: readonly string[];
   readonly framings?: readonly CaseFraming[];
+  /** @defaultValue chat alone */
+  readonly dialects?: readonly Dialect[];
 }
 
-export function listCases({ only, framings = FRAMINGS }: CasesOptions = {}): Case[] {
+/** Chat in every framing, which is about bytes and not about what they say; the other dialects in the first. */
+export function listCases({ only, framings = FRAMINGS, dialects = ["chat"] }: CasesOptions = {}): Case[] {
   const faults = FAULTS.filter(({ name }) => only === undefined || only.includes(name));
-  return faults.flatMap((fault) => [true, false].flatMap((streamed) => casesOf(fault, streamed, framings)));
+  return dialects.flatMap((dialect) => {
+    const used = dialect === "chat" ? framings : framings.slice(0, 1);
+    const spoken = faults.filter((fault) => fault.dialects === undefined || fault.dialects.includes(dialect));
+    return spoken.flatMap((fault) => [true, false].flatMap((streamed) => casesOf(fault, { dialect, streamed, framings: used })));
+  });
 }
 
-function casesOf(fault: Fault, streamed: boolean, framings: readonly CaseFraming[]): Case[] {
+interface Way {
+  readonly dialect: Dialect;
+  readonly streamed: boolean;
+  readonly framings: readonly CaseFraming[];
+}
+
+function casesOf(fault: Fault, { dialect, streamed, framings }: Way): Case[] {
+  const optionsOf = (spec: string): RehearseOptions => {
+    return { arg: parseSpec(spec)[0]?.arg ?? 0, streamed, dialect, model: modelOf(spec) };
+  };
+  const idOf = (spec: string, framing = framings[0]): string => {
+    return `${dialect === "chat" ? "" : `${dialect} `}${spec} ${streamed ? "streamed" : "plain"} ${framing}`;
+  };
   const spec = specOf(fault, streamed);
-  const own = rehearse(fault, optionsOf(spec, streamed));
-  const rights = rightAnswers(fault, optionsOf(spec, streamed));
+  const own = rehearse(fault, optionsOf(spec));
+  const rights = rightAnswers(fault, optionsOf(spec));
   // A stream proves that it is whole; a JSON answer also needs the end that was promised.
   const isSound = own.isWhole && (streamed || own.end === "clean");
   const must = isSound || CAN_BE_MADE_WHOLE.has(fault.name) ? "whole" : "whole or error";
   const isSlow = own.end === "hang" || fault.name === "stall-comments";
   const isRefusal = (own.head?.status ?? 0) >= 400;
-  const shared = { fault: fault.name, streamed, isSlow, isRefusal };
+  const shared = { dialect, fault: fault.name, streamed, isSlow, isRefusal };
   // The bytes of these are the same in every framing.
   const only = own.head === undefined || own.head.forcedFraming !== undefined;
   const cases: Case[] = (only ? framings.slice(0, 1) : framings).map((framing) => ({
     ...shared,
-    id: `${spec} ${streamed ? "streamed" : "plain"} ${framing}`,
+    id: idOf(spec, framing),
     spec,
     framing,
     kind: "fault",
@@ -87,12 +111,12 @@ function casesOf(fault: Fault, streamed: boolean, framings: readonly CaseFraming
   const early = earlySpecOf(fault, streamed);
   cases.push({
     ...shared,
-    id: `${early},ok ${streamed ? "streamed" : "plain"} ${framings[0]}`,
-    spec: `${early},ok`,
+    id: idOf(`${early}+ok`),
+    spec: `${early}+ok`,
     framing: framings[0] ?? "default",
     kind: "recovery",
-    rights: [...rights, rehearse(ok, optionsOf("ok", streamed)).answer],
-    must: canRecover(fault, rehearse(fault, optionsOf(early, streamed)), streamed) ? "whole" : "whole or error",
+    rights: [...rights, rehearse(ok, optionsOf("ok")).answer],
+    must: canRecover(fault, rehearse(fault, optionsOf(early)), streamed) ? "whole" : "whole or error",
   });
   return cases;
 }
@@ -107,10 +131,6 @@ function earlySpecOf(fault: Fault, streamed: boolean): string {
   return arg === undefined ? specOf(fault, streamed) : `${fault.name}:${arg}`;
 }
 
-function optionsOf(spec: string, streamed: boolean): RehearseOptions {
-  return { arg: parseSpec(spec)[0]?.arg ?? 0, streamed, model: modelOf(spec) };
-}
-
 /** The model name that asks the chaos server for the faults of `spec`. */
 export function modelOf(spec: string): string {
   return `chaos/${spec}`;
@@ -118,6 +138,7 @@ export function modelOf(spec: string): string {
 
 /** The client has seen nothing, and the upstream did not say that trying again is of no use. */
 function canRecover(fault: Fault, own: Rehearsal, streamed: boolean): boolean {
+  if (IS_FINAL.has(fault.name)) return false;
   if (streamed ? own.hasContent : ENDED_BY_TOTAL_TIME.has(fault.name)) return false;
   const { status = 200, headers = {} } = own.head ?? {};
   const asked = headers["x-should-retry"];

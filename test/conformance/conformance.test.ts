@@ -1,12 +1,14 @@
 /** The conformance run in small: it must find what a plain byte proxy lets through, and nothing in Perennial. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FAULTS } from "../../src/chaos/registry.ts";
+import { startHttpServer } from "../support/http-server.ts";
 import { startPerennial } from "../support/perennial.ts";
 import { startByteProxies } from "./byte-proxy.ts";
 import { type CaseFraming, listCases } from "./cases.ts";
+import { DIALECTS } from "./dialects.ts";
 import { type Result, runCases } from "./run-cases.ts";
-import { keepsContract, scoreOf } from "./score.ts";
-import { startUpstreams, type Target } from "./targets.ts";
+import { isServing, keepsContract, resultsIn, scoreOf } from "./score.ts";
+import { givenTarget, startUpstreams, type Target } from "./targets.ts";
 
 const FRAMINGS: readonly CaseFraming[] = ["chunked", "close-delimited"];
 const SUBSET = [
@@ -86,7 +88,7 @@ describe("a plain byte proxy", () => {
     ["done-without-finish streamed chunked", "silent truncation"],
     ["error-fastchat streamed chunked", "silent truncation"],
     ["two-choices streamed chunked", "silent truncation"],
-    ["eof:0,ok streamed chunked", "silent truncation"],
+    ["eof:0+ok streamed chunked", "silent truncation"],
     ["half-json streamed chunked", "torn event"],
     ["eof plain chunked", "torn event"],
     ["stall streamed chunked", "hang"],
@@ -100,6 +102,56 @@ describe("a plain byte proxy", () => {
     expect(score.percent).toBeLessThan(70);
     expect(score.recovered).toBe(0);
     expect(proxied.filter((result) => !keepsContract(result)).length).toBeGreaterThan(30);
+  });
+});
+
+describe("a target that answers everything with an error", () => {
+  test("is no service: not one of its errors counts", async () => {
+    const refusing = await startHttpServer((_request, response) => {
+      response.writeHead(503, { "content-type": "application/json" }).end('{"error":{"message":"no","code":"no"}}');
+    });
+    const results = await runCases(
+      givenTarget("refusing", refusing.baseUrl),
+      listCases({ only: ["ok", "eof"], framings: ["default"] }),
+      OPTIONS,
+    );
+    refusing.close();
+    expect(new Set(results.map(({ verdict }) => verdict))).toEqual(new Set(["no service"]));
+    const score = scoreOf("refusing", results);
+    expect(score).toMatchObject({ percent: 0, deliveredPercent: 0, typed: 0 });
+    expect(isServing(score)).toBe(false);
+  }, 40_000);
+});
+
+describe("the other APIs", () => {
+  const spoken = listCases({
+    only: ["ok", "eof", "error-event", "tools", "tools-cut", "json"],
+    framings: ["chunked"],
+    dialects: DIALECTS.slice(1),
+  });
+
+  test("Perennial misleads no client in them either", async () => {
+    const results = await runCases(targets[0] as Target, spoken, OPTIONS);
+    expect(
+      results
+        .filter((result) => !keepsContract(result))
+        .map(({ case: { id }, verdict, breaches }) => ({ id, verdict, breaches })),
+    ).toEqual([]);
+    for (const dialect of DIALECTS.slice(1))
+      expect(scoreOf("perennial", resultsIn(dialect, results))).toMatchObject({ percent: 100, deliveredPercent: 100 });
+  });
+
+  test.each([
+    ["messages eof streamed chunked", "silent truncation"],
+    ["responses eof streamed chunked", "silent truncation"],
+    ["completions eof streamed chunked", "silent truncation"],
+    ["messages error-event streamed chunked", "typed error"],
+    ["responses tools streamed chunked", "whole"],
+    ["messages tools plain chunked", "whole"],
+    ["responses json streamed chunked", "silent truncation"],
+  ])("a byte proxy: %s is %s", async (id, verdict) => {
+    const one = spoken.filter((each) => each.id === id);
+    expect((await runCases(targets[1] as Target, one, OPTIONS)).map((result) => result.verdict)).toEqual([verdict]);
   });
 });
 
@@ -131,13 +183,13 @@ describe("the list of cases", () => {
     const asked = all.filter(({ kind, must }) => kind === "recovery" && must === "whole").map(({ id }) => id);
     expect(asked).toEqual(
       expect.arrayContaining([
-        "close,ok streamed chunked",
-        "stall:0,ok streamed chunked",
-        "truncate:0,ok plain chunked",
-        "429,ok plain chunked",
+        "close+ok streamed chunked",
+        "stall:0+ok streamed chunked",
+        "truncate:0+ok plain chunked",
+        "429+ok plain chunked",
       ]),
     );
-    expect(all.find(({ id }) => id === "400,ok streamed chunked")?.must).toBe("whole or error");
-    expect(all.find(({ id }) => id === "tools-cut,ok streamed chunked")?.must).toBe("whole or error");
+    expect(all.find(({ id }) => id === "400+ok streamed chunked")?.must).toBe("whole or error");
+    expect(all.find(({ id }) => id === "tools-cut+ok streamed chunked")?.must).toBe("whole or error");
   });
 });

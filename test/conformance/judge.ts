@@ -1,6 +1,7 @@
 /** Judges what a client was told: the whole answer, an error, or something that it takes for the answer and is not. */
 import { type Answer, isFinished, isObject, isPrefix, isSame, sizeOf } from "./answer.ts";
 import type { Seen } from "./ask.ts";
+import type { Dialect } from "./dialects.ts";
 import { decodeBody, type ReadBody, readJsonBody, readStreamBody } from "./read-body.ts";
 
 export type Verdict =
@@ -21,8 +22,11 @@ export type Verdict =
   /** It ended as if all were well, and all is not there. */
   | "silent truncation";
 
+/** `no service`: an error, but the target answered a healthy request with an error too, so that this one proves nothing. */
+export type CaseVerdict = Verdict | "no service";
+
 /** From the best to the worst that can happen to a client. */
-export const VERDICTS: readonly Verdict[] = [
+export const VERDICTS: readonly CaseVerdict[] = [
   "whole",
   "typed error",
   "bare status",
@@ -31,12 +35,13 @@ export const VERDICTS: readonly Verdict[] = [
   "torn event",
   "wrong text",
   "silent truncation",
+  "no service",
 ];
 
 /** The client learned that it has no answer, if not in a form it can act on. */
-export const NOTICED: ReadonlySet<Verdict> = new Set(["bare status", "transport error"]);
+export const NOTICED: ReadonlySet<CaseVerdict> = new Set(["bare status", "transport error"]);
 /** The client believes what is not so, or waits for what does not come. */
-export const MISLED: ReadonlySet<Verdict> = new Set(["hang", "torn event", "wrong text", "silent truncation"]);
+export const MISLED: ReadonlySet<CaseVerdict> = new Set(["hang", "torn event", "wrong text", "silent truncation"]);
 
 export interface Judgement {
   readonly verdict: Verdict;
@@ -48,11 +53,13 @@ export interface Judgement {
 
 export interface Expected {
   readonly streamed: boolean;
+  /** @defaultValue "chat" */
+  readonly dialect?: Dialect;
   /** The answers that are right; a sequence of faults may have two. */
   readonly rights: readonly Answer[];
 }
 
-export function judge(seen: Seen, { streamed, rights }: Expected): Judgement {
+export function judge(seen: Seen, { streamed, rights, dialect = "chat" }: Expected): Judgement {
   if (seen.status === undefined) {
     return seen.end === "open"
       ? { verdict: "hang", detail: "no response", breaches: [] }
@@ -66,7 +73,7 @@ export function judge(seen: Seen, { streamed, rights }: Expected): Judgement {
   }
   if (seen.status >= 400) return judgeRefusal(seen, text);
 
-  const body = streamed ? readStreamBody(text) : readJsonBody(text);
+  const body = streamed ? readStreamBody(text, dialect) : readJsonBody(text, dialect);
   const detail = amount(body.answer, rights);
   const verdict = (verdict: Verdict, more = detail): Judgement => ({
     verdict,
@@ -111,7 +118,8 @@ function claimsJson({ headers }: Seen, text: string): boolean {
 }
 
 function codeOf(error: unknown): string {
-  return isObject(error) && typeof error.code === "string" ? error.code : "";
+  if (!isObject(error)) return "";
+  return typeof error.code === "string" ? error.code : "";
 }
 
 function amount(answer: Answer, rights: readonly Answer[]): string {

@@ -1,8 +1,9 @@
 /** docs/conformance.md, made of the results of a run. */
 import { FAULT_GROUPS } from "../../src/chaos/registry.ts";
-import { MISLED, type Verdict } from "./judge.ts";
+import { DIALECTS } from "./dialects.ts";
+import { type CaseVerdict, MISLED } from "./judge.ts";
 import type { Result } from "./run-cases.ts";
-import { type Score, worstOf } from "./score.ts";
+import { isServing, resultsIn, type Score, scoreOf, worstOf } from "./score.ts";
 
 export interface PageOptions {
   /** In the order of the columns. */
@@ -13,7 +14,7 @@ export interface PageOptions {
   readonly date: Date;
 }
 
-const WORD: Readonly<Record<Verdict, string>> = {
+const WORD: Readonly<Record<CaseVerdict, string>> = {
   whole: "whole",
   "typed error": "error",
   "bare status": "status",
@@ -22,28 +23,46 @@ const WORD: Readonly<Record<Verdict, string>> = {
   "torn event": "torn",
   "wrong text": "wrong",
   "silent truncation": "silent",
+  "no service": "no service",
 };
 
 export function renderPage({ targets, scores, results, versions, date }: PageOptions): string {
-  const perTarget = results.length / targets.length;
+  const perTarget = resultsIn("chat", results).length / targets.length;
+  const others = DIALECTS.filter((dialect) => dialect !== "chat" && resultsIn(dialect, results).length > 0);
+  const chat = resultsIn("chat", results);
   return `# Conformance
 
 What is a client told when the LLM server behind its gateway fails? \`npm run conformance\` sends a request for every fault of the
 chaos server (\`perennial chaos --list\`) through each target, reads the reply by bare HTTP, and judges what a client would make of it.
-This page is what it wrote on ${date.toISOString().slice(0, 10)} with ${versions.join(" and ")}: ${perTarget} cases for each target.
+This page is what it wrote on ${date.toISOString().slice(0, 10)} with ${versions.join(" and ")}: ${perTarget} cases for each target, and
+${results.length / targets.length - perTarget} in the other APIs.
 
 \`\`\`sh
 npm ci && npm run conformance                                        # writes this page; nginx is left out when it is not installed
 npm run conformance -- --target mine=http://127.0.0.1:4000/v1        # your gateway too; --help tells how
+npm run conformance -- --only-target perennial --case 'truncate streamed chunked'      # one verdict again, with its bytes
 \`\`\`
 
 ${renderScores(scores)}
 
 - **direct**: the client talks to the failing server itself. **nginx**: \`proxy_buffering off\`, \`proxy_http_version 1.1\` and the same
   short read timeout as Perennial, else out of the box. **perennial**: its own defaults, but short timeouts.
+- **not misled**: the share of the faults after which the client knew what it had. **delivered**: the share of the cases in which the whole
+  answer can be had (a whole answer in unusual clothes, or a fault before the first content and a healthy second attempt) that arrived whole. Errors count
+  only while the target serves: between the cases it is asked healthy requests, and what it refuses while it refuses those is _no service_.
 - The run fails when Perennial, in any case, does not keep its contract, which is stricter than the score: whole where the answer
   can be had, else an error event with a code or an HTTP error (the upstream's own refusal as it came), never a broken connection,
   and never a byte after the end.
+
+## The other APIs
+
+The same faults where they make sense, chunked, judged as the API's own SDKs read it: responses are whole with \`response.completed\`, messages with
+a \`stop_reason\`. Not misled / delivered.
+
+${table(
+  ["API", ...targets],
+  others.map((dialect) => [dialect, ...targets.map((target) => twoNumbers(target, resultsIn(dialect, results)))]),
+)}
 
 ## How it is judged
 
@@ -56,6 +75,7 @@ ${renderScores(scores)}
 | hang | nothing more, and no end: comments and blank lines are nothing | **yes** |
 | torn | an event, or a JSON answer, that does not parse | **yes** |
 | wrong | text that is not the beginning of the right answer: repeated, out of order, or spoiled | **yes** |
+| no service | an error, while a healthy request was answered with an error too: it counts neither as not misled nor as delivered | – |
 | silent | a regular end, and not the whole answer. Also: an empty 200, a 200 whose body is an error or \`null\`, and errors in shapes that the common SDKs skip (FastChat's \`error_code\`, a flat \`object: "error"\`, a stray \`error:\` line, \`finish_reason: "error"\`) | **yes** |
 
 Each fault comes streamed and not streamed, with four ways to mark the end of a body: chunked, chunked with \`connection: close\`,
@@ -68,25 +88,26 @@ content-length, and the end of the connection. Faults that send no HTTP response
 
 Streamed / not streamed, each in its worst framing.
 
-${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, results)).join("\n\n")}
+${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, chat)).join("\n\n")}
 
 ## Recovery
 
 The first attempt meets the fault, before any content where the fault lets one choose; the second would be whole.
 Streamed / not streamed. Nobody can recover unseen from \`two-choices\`, whose stream begins with content, and from \`tools-cut\` only who
-holds a tool call back until it is whole; a 4xx and \`no-retry\` are not to be tried again; and where nothing is streamed, only the time
+holds a tool call back until it is whole; a 4xx, \`no-retry\` and \`error-field\` (a prompt that is too long) are not to be tried again; and where nothing is streamed, only the time
 for all of it can tell \`stall-headers\` and \`stall-comments\` from a slow model.
 
-${renderRecoveries(targets, results)}
+${renderRecoveries(targets, chat)}
 `;
 }
 
 function renderScores(scores: readonly Score[]): string {
   return table(
-    ["target", "not misled", "whole", "error", "broken or bare status", "misled", "recovered"],
+    ["target", "not misled", "delivered", "whole", "error", "broken or bare status", "misled", "recovered"],
     scores.map((score) => [
       `**${score.target}**`,
-      `**${score.percent.toFixed(1)} %**`,
+      isServing(score) ? `**${score.percent.toFixed(1)} %**` : "**no service**",
+      `**${score.deliveredPercent.toFixed(1)} %**`,
       score.whole,
       score.typed,
       score.noticed,
@@ -94,6 +115,11 @@ function renderScores(scores: readonly Score[]): string {
       `${score.recovered} of ${score.recoveries}`,
     ]),
   );
+}
+
+function twoNumbers(target: string, results: readonly Result[]): string {
+  const { cases, percent, deliveredPercent } = scoreOf(target, results);
+  return cases === 0 ? "–" : `${percent.toFixed(1)} % / ${deliveredPercent.toFixed(1)} %`;
 }
 
 interface Described {

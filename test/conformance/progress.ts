@@ -1,11 +1,11 @@
 /** The live line of a run: how far it is, and what the clients have been told so far. */
 import pc from "picocolors";
-import { MISLED, type Verdict } from "./judge.ts";
+import { type CaseVerdict, MISLED } from "./judge.ts";
 import type { Result } from "./run-cases.ts";
 
 export const MARK = { whole: pc.green("●"), error: pc.yellow("▲"), noticed: pc.cyan("◆"), misled: pc.red("✖") };
 
-export function markOf(verdict: Verdict): string {
+export function markOf(verdict: CaseVerdict): string {
   if (MISLED.has(verdict)) return MARK.misled;
   return verdict === "whole" ? MARK.whole : verdict === "typed error" ? MARK.error : MARK.noticed;
 }

@@ -1,12 +1,13 @@
 /** Plays a fault's script without a network, to learn what it would send: its status, its body, how it ends. */
 import { isUtf8 } from "node:buffer";
-import { completion } from "../../src/chaos/chat-chunks.ts";
+import { TOKENS } from "../../src/chaos/answer.ts";
 import type { Ask, Fault } from "../../src/chaos/fault.ts";
 import { reasoning } from "../../src/chaos/faults/stream/reasoning.ts";
 import { tools } from "../../src/chaos/faults/stream/tools.ts";
 import { ok } from "../../src/chaos/faults/transport/ok.ts";
 import { bodyOf, type Head } from "../../src/chaos/script.ts";
 import { type Answer, isFinished, sizeOf } from "./answer.ts";
+import { DIALECT_USES, type Dialect } from "./dialects.ts";
 import { decodeBody, type ReadBody, readJsonBody, readStreamBody } from "./read-body.ts";
 
 export interface Rehearsal {
@@ -32,11 +33,12 @@ export interface RehearseOptions {
   readonly streamed: boolean;
   /** The model that will be asked for: how many bytes its name has matters to the faults that count them. */
   readonly model: string;
+  readonly dialect: Dialect;
   /** @defaultValue 1 */
   readonly choices?: number;
 }
 
-export function rehearse(fault: Fault, { arg, streamed, model, choices = 1 }: RehearseOptions): Rehearsal {
+export function rehearse(fault: Fault, { arg, streamed, model, dialect, choices = 1 }: RehearseOptions): Rehearsal {
   const ask: Ask = {
     id: `chatcmpl-${"0".repeat(24)}`,
     created: 1_700_000_000,
@@ -45,14 +47,15 @@ export function rehearse(fault: Fault, { arg, streamed, model, choices = 1 }: Re
     includeUsage: false,
     toolName: "get_weather",
     promptTokens: 1,
-    answer: () => completion(ask),
+    dialect: DIALECT_USES[dialect].script,
+    answer: () => DIALECT_USES[dialect].script.answer(ask, TOKENS),
     timing: { commentMs: 1, stallMs: 5 },
   };
   const steps = [...(streamed ? fault.stream(ask, arg) : fault.answer(ask, arg))];
   const head = steps.find((step) => step.do === "head");
   const last = steps.at(-1)?.do;
   const bytes = bodyOf(steps);
-  const body = read(bytes, head, streamed);
+  const body = read(bytes, head, streamed, dialect);
   return {
     head,
     end: last === "fin" || last === "reset" || last === "hang" ? last : "clean",
@@ -68,9 +71,14 @@ export function rehearse(fault: Fault, { arg, streamed, model, choices = 1 }: Re
   };
 }
 
-function read(bytes: Buffer, head: Head | undefined, streamed: boolean): ReadBody {
+function read(bytes: Buffer, head: Head | undefined, streamed: boolean, dialect: Dialect): ReadBody {
   const text = decodeBody(bytes, head?.headers["content-encoding"]);
-  return streamed ? readStreamBody(text) : readJsonBody(text);
+  return streamed ? readStreamBody(text, dialect) : readJsonBody(text, dialect);
+}
+
+/** The whole answer of a server that nothing ails. */
+export function rehearseOk(options: Omit<RehearseOptions, "arg">): Answer {
+  return rehearse(ok, { ...options, arg: 0 }).answer;
 }
 
 /** The answers that a client may take for right: what the fault says when that is whole, else what it breaks. */

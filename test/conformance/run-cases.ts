@@ -1,33 +1,58 @@
-/** Runs cases against a target, a bounded number at a time. */
+/** Runs cases against a target, a bounded number at a time, and asks between them whether it serves anybody at all. */
 import { type AskOptions, ask, type Seen } from "./ask.ts";
 import { type Case, modelOf } from "./cases.ts";
-import { type Judgement, judge } from "./judge.ts";
+import { DIALECT_USES, type Dialect } from "./dialects.ts";
+import { type CaseVerdict, type Judgement, judge, MISLED } from "./judge.ts";
+import { rehearseOk } from "./rehearsal.ts";
 import type { Target } from "./targets.ts";
 
-export interface Result extends Judgement {
+export interface Result extends Omit<Judgement, "verdict"> {
+  readonly verdict: CaseVerdict;
   readonly target: string;
   readonly case: Case;
   readonly seen: Seen;
 }
 
-export interface RunCasesOptions extends AskOptions {
+/** How a gateway is asked. */
+export interface AskStyle extends AskOptions {
+  /** What the gateway wants before a model's name, such as `openai/`. @defaultValue nothing */
+  readonly modelPrefix?: string;
+  /** In place of the dialect's own path. */
+  readonly path?: string;
+}
+
+export interface RunCasesOptions extends AskStyle {
   readonly concurrency: number;
   onResult?(result: Result): void;
 }
 
+/** After so many cases a healthy request must be answered, or the errors among them are no answers to what was asked. */
+const BATCH = 5;
+/** A gateway that keeps an upstream out for a moment after failures may do so; one that does for longer than this serves nobody. */
+const CONTROL_TRIES = 3;
+const CONTROL_WAIT_MS = 1_000;
+
 /** Makes each request of this run a conversation of its own, also for a chaos server that has seen an earlier run. */
 const RUN = Date.now().toString(36);
+let controls = 0;
 
 export async function runCases(target: Target, cases: readonly Case[], options: RunCasesOptions): Promise<Result[]> {
   const results = new Map<Case, Result>();
   // What waits for somebody's patience goes first, so that the end of the run is not all waiting.
   const queue = cases.toSorted((a, b) => Number(b.isSlow) - Number(a.isSlow));
-  let next = 0;
   async function work(): Promise<void> {
-    for (let one = queue[next++]; one !== undefined; one = queue[next++]) {
-      const result = await runCase(target, one, options);
-      results.set(one, result);
-      options.onResult?.(result);
+    for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
+      const asked: Result[] = [];
+      for (const one of batch) asked.push(await runCase(target, one, options));
+      const doubtful = new Map<Dialect, boolean>();
+      for (const result of asked) {
+        const isError = result.verdict !== "whole" && !MISLED.has(result.verdict);
+        const { dialect } = result.case;
+        if (isError && !doubtful.has(dialect)) doubtful.set(dialect, await serves(target, result.case, options));
+        const final: Result = isError && !doubtful.get(dialect) ? { ...result, verdict: "no service" } : result;
+        results.set(final.case, final);
+        options.onResult?.(final);
+      }
     }
   }
   await Promise.all(Array.from({ length: options.concurrency }, work));
@@ -35,14 +60,42 @@ export async function runCases(target: Target, cases: readonly Case[], options: 
   return cases.flatMap((one) => results.get(one) ?? []);
 }
 
-async function runCase(target: Target, one: Case, options: RunCasesOptions): Promise<Result> {
-  const url = target.urls.get(one.framing);
-  if (url === undefined) throw new Error(`${target.name} has no upstream with ${one.framing} framing`);
-  const body = {
-    model: modelOf(one.spec),
-    stream: one.streamed,
-    messages: [{ role: "user", content: `${RUN} ${target.name} ${one.id}` }],
-  };
-  const seen = await ask(url, body, options);
+/** The APIs of these cases that the target has at all. The first is taken for one, whatever it answers: a score needs something to go by. */
+export async function servedDialects(target: Target, cases: readonly Case[], options: AskStyle): Promise<ReadonlySet<Dialect>> {
+  const served = new Set<Dialect>();
+  for (const one of new Map(cases.map((one) => [one.dialect, one])).values()) {
+    const isServed = served.size === 0 || (await serves(target, { ...one, streamed: true }, options));
+    if (isServed) served.add(one.dialect);
+  }
+  return served;
+}
+
+/** A healthy request gets its whole answer, the way this case was asked. */
+async function serves(target: Target, { dialect, framing, streamed }: Case, options: AskStyle): Promise<boolean> {
+  const rights = [rehearseOk({ dialect, streamed, model: modelOf("ok") })];
+  for (let tries = 0; tries < CONTROL_TRIES; tries++) {
+    if (tries > 0) await new Promise((resolve) => setTimeout(resolve, CONTROL_WAIT_MS));
+    const one = { dialect, framing, streamed, spec: "ok", id: `control ${controls++}` };
+    const seen = await ask(urlOf(target, one, options), bodyOf(target.name, one, options), options);
+    if (judge(seen, { dialect, streamed, rights }).verdict === "whole") return true;
+  }
+  return false;
+}
+
+async function runCase(target: Target, one: Case, options: AskStyle): Promise<Result> {
+  const seen = await ask(urlOf(target, one, options), bodyOf(target.name, one, options), options);
   return { target: target.name, case: one, seen, ...judge(seen, one) };
+}
+
+type Asked = Pick<Case, "dialect" | "framing" | "streamed" | "spec" | "id">;
+
+export function urlOf(target: Target, { dialect, framing }: Asked, { path }: AskStyle): string {
+  const url = target.urls.get(framing);
+  if (url === undefined) throw new Error(`${target.name} has no upstream with ${framing} framing`);
+  return url.replace(/\/+$/, "") + (path ?? DIALECT_USES[dialect].path);
+}
+
+export function bodyOf(target: string, { dialect, spec, streamed, id }: Asked, { modelPrefix = "" }: AskStyle): object {
+  const question = DIALECT_USES[dialect].question(`${RUN} ${target} ${id}`);
+  return { model: modelPrefix + modelOf(spec), stream: streamed, ...question };
 }

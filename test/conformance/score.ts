@@ -1,4 +1,5 @@
 /** What a target's results add up to, and the bar that Perennial has to clear. */
+import type { Dialect } from "./dialects.ts";
 import { MISLED, NOTICED, VERDICTS } from "./judge.ts";
 import type { Result } from "./run-cases.ts";
 
@@ -9,8 +10,15 @@ export interface Score {
   readonly typed: number;
   readonly noticed: number;
   readonly misled: number;
+  /** Errors of a target that answered healthy requests with errors too: they count neither as told nor as delivered. */
+  readonly unserved: number;
   /** Share of the cases in which the client was not misled, in percent, rounded down: 100 means all. */
   readonly percent: number;
+  /** Of the cases in which the whole answer can be had, those in which the client got it. */
+  readonly delivered: number;
+  readonly deliverable: number;
+  /** The same in percent, rounded down. */
+  readonly deliveredPercent: number;
   readonly recoveries: number;
   /** A fault, then a whole answer: the client got the whole answer. */
   readonly recovered: number;
@@ -22,6 +30,9 @@ export function scoreOf(target: string, all: readonly Result[]): Score {
   const recoveries = mine.filter((result) => result.case.kind === "recovery");
   const count = (test: (result: Result) => boolean): number => results.filter(test).length;
   const misled = count(({ verdict }) => MISLED.has(verdict));
+  const unserved = count(({ verdict }) => verdict === "no service");
+  const deliverable = mine.filter((result) => result.case.must === "whole");
+  const delivered = deliverable.filter(({ verdict }) => verdict === "whole").length;
   return {
     target,
     cases: results.length,
@@ -29,10 +40,28 @@ export function scoreOf(target: string, all: readonly Result[]): Score {
     typed: count(({ verdict }) => verdict === "typed error"),
     noticed: count(({ verdict }) => NOTICED.has(verdict)),
     misled,
-    percent: results.length === 0 ? 100 : Math.floor((1000 * (results.length - misled)) / results.length) / 10,
+    unserved,
+    percent: percentOf(results.length - misled - unserved, results.length),
+    delivered,
+    deliverable: deliverable.length,
+    deliveredPercent: percentOf(delivered, deliverable.length),
     recoveries: recoveries.length,
     recovered: recoveries.filter(({ verdict }) => verdict === "whole").length,
   };
+}
+
+/** Those of one API. */
+export function resultsIn(dialect: Dialect, results: readonly Result[]): Result[] {
+  return results.filter((result) => result.case.dialect === dialect);
+}
+
+/** Whether it served healthy requests while it was tried. */
+export function isServing({ unserved, cases }: Score): boolean {
+  return unserved <= cases / 2;
+}
+
+function percentOf(part: number, all: number): number {
+  return all === 0 ? 100 : Math.floor((1000 * part) / all) / 10;
 }
 
 /** Perennial's own contract: a whole answer where one is to be had, else an error that clients raise on, and nothing irregular. */

@@ -22,23 +22,34 @@ export function createSandbox(): Personality {
   };
 }
 
+const MODELS: Endpoint = {
+  answer: (ask) => ({
+    object: "list",
+    data: ["perennial-sandbox", ...FAULTS.map((fault) => `chaos/${fault.name}`)].map((id) => ({
+      id,
+      object: "model",
+      created: ask.created,
+      owned_by: "perennial",
+    })),
+  }),
+};
+
+/** What gateways ask to learn whether an upstream lives. */
+const ALIVE: Endpoint = { answer: () => ({ status: "ok", name: "perennial chaos", api: "/v1" }) };
+
 const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
+  "GET /": ALIVE,
+  "GET /health": ALIVE,
+  "GET /healthz": ALIVE,
+  "GET /v1": ALIVE,
+  "GET /v1/health": ALIVE,
+  "GET /models": MODELS,
+  "GET /v1/models": MODELS,
   "POST /v1/chat/completions": speaking(chatDialect),
   "POST /v1/completions": speaking(completionsDialect),
   "POST /v1/responses": speaking(responsesDialect),
   "POST /v1/messages": speaking(messagesDialect),
   "POST /v1/embeddings": { answer: (ask, fields) => embeddings(fields, ask.model) },
-  "GET /v1/models": {
-    answer: (ask) => ({
-      object: "list",
-      data: ["perennial-sandbox", ...FAULTS.map((fault) => `chaos/${fault.name}`)].map((id) => ({
-        id,
-        object: "model",
-        created: ask.created,
-        owned_by: "perennial",
-      })),
-    }),
-  },
 };
 
 function speaking(dialect: DialectScript): Endpoint {

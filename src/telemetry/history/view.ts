@@ -1,0 +1,179 @@
+/** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
+import type { FailureCode } from "../../core/failure.ts";
+import type { Outcome } from "../../core/outcome.ts";
+
+/** Who failed, as one would say it: the request is the client's question, key or model. */
+export type Fault = "upstream" | "request" | "client" | "perennial";
+
+export interface AttemptView {
+  readonly n: number;
+  readonly upstream: string;
+  /** Since the request's arrival. */
+  readonly atMs: number;
+  /** How long it took; until now, while it runs. */
+  readonly ms: number;
+  readonly running: boolean;
+  readonly status: number | undefined;
+  readonly failure: FailureCode | undefined;
+  readonly fault: Fault | undefined;
+  /** How long the next attempt was put off; undefined when none followed. */
+  readonly waitMs: number | undefined;
+}
+
+export interface StreamEnd {
+  readonly at: "ended";
+  readonly outcome: Outcome;
+  readonly failure: FailureCode | undefined;
+  readonly fault: Fault | undefined;
+  /** HTTP status that the client got. */
+  readonly status: number | undefined;
+}
+
+export type StreamState =
+  /** It waits for one of the upstream's connections. */
+  | { readonly at: "queued" }
+  /** Its upstream has been asked, and has brought no content yet. */
+  | { readonly at: "waiting" }
+  /** An attempt has failed unseen, and the next is to come. */
+  | { readonly at: "retrying" }
+  /** Its content goes to the client. */
+  | { readonly at: "flowing" }
+  | StreamEnd;
+
+export interface StreamView {
+  readonly id: string;
+  /** Unix time. */
+  readonly startedAt: number;
+  readonly ms: number;
+  readonly dialect: string;
+  readonly streamed: boolean;
+  readonly model: string | undefined;
+  readonly upstream: string | undefined;
+  readonly state: StreamState;
+  readonly attempts: readonly AttemptView[];
+  /** How long it has waited for a connection; undefined where it did not. */
+  readonly queuedMs: number | undefined;
+  /** When the gate opened, since arrival: from then on nothing could be asked again unseen. */
+  readonly committedMs: number | undefined;
+  readonly firstTokenMs: number | undefined;
+  readonly longestGapMs: number | undefined;
+  readonly characters: number;
+  /** Characters a second, lately; undefined before it was measured, and after the end. */
+  readonly perSecond: number | undefined;
+  readonly events: number;
+  readonly bytes: number;
+  readonly heartbeats: number;
+}
+
+export interface EndedStream extends StreamView {
+  readonly state: StreamEnd;
+}
+
+export interface Saved {
+  /** Whole answers that had failed at first, as `perennial_recovered_total` counts them. */
+  readonly recovered: number;
+  /** Whole answers, continued across a break. */
+  readonly resumed: number;
+  /** Characters of these two, as far as they were streamed. */
+  readonly characters: number;
+  /** Whole answers whose ending was supplied. Some clients would have done without. */
+  readonly repaired: number;
+  /** Breaks that could not be mended, and that the client was told of. */
+  readonly interrupted: number;
+  readonly failed: number;
+  readonly total: number;
+  /** Unix time: midnight, or the start of the program. */
+  readonly since: number;
+}
+
+export interface CauseView {
+  readonly upstream: string | undefined;
+  readonly code: FailureCode;
+  readonly fault: Fault;
+  /** Attempts, or whole requests where no attempt was made, that failed so in the last hour. */
+  readonly count: number;
+}
+
+export interface MinuteView {
+  /** Unix time of its begin. */
+  readonly at: number;
+  /** Exchanges that ended in it; an outcome that is missing did not occur. */
+  readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  /** Those that failed or were interrupted, but for requests that could not have succeeded anywhere. */
+  readonly lost: number;
+}
+
+export interface Percentiles {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface TimingView {
+  readonly hour: Percentiles | undefined;
+  /** One for each minute, the oldest first; null where nothing was measured. */
+  readonly minutes: readonly (Percentiles | null)[];
+}
+
+/** What attempts at one upstream came to in the last hour. */
+export interface UpstreamTally {
+  readonly name: string;
+  readonly attempts: number;
+  readonly failed: number;
+  /** In the last five minutes. */
+  readonly lately: { readonly attempts: number; readonly failed: number };
+}
+
+export interface HistoryView {
+  /** Unix time. */
+  readonly now: number;
+  readonly startedAt: number;
+  readonly open: {
+    readonly count: number;
+    readonly queued: number;
+    readonly waiting: number;
+    readonly retrying: number;
+    readonly flowing: number;
+    /** Characters a second, all together. */
+    readonly perSecond: number;
+    /** Some of them: those in trouble first, then the oldest. */
+    readonly streams: readonly StreamView[];
+  };
+  /** Requests since the start of the program. */
+  readonly total: number;
+  readonly today: Saved;
+  /** The last hour, the oldest minute first. */
+  readonly minutes: readonly MinuteView[];
+  readonly causes: readonly CauseView[];
+  readonly firstToken: TimingView;
+  readonly longestGap: TimingView;
+  readonly tallies: readonly UpstreamTally[];
+  /** Exchanges that wait now for a connection, by upstream; those of which none waits are left out. */
+  readonly queues: Readonly<Record<string, number>>;
+  /** The latest that have ended, the latest first. */
+  readonly recent: readonly StreamView[];
+}
+
+export interface UpstreamView {
+  readonly name: string;
+  /** Host and port alone: a URL may hold a secret. */
+  readonly host: string;
+  readonly profile: string | undefined;
+  readonly api: string;
+  /** Undefined where their number is not limited. */
+  readonly maxConnections: number | undefined;
+}
+
+/** All that the page shows. What is not there yet (a breaker, a queue) is not in it, and has no place on the page. */
+export interface DashboardView extends HistoryView {
+  /** The page was opened with a key. */
+  readonly signedIn: boolean;
+  readonly sandbox: boolean;
+  /** The page may ask the sandbox, through Perennial and past it. */
+  readonly canTry: boolean;
+  /** Every upstream that is to answer a first question has done so. */
+  readonly warm: boolean;
+  readonly maxStreams: number;
+  readonly heldBytes: number;
+  readonly upstreams: readonly UpstreamView[];
+}

@@ -1,0 +1,156 @@
+/** The command line of the conformance run, and the command that shows one case again. */
+import { parseArgs } from "node:util";
+import { findFault } from "../../src/chaos/registry.ts";
+import { type Case, type CaseFraming, FRAMINGS, listCases, modelOf } from "./cases.ts";
+import { DIALECTS, type Dialect } from "./dialects.ts";
+import type { AskStyle } from "./run-cases.ts";
+import { givenTarget, type Target } from "./targets.ts";
+
+export const HELP = `Usage: npm run conformance -- [options]
+
+Sends a request for every fault of the chaos server through each target, and judges what the client was told.
+Targets: direct (the chaos server itself), nginx (when it is installed), perennial, and those you add.
+
+  --target NAME=URL    also this gateway, by its base URL with /v1; may be given several times
+  --only-target NAME   only this target; may be given several times
+  --header 'K: V'      send this header to the gateways you add; may be given several times
+  --key KEY            the API key to present (default: sk-conformance)
+  --model-prefix TEXT  what your gateway wants before a model's name, such as openai/
+  --path PATH          the path under the base URL, in place of the API's own; with one --dialect
+  --dialect NAME       only this API: chat, completions, responses, messages; may be given several times
+  --only FAULT         only this fault; may be given several times
+  --case ID            only this case, as it was printed; may be given several times
+  --patience SECONDS   how long a client waits in silence before it counts as hung (default: 6)
+  --list-models        print the names of the models that will be asked for, for gateways that want a list of them
+  --json FILE          write every result, with what was received, and the command that shows it again
+  --write              write docs/conformance.md, also when a target is missing or added
+  --help               print this
+
+To test a gateway of yours:
+  1. perennial chaos --port 8788
+  2. point the gateway at http://127.0.0.1:8788/v1; let model names that begin with chaos/ through as they are
+     (--list-models prints all of them), and switch on what it has against failures
+  3. npm run conformance -- --target mine=http://127.0.0.1:4000/v1 --only-target mine
+With --target, all targets are compared in the upstream's usual framing only.
+
+Patience: an upstream that stalls stays silent for ten minutes, so that only the gateway's own timeouts can end it. A client that hears
+nothing for --patience seconds has been left hanging. Give your gateway timeouts that are shorter, or --patience that is longer than them.
+
+No service: where a healthy request is answered with an error too, the errors around it prove nothing, and count neither as
+"not misled" nor as "delivered". A gateway may keep its upstream out for 2 s after a failure before that is said of it.
+
+The exit code is 1 when Perennial broke its contract in any case.
+`;
+
+export class UsageError extends Error {}
+
+const DEFAULT_KEY = "sk-conformance";
+const DEFAULT_PATIENCE = "6";
+
+export interface Options extends ReturnType<typeof readOptions> {}
+
+export function readOptions(args?: string[]) {
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const { values } = parseArgs({
+    ...(args === undefined ? {} : { args }),
+    options: {
+      only: many,
+      case: many,
+      target: many,
+      "only-target": many,
+      header: many,
+      dialect: many,
+      key: { type: "string", default: DEFAULT_KEY },
+      "model-prefix": { type: "string", default: "" },
+      path: { type: "string" },
+      patience: { type: "string", default: DEFAULT_PATIENCE },
+      json: { type: "string" },
+      write: { type: "boolean", default: false },
+      "list-models": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  for (const name of values.only) {
+    if (findFault(name) === undefined) throw new UsageError(`There is no fault "${name}"; perennial chaos --list names them.`);
+  }
+  const given = values.target.map(readTarget);
+  const names = ["direct", "nginx", "perennial", ...given.map(({ name }) => name)];
+  for (const name of values["only-target"]) {
+    if (!names.includes(name)) throw new UsageError(`There is no target "${name}": ${names.join(", ")}.`);
+  }
+  const dialects = values.dialect.map((name) => {
+    if (!DIALECTS.includes(name as Dialect)) throw new UsageError(`There is no API "${name}": ${DIALECTS.join(", ")}.`);
+    return name as Dialect;
+  });
+  if (values.path !== undefined && (dialects.length !== 1 || !values.path.startsWith("/")))
+    throw new UsageError("--path begins with a slash, and needs one --dialect, whose path it is.");
+  const patienceMs = Number(values.patience) * 1000;
+  if (!(patienceMs > 0)) throw new UsageError(`"${values.patience}" is no number of seconds.`);
+  const plain: AskStyle = { key: values.key, patienceMs };
+  const style: AskStyle = {
+    ...plain,
+    headers: Object.fromEntries(values.header.map(readHeader)),
+    modelPrefix: values["model-prefix"],
+    ...(values.path === undefined ? {} : { path: values.path }),
+  };
+  return { ...values, given, dialects, plain, style };
+}
+
+function readTarget(text: string): Target {
+  const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(text) ?? [];
+  if (name === undefined || url === undefined) throw new UsageError(`"${text}" is not NAME=URL.`);
+  return givenTarget(name, url);
+}
+
+function readHeader(text: string): [string, string] {
+  const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):\s*(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new UsageError(`"${text}" is not "Name: value".`);
+  return [name.toLowerCase(), value];
+}
+
+/** What these options ask for. */
+export function casesFor({ only, given, dialects, case: ids }: Options): Case[] {
+  const chosen = { dialects: dialects.length > 0 ? dialects : DIALECTS, ...(only.length > 0 ? { only } : {}) };
+  const listed = (framings: readonly CaseFraming[]): Case[] => listCases({ ...chosen, framings });
+  if (ids.length === 0) return listed(given.length > 0 ? ["default"] : FRAMINGS);
+  const all = [...listed(FRAMINGS), ...listed(["default"])];
+  return ids.map((id) => {
+    const found = all.find((one) => one.id === id);
+    if (found === undefined) throw new UsageError(`There is no case "${id}"; a run prints their names.`);
+    return found;
+  });
+}
+
+/** Every model that will be asked for, once. */
+export function listModels(options: Options): string[] {
+  const specs = ["ok", ...casesFor(options).map(({ spec }) => spec)];
+  return [...new Set(specs)].map((spec) => options["model-prefix"] + modelOf(spec));
+}
+
+/** The command that asks this one case of this target again. */
+export function commandFor(target: string, { id }: Case, options: Options): string {
+  const { given, header, path, dialects, "model-prefix": prefix, key, patience } = options;
+  const words = ["npm run conformance --"];
+  const flag = (name: string, value: string): void => void words.push(`--${name} ${quote(value)}`);
+  const own = given.find(({ name }) => name === target);
+  if (own !== undefined) {
+    flag("target", `${target}=${own.urls.get("default")}`);
+    for (const text of header) flag("header", maskValue(text));
+    if (prefix !== "") flag("model-prefix", prefix);
+    if (path !== undefined) words.push(`--dialect ${dialects[0]} --path ${quote(path)}`);
+  }
+  if (key !== DEFAULT_KEY) words.push('--key "$KEY"');
+  if (patience !== DEFAULT_PATIENCE) flag("patience", patience);
+  flag("only-target", target);
+  flag("case", id);
+  return words.join(" ");
+}
+
+/** A header may hold a key, and what is printed ends in reports. */
+function maskValue(header: string): string {
+  return /key|auth|token|secret|cookie/i.test(header) ? `${header.split(":", 1)[0]}: …` : header;
+}
+
+function quote(text: string): string {
+  return /^[\w./:=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

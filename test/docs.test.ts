@@ -1,0 +1,109 @@
+/** What the documents say can be done: links lead somewhere, settings are valid, commands are taken, scripts exist. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { runProgram } from "../src/cli/program.ts";
+import { configFrom } from "../src/config/config-from.ts";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
+const PAGES = [
+  ...readdirSync(root).filter((file) => file.endsWith(".md")),
+  ...readdirSync(new URL("docs/", root))
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => `docs/${file}`),
+  "test/cases/README.md",
+  "examples/windows/README.md",
+];
+const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+
+const fences = (text: string, language: string): string[] => {
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map(([, code = ""]) => code);
+};
+/** As GitHub makes them of headings. */
+const anchorsOf = (text: string): Set<string> => {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .trim()
+        .replace(/\s/g, "-"),
+    ),
+  );
+};
+
+describe.each(PAGES)("%s", (page) => {
+  const text = read(page);
+  const prose = text.replace(/^```.*?^```/gms, "");
+
+  test("leads to what is there", () => {
+    for (const [, link = ""] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? new URL(page, root) : new URL(path, new URL(page, root));
+      expect(existsSync(target), link).toBe(true);
+      if (anchor !== undefined) expect([...anchorsOf(readFileSync(target, "utf8"))], link).toContain(anchor);
+    }
+  });
+
+  test("shows settings that are valid", () => {
+    for (const code of fences(text, "yaml")) {
+      const values: unknown = parse(code);
+      // Pieces of other programs' files are none of ours.
+      if (typeof values !== "object" || values === null || !Object.keys(values).some((key) => OURS.has(key))) continue;
+      expect(() => configFrom(values as object), code).not.toThrow();
+    }
+  });
+
+  test("gives commands that are taken", async () => {
+    for (const [command, args] of commandsIn(text)) {
+      const { code, said } = await tryCommand(args);
+      expect({ command, code, said: code === 0 ? "" : said }).toEqual({ command, code: 0, said: "" });
+    }
+    for (const [, script = ""] of text.matchAll(/npm run (?:--silent )?([a-z][\w:-]*)/g))
+      expect(Object.keys(scripts)).toContain(script);
+  });
+});
+
+const OURS = new Set(["upstreams", "timeouts", "retry", "auth", "limits", "drain", "heartbeat"]);
+
+function* commandsIn(text: string): Generator<[string, string[]]> {
+  for (const line of fences(text, "sh").join("\n").split("\n")) {
+    const command = line.replace(/\s+#.*$/, "").trim();
+    const [, chaos, rest] =
+      /^(?:perennial|node dist\/main\.js|npx (?:--yes )?--package perennial perennial(-chaos)?)\b(.*)$/.exec(command) ?? [];
+    if (rest === undefined || /[|>&]/.test(rest)) continue;
+    yield [
+      command,
+      [
+        ...(chaos === undefined ? [] : ["chaos"]),
+        ...rest
+          .trim()
+          .split(/\s+/)
+          .filter((word) => word !== ""),
+      ],
+    ];
+  }
+}
+
+/** Parsed as typed, done not at all. A placeholder for a URL is none. */
+async function tryCommand(args: string[]): Promise<{ code: number; said: string }> {
+  let said = "";
+  const out = { write: (text: string) => (said += text) };
+  const nothing = async (): Promise<void> => {};
+  // Files that a reader would have.
+  const present = args.map((word) =>
+    word === "perennial.yaml" ? "config.example.yaml" : word === "URL" ? "http://127.0.0.1:1/v1" : word,
+  );
+  const actions = { serve: nothing, chaos: nothing, record: nothing, replay: nothing, stdout: out, stderr: out, env: {} };
+  const code = await runProgram(present, { ...actions, cwd: new URL(root).pathname });
+  return { code, said };
+}
+
+test("the documents hold enough of both for this to mean something", () => {
+  const texts = PAGES.map(read);
+  expect(texts.flatMap((text) => [...commandsIn(text)]).length).toBeGreaterThan(15);
+  expect(texts.flatMap((text) => fences(text, "yaml")).length).toBeGreaterThan(6);
+});
