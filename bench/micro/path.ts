@@ -56,6 +56,9 @@ export async function openStream(url: string, headers: Record<string, string>, b
         upstream: {
           name: "micro",
           hasOwnKey: false,
+          withKey: () => {
+            throw new Error("there is no other key");
+          },
           addressOf: (path) => `http://127.0.0.1:1${path}`,
           send(_request, sink) {
             upstream = sink;

@@ -1,7 +1,10 @@
 /** Runs what the policy decides, until one attempt wins or it gives up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
+import { isUpstreamsFault } from "../balance/breaker.ts";
+import type { Candidate } from "../balance/candidate.ts";
 import type { Release } from "../balance/connection-queue.ts";
+import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
@@ -11,7 +14,7 @@ import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attemp
 import { isRefusedAlteration } from "./choose-ask.ts";
 import { enterQueue } from "./enter-queue.ts";
 import { attemptsAt } from "./failover.ts";
-import { OutageDoor } from "./outage-door.ts";
+import { OutageDoor, partOf } from "./outage-door.ts";
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -89,6 +92,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     }
   }
 
+  const part = partOf(exchange);
   let outage: OutageView | undefined;
   return pRetry(
     async () => {
@@ -104,13 +108,16 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       try {
         const release = await enterQueue(plan.candidate, exchange, observer, signal);
         const result = await attemptOnce(turn, release);
+        learnSuccess(plan.candidate, part);
         turn?.works();
         rememberRefusals(plan, history, exchange);
         return result;
       } catch (thrown) {
         const tried = history.at(-1);
-        if (tried !== undefined && tried.failure === thrown) outage = door.learn(turn, tried.failure);
-        else turn?.giveBack();
+        if (tried !== undefined && tried.failure === thrown) {
+          outage = door.learn(turn, tried.failure);
+          learnFailure(tried, part, policy.hasOthers);
+        } else turn?.giveBack();
         throw thrown;
       }
     },
@@ -129,6 +136,20 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       },
     },
   );
+}
+
+/** For all who ask the same after this one. */
+function learnSuccess({ shared, credential }: Candidate, part: string): void {
+  shared.breaker.succeeded(part);
+  credential?.works(part);
+}
+
+function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: boolean): void {
+  const { shared, credential, policy } = plan.candidate;
+  if (isAboutKey(failure)) credential?.rest(part, failure);
+  const { breaker } = policy;
+  if (breaker === undefined || !(breaker.alone || hasOthers) || !isUpstreamsFault(failure)) return;
+  if (shared.breaker.failed(part, breaker)) shared.outages.rest(part, failure, breaker.restMs);
 }
 
 /** The client's own request was taken: what was refused before was the alteration. */

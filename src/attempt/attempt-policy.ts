@@ -91,6 +91,8 @@ export interface AttemptPolicy {
   next(view: RunView): Decision;
   /** How the upstream is asked while it is out; undefined where a request is sent once, whatever happens. */
   readonly outagePace: OutagePace | undefined;
+  /** Another upstream can be asked in place of one that rests. */
+  readonly hasOthers: boolean;
 }
 
 /** A first token that is late twice would be late again, and each attempt is paid for. */
@@ -155,7 +157,7 @@ export function createAttemptPolicy(
   function afterOutage(view: RunView, outage: OutageView, remaining: readonly Candidate[]): Decision {
     const { history, remainingMs } = view;
     const [only] = candidates;
-    if (only === undefined || candidates.length > 1) return afterOneOfSeveral(view, outage, remaining);
+    if (only === undefined || candidates.length > 1 || outage.rests) return afterOneOfSeveral(view, outage, remaining);
     const { failure, lastedMs, waitMs } = outage;
     const own = history.at(-1)?.failure;
     const told = own?.outage === undefined ? withoutReply(failure) : own;
@@ -175,6 +177,7 @@ export function createAttemptPolicy(
   }
 
   return {
+    hasOthers: new Set(candidates.map(({ shared }) => shared)).size > 1,
     outagePace:
       maxAttempts === 1 ? undefined : { limitMs: retry.outage, pauseMs: (failures) => backoff(slowly, failures, random) },
     next(view) {
@@ -183,7 +186,11 @@ export function createAttemptPolicy(
       if (candidates.length === 0) return { giveUp: nobodyServes(options.model) };
       if (last === undefined) {
         if (remainingMs <= 0) return { giveUp: noTimeLeft() };
-        return outage === undefined ? next(view, candidates) : afterOutage(view, outage, candidates);
+        if (outage !== undefined) return afterOutage(view, outage, candidates);
+        const all = outageOfAll(candidates, part);
+        // There is no use in waiting for what comes too late.
+        const isInVain = all?.rests === true && all.waitMs > Math.min(retry.outage, remainingMs);
+        return isInVain ? { giveUp: circuitOpen(candidates, part, all.waitMs) } : next(view, candidates);
       }
       const { failure } = last;
       if (state.at !== "waiting") return { giveUp: failure };
@@ -220,7 +227,7 @@ function isRepeated(history: readonly PastAttempt[]): boolean {
   if (code !== "stream_corrupted" || fingerprint === undefined) return false;
   return history.some((past) => {
     const isSame = past.failure.fingerprint === fingerprint && past.failure.message === message;
-    const isSameAsk = past.plan.ask === last?.plan.ask && past.plan.candidate.upstream === last?.plan.candidate.upstream;
+    const isSameAsk = past.plan.ask === last?.plan.ask && past.plan.candidate.shared === last?.plan.candidate.shared;
     return past !== last && isSame && isSameAsk;
   });
 }

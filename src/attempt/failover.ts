@@ -1,5 +1,6 @@
 /** Which upstreams may still be asked after what has failed, which of them next, and after which wait. */
 import type { Candidate } from "../balance/candidate.ts";
+import { isAboutKey } from "../balance/credential-rests.ts";
 import { isAvailable, type Standing, selectCandidate, soonest, standingOf } from "../balance/selector.ts";
 import { Failure, type FailureCode } from "../core/failure.ts";
 import type { PastAttempt } from "./attempt-policy.ts";
@@ -79,8 +80,7 @@ export interface Choosing {
 /** Another than those that have failed, where there is one that can be asked; else the one that can be asked again first. */
 export function chooseNext({ remaining, history, part, random, waitOf }: Choosing): NextCandidate | undefined {
   const standings = remaining.map((candidate) => standingOf(candidate, part));
-  const failed = new Set(history.map(({ plan }) => plan.candidate.upstream));
-  const fresh = standings.filter((each) => isAvailable(each) && !failed.has(each.candidate.upstream));
+  const fresh = standings.filter((each) => isAvailable(each) && attemptsAt(history, each.candidate).length === 0);
   if (isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
   const from = standings.filter(isAvailable);
   if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
@@ -94,6 +94,8 @@ export interface AllOut {
   readonly candidate: Candidate;
   readonly lastedMs: number;
   readonly waitMs: number;
+  /** That one rests: nobody asks it sooner, whoever comes. */
+  readonly rests: boolean;
 }
 
 /** Undefined while one of them can be asked. */
@@ -105,12 +107,13 @@ export function outageOfAll(remaining: readonly Candidate[], part: string): AllO
     candidate: next.candidate,
     lastedMs: Math.min(...standings.map(({ outage }) => outage?.lastedMs ?? 0)),
     waitMs: next.outage?.waitMs ?? 0,
+    rests: next.outage?.rests ?? false,
   };
 }
 
 /** None of several upstreams could be asked in time. What each was last seen to say is told; in words of ours, not of theirs. */
 export function circuitOpen(remaining: readonly Candidate[], part: string, waitMs: number): Failure {
-  const reasons = remaining.map((candidate) => {
+  const reasons = remaining.filter(isFirstOfItsUpstream).map((candidate) => {
     const { outage } = standingOf(candidate, part);
     return `${candidate.upstream.name}: ${outage?.failure.message ?? "not asked"}`;
   });
@@ -119,18 +122,28 @@ export function circuitOpen(remaining: readonly Candidate[], part: string, waitM
   });
 }
 
+/** Candidates that differ in their keys alone are one upstream. */
+function isFirstOfItsUpstream({ shared }: Candidate, index: number, all: readonly Candidate[]): boolean {
+  return all.findIndex((other) => other.shared === shared) === index;
+}
+
 /** What the client is told of several failures: what may pass before what will not, and of refusals that of the upstream it prefers. */
 export function mostTelling(history: readonly PastAttempt[]): Failure {
   const [first] = history;
   const last = history.at(-1);
   if (first === undefined || last === undefined) return new Failure("internal_error", "nothing was tried, and nothing failed");
-  const isOne = history.every(({ plan }) => plan.candidate.upstream === first.plan.candidate.upstream);
+  const isOne = history.every(({ plan }) => plan.candidate.shared === first.plan.candidate.shared);
   if (isOne || last.failure.scope === "again") return last.failure;
   return (history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first).failure;
 }
 
-export function attemptsAt(history: readonly PastAttempt[], { upstream }: Candidate): readonly PastAttempt[] {
-  return history.filter(({ plan }) => plan.candidate.upstream === upstream);
+/** The attempts that say something of an upstream as it would be asked now: with another key it may do what it has refused. */
+export function attemptsAt(history: readonly PastAttempt[], candidate: Candidate): readonly PastAttempt[] {
+  return history.filter((past) => saysOf(past, candidate));
+}
+
+function saysOf({ plan, failure }: PastAttempt, { shared, upstream }: Candidate): boolean {
+  return plan.candidate.shared === shared && (plan.candidate.upstream === upstream || !isAboutKey(failure));
 }
 
 /** No upstream is configured for what is asked. */

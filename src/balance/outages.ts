@@ -1,4 +1,5 @@
 /** What is known of one upstream's outages: that of its connection, which is for all, and those of each of its models. */
+import type { Failure } from "../core/failure.ts";
 import { type Asker, OutageGate, type OutageStanding, type OutageView, type Turn } from "./outage-gate.ts";
 
 /** Clients name the models, so that there could be any number of them. */
@@ -35,6 +36,13 @@ export class Outages {
     const outer = this.#connection.standing;
     if (inner === undefined || outer === undefined) return inner ?? outer;
     return inner.waitMs > outer.waitMs ? inner : outer;
+  }
+
+  /** A part of the upstream fails too often. */
+  rest(part: string, failure: Failure, restMs: number): void {
+    const gate = this.#parts.get(part) ?? new OutageGate();
+    if (!this.#parts.has(part)) this.#keep(part, gate);
+    gate.rest(failure, restMs);
   }
 
   #join(part: string, gate: OutageGate, asker: Asker, inner: Turn, outer: Turn): Turn {

@@ -9,14 +9,20 @@ export interface Standing {
   readonly outage: OutageStanding | undefined;
   /** Attempts that run there. */
   readonly open: number;
-  /** It has a place for one more. */
+  /** It has a place for one more, and nothing is known against the key that it is asked with. */
   readonly hasRoom: boolean;
 }
 
 /** @param part what is asked: a model, or a path. */
 export function standingOf(candidate: Candidate, part: string): Standing {
+  const { credential } = candidate;
   const { outages, connections, open } = candidate.shared;
-  return { candidate, outage: outages.standing(part), open: open.count, hasRoom: !connections.isFull };
+  return {
+    candidate,
+    outage: outages.standing(part),
+    open: open.count,
+    hasRoom: !connections.isFull && credential?.isResting(part) !== true,
+  };
 }
 
 /** It can be asked now: it is not out, or the one question that shows whether it still is may be this one. */

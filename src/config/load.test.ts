@@ -278,7 +278,7 @@ describe("mistakes", () => {
       "perennial.yaml:3:45: upstreams[1].models.a: expected the name of a model, got 1",
     ]);
     expect(problemsOf(two("apiKey: k, clientKey: true", "clientKey: true"))).toEqual([
-      "perennial.yaml:2:46: upstreams[0].clientKey: apiKey is sent in place of the client's own key: leave one of the two out",
+      "perennial.yaml:2:46: upstreams[0].clientKey: a key of yours is sent in place of the client's own key: leave one of the two out",
     ]);
     expect(problemsOf(two("weight: 1", "weight: 2", "failover: { on: [late], codes: [200] }"))).toEqual([
       'perennial.yaml:4:18: failover.on[0]: expected unreachable, status, timeout, empty, truncated or credentials, got "late"',

@@ -70,8 +70,8 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   problems.push(...unread);
   const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
   if (config !== undefined) problems.push(...findPemProblems(config));
-  const warnings = foreign.map(
-    ({ origin }) =>
+  const warnings = [...new Set(foreign.map(({ origin }) => origin))].map(
+    (origin) =>
       `${origin} names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own`,
   );
   if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
@@ -132,11 +132,19 @@ function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean
  * environment or a flag. Where no origin can be told, the key goes nowhere.
  */
 function foreignKey(fileValues: unknown, settings: readonly Setting[]): Setting[] {
-  const { baseUrl, apiKey } = firstUpstreamIn(fileValues);
+  const { baseUrl, apiKey, apiKeys } = firstUpstreamIn(fileValues);
   const named = settings.findLast(({ path }) => path.at(-1) === "baseUrl");
-  if (named === undefined || baseUrl === undefined || typeof apiKey !== "string" || apiKey === "") return [];
-  if (settings.some(({ path }) => path.at(-1) === "apiKey") || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
-  return [{ origin: named.origin, path: pathInFirstUpstream("apiKey"), value: undefined }];
+  if (named === undefined || baseUrl === undefined || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
+  const isReplaced = settings.some(({ path }) => path.at(-1) === "apiKey");
+  const takeAway = (key: "apiKey" | "apiKeys"): Setting => ({
+    origin: named.origin,
+    path: pathInFirstUpstream(key),
+    value: undefined,
+  });
+  return [
+    ...(typeof apiKey === "string" && apiKey !== "" && !isReplaced ? [takeAway("apiKey")] : []),
+    ...(Array.isArray(apiKeys) ? [takeAway("apiKeys")] : []),
+  ];
 }
 
 function originOfUrl(url: unknown): string | undefined {

@@ -30,6 +30,7 @@ export function printConfig(config: Config): string {
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     failover: config.failover,
+    ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     interruptEnd: config.interruptEnd,
@@ -51,17 +52,23 @@ export function printConfig(config: Config): string {
     log: config.log,
     metrics: config.metrics,
     dashboard: config.dashboard,
-  } satisfies { [key in keyof Config]: unknown });
+  } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
+}
+
+function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {
+  if (breaker === false) return "off";
+  return { ...breaker, window: formatDuration(breaker.window), rest: formatDuration(breaker.rest) };
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+function printUpstream({ apiKey, apiKeys, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
     ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
   );
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
+    ...(apiKeys === undefined ? {} : { apiKeys: apiKeys.map(() => MASK) }),
     maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),

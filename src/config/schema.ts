@@ -80,6 +80,29 @@ const retry = z
   .prefault({})
   .describe("When and how often a failed attempt is tried again, as long as the client has seen no content.");
 
+const breaker = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        failures: wholeNumber(1)
+          .default(5)
+          .describe("So many failures in a row, or so many and more than half of all within the window. Default: 5."),
+        window: someTime().prefault("30s").describe("How long a failure counts, as a duration of more than 0. Default: 30s."),
+        rest: someTime()
+          .prefault("10s")
+          .describe("How long it rests before one request looks whether it answers again, as a duration. Default: 10s."),
+      }),
+    ],
+    { error: "expected off, or a mapping with failures, window and rest" },
+  )
+  .optional()
+  .transform((value) => (value === "off" ? false : value))
+  .describe(
+    "When an upstream that keeps failing is left alone, each model by itself; set, it holds for a single upstream too. Default: failures 5, window 30s, rest 10s where another can be asked in its place.",
+  );
+
 const heartbeat = z
   .union(
     [
@@ -173,6 +196,7 @@ export const configSchema = z
     timeouts,
     retry,
     failover,
+    breaker,
     heartbeat,
     recovery: z
       .enum(["error"])

@@ -1,4 +1,5 @@
 /** What holds for each upstream: its own settings, which its profile has preset, over those for all. */
+import type { BreakerPolicy } from "../balance/breaker.ts";
 import type { UpstreamPolicy } from "../balance/candidate.ts";
 import { unstreamedAfter } from "./policy-settings.ts";
 import type { Config, UpstreamConfig } from "./schema.ts";
@@ -22,11 +23,21 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
       toolCalls: gate.toolCalls ?? config.gate.toolCalls,
       holdFor: gate.holdFor ?? config.gate.holdFor,
     },
+    breaker: resolveBreaker(config),
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
     repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
   };
+}
+
+const BREAKER = { failures: 5, windowMs: 30_000, restMs: 10_000, alone: false };
+
+/** One upstream alone rests only where that was asked for: its clients would have to wait where they may be lucky. */
+function resolveBreaker({ breaker }: Config): BreakerPolicy | undefined {
+  if (breaker === false) return undefined;
+  if (breaker === undefined) return BREAKER;
+  return { failures: breaker.failures, windowMs: breaker.window, restMs: breaker.rest, alone: true };
 }
 
 /** Longest wait for a connection, in milliseconds. */

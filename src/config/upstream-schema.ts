@@ -8,6 +8,8 @@ import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
 
 const WEIGHT_EXPECTED = "expected a number of more than 0";
 
+const apiKey = text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks");
+
 const modelName = text(/./, "expected the name of a model");
 
 export const upstreamSchema = z
@@ -20,6 +22,13 @@ export const upstreamSchema = z
       .transform((key) => (key === "" ? undefined : key))
       .optional()
       .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
+    apiKeys: z
+      .array(apiKey)
+      .min(1, { error: "expected at least one key; leave it out for none" })
+      .optional()
+      .describe(
+        "Several keys in place of apiKey: when one is refused (401, 402, 403) or over its limit (429) the next is used, until that one's reset. Default: none.",
+      ),
     profile: z
       .enum(PROFILE_NAMES)
       .default("openai")
@@ -97,9 +106,14 @@ export const upstreamSchema = z
     nonStreaming: ownNonStreaming,
     warmup: ownWarmup,
   })
-  .refine(({ apiKey, clientKey }) => apiKey === undefined || !clientKey, {
+  .refine(({ apiKey, apiKeys }) => apiKey === undefined || apiKeys === undefined, {
+    path: ["apiKeys"],
+    error: "apiKey stands beside it: put that one into the list, or leave one of the two out",
+    when: ({ value }) => isObject(value) && typeof value.apiKey === "string" && Array.isArray(value.apiKeys),
+  })
+  .refine(({ apiKey, apiKeys, clientKey }) => (apiKey ?? apiKeys) === undefined || !clientKey, {
     path: ["clientKey"],
-    error: "apiKey is sent in place of the client's own key: leave one of the two out",
+    error: "a key of yours is sent in place of the client's own key: leave one of the two out",
     when: ({ value }) => isObject(value) && value.clientKey === true,
   })
   .describe("One upstream: an LLM API that Perennial stands in front of.");

@@ -25,7 +25,9 @@ const LONGEST_MS = 10_000;
 export function offersOfList({ api, request }: Exchange, offers: readonly Offer[]): readonly Offer[] | undefined {
   const [path] = request.path.split("?", 1);
   if (api !== undefined || request.method !== "GET" || (path !== "/models" && path !== "/v1/models")) return undefined;
-  const serving = offers.filter((offer) => offer.serves.pathOf(path, undefined) !== undefined);
+  // Keys alone make no other list.
+  const upstreams = offers.filter(({ shared }, index) => offers.findIndex((other) => other.shared === shared) === index);
+  const serving = upstreams.filter((offer) => offer.serves.pathOf(path, undefined) !== undefined);
   const [first] = serving;
   const isPlain = first !== undefined && Object.keys(first.names.map).length === 0 && first.names.only === undefined;
   return serving.length === 0 || (serving.length === 1 && isPlain) ? undefined : serving;

@@ -120,7 +120,7 @@ function startRun(exchange: Exchange, { offers, failover, retry, limits }: Relay
     held,
     observer,
     propagator,
-    sticky: offers.length > 1 ? sticky : undefined,
+    sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
 }
 

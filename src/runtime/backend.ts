@@ -43,9 +43,9 @@ interface UpstreamPlan {
 
 export function planBackend(config: Config, { authorities }: PemFiles): readonly UpstreamPlan[] {
   const served = servedUpstreams(config);
-  const owner = served.find(({ apiKey }) => apiKey === undefined);
+  const owner = served.find(({ apiKey, apiKeys }) => (apiKey ?? apiKeys) === undefined);
   return served.map((upstream) => {
-    const { name, baseUrl, apiKey, keyHeader, maxConnections, api, mount } = upstream;
+    const { name, baseUrl, apiKey = upstream.apiKeys?.[0], keyHeader, maxConnections, api, mount } = upstream;
     const transport = {
       name,
       baseUrl,
@@ -101,14 +101,25 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
 export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "upstreams" | "shared">): readonly Offer[] {
   const all = servedUpstreams(config);
   const { mount } = uniteRoutes(all);
-  return all.map((served, index) => ({
-    upstream: upstreams[index] as Upstream,
-    shared: shared[index] as UpstreamShared,
-    policy: resolvePolicy(config, served),
-    share: shareOf(served, index, all),
-    serves: servesOf(served, mount),
-    names: { map: served.models, only: served.only },
-  }));
+  return all.flatMap((served, index) => {
+    const upstream = upstreams[index] as Upstream;
+    const common = shared[index] as UpstreamShared;
+    const share = shareOf(served, index, all);
+    const keys = served.apiKeys ?? (served.apiKey === undefined ? [] : [served.apiKey]);
+    const offer = {
+      upstream,
+      shared: common,
+      policy: resolvePolicy(config, served),
+      share,
+      serves: servesOf(served, mount),
+      names: { map: served.models, only: served.only },
+    };
+    // Each key is a way of its own to ask it.
+    const keyed = keys.map((key) => ({ ...offer, upstream: upstream.withKey(key), credential: common.credential(key) }));
+    return keyed.length === 0
+      ? [offer]
+      : keyed.map((each) => ({ ...each, share: { ...share, weight: share.weight / keys.length } }));
+  });
 }
 
 /** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */

@@ -67,6 +67,8 @@ export interface Upstream {
   readonly name: string;
   /** It gets a key of ours, or none, and not its clients' own: that it wants another says nothing of theirs. */
   readonly hasOwnKey: boolean;
+  /** The same upstream, asked with another key. */
+  withKey(apiKey: string): Upstream;
   /** The whole URL that a path is asked at. */
   addressOf(path: string): string;
   send(request: UpstreamRequest, sink: ResponseSink): Call;
@@ -93,15 +95,16 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     factory: (origin, client) => new Connection(origin, client, route.connect),
   });
 
-  return {
-    name: options.name,
+  const withKey = (own: UpstreamOptions): Upstream => ({
+    name: own.name,
+    withKey: (apiKey) => withKey({ ...own, apiKey }),
     addressOf: (path) => origin + basePath + path,
-    hasOwnKey: options.apiKey !== undefined || options.isForeign || options.dropCredentials,
+    hasOwnKey: own.apiKey !== undefined || own.isForeign || own.dropCredentials,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, toUpstreamPath(request.path, options)),
-        headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
+        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, toUpstreamPath(request.path, own)),
+        headers: { ...toUpstreamHeaders(request.headers, own), ...request.set, ...route.proxied?.headers },
         body: request.body,
         ...route.proxied?.tls,
       });
@@ -109,7 +112,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return call;
     },
     close: () => pool.destroy(),
-  };
+  });
+  return withKey(options);
 }
 
 /** Azure's clients say `/openai/…` themselves, which a base URL for others may end with. */
