@@ -27,6 +27,8 @@ const FAULTS: [model: string, what: string][] = [
   ["eof:12", "ends without a finish"],
   ["done-without-finish:12", "[DONE] without a finish"],
   ["truncate:12", "cut inside the body"],
+  ["truncate:12,continue-right", "the same, and it can go on"],
+  ["truncate:12,continue-restart", "the same, and it begins anew"],
   ["reset:12", "connection reset"],
   ["stall:12", "stops in the middle"],
   ["error-fastchat:12", "FastChat's error, [DONE]"],
@@ -46,7 +48,12 @@ async function ask(client: OpenAI, model: string, signal: AbortSignal): Promise<
   let text = "";
   try {
     const stream = await client.chat.completions.create(
-      { model: `chaos/${model}`, stream: true, messages: [{ role: "user", content: `Why do streams break? (${model})` }] },
+      {
+        model: `chaos/${model}`,
+        stream: true,
+        temperature: 0,
+        messages: [{ role: "user", content: `Why do streams break? (${model})` }],
+      },
       { signal },
     );
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
@@ -109,7 +116,8 @@ const { url } = await chaos.listen(0, "127.0.0.1");
 const app = await startApp(
   configSchema.parse({
     port: 0,
-    upstreams: [{ baseUrl: url }],
+    upstreams: [{ baseUrl: url, continuation: "assistant" }],
+    recovery: "continue",
     timeouts: { firstToken: "500ms", idle: "500ms", alive: "700ms" },
     retry: { backoff: { initial: "50ms" } },
     drain: { timeout: "0" },
@@ -135,7 +143,7 @@ say(rule("├", "┼", "┤"));
 for (const [model, what] of FAULTS) {
   const alone = await measure(direct, model);
   // A sequence such as `empty,ok` counts attempts: one that stopped half-way is begun anew.
-  if (model.includes(",") && alone.verdict !== "complete") await measure(direct, model);
+  if (model.endsWith(",ok") && alone.verdict !== "complete") await measure(direct, model);
   const proxied = await measure(through, model);
   for (const [side, told] of [
     ["direct", alone],

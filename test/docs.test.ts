@@ -72,8 +72,7 @@ const OURS = new Set(["upstreams", "timeouts", "retry", "auth", "limits", "drain
 function* commandsIn(text: string): Generator<[string, string[]]> {
   for (const line of fences(text, "sh").join("\n").split("\n")) {
     const command = line.replace(/\s+#.*$/, "").trim();
-    const [, chaos, rest] =
-      /^(?:perennial|node dist\/main\.js|npx (?:--yes )?--package perennial perennial(-chaos)?)\b(.*)$/.exec(command) ?? [];
+    const [, chaos, rest] = /^(?:perennial|node dist\/main\.js|npx --no perennial(-chaos)?)\b(.*)$/.exec(command) ?? [];
     if (rest === undefined || /[|>&]/.test(rest)) continue;
     yield [
       command,

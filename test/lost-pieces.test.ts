@@ -1,15 +1,12 @@
 /** Every piece that one event can lose, in every dialect: what is called whole has all of the text, or it is not called whole. */
 import { expect, test } from "vitest";
-import { ToolCallHold } from "../src/attempt/tool-call-hold.ts";
-import { createStreamReader } from "../src/call/stream-reader.ts";
 import type { Dialect, StreamEnd } from "../src/core/dialect.ts";
-import type { EventSink } from "../src/core/event-sink.ts";
-import { HeldMemory } from "../src/core/held-memory.ts";
 import { anthropicMessages } from "../src/dialect/anthropic-messages.ts";
 import { chatchat, chatchatCompletions } from "../src/dialect/chatchat.ts";
 import { openAiChat } from "../src/dialect/openai-chat.ts";
 import { openAiCompletions } from "../src/dialect/openai-completions.ts";
 import { openAiResponses } from "../src/dialect/openai-responses.ts";
+import { readStream } from "./support/read-stream.ts";
 import {
   chatchatSpeaker,
   chatSpeaker,
@@ -38,49 +35,6 @@ const SPOKEN: readonly (readonly [Speaker, Dialect])[] = [
 ];
 const REQUEST = { stream: true, model: "m", choices: 1, includeUsage: false };
 
-/** What a reader makes of a body: what it handed on, and the code of its failure. */
-function read(dialect: Dialect, body: Buffer, step = body.length): { text: string; failure: string | undefined } {
-  let pushed = "";
-  let failure: string | undefined = "none";
-  const inspector = dialect.inspectStream(REQUEST);
-  const sink: EventSink = {
-    push(event) {
-      pushed += dialect.encodeEvent(event);
-    },
-    flush: () => true,
-    finish() {},
-  };
-  const held = new HeldMemory().open();
-  const reader = createStreamReader({
-    inspector,
-    sink: new ToolCallHold({
-      next: sink,
-      inspector,
-      held,
-      maxBytes: 1_000_000,
-      maxEventBytes: 1_000_000,
-      maxMs: 60_000,
-      onFailure() {},
-    }),
-    maxEventBytes: 1_000_000,
-    requireTerminator: false,
-    acceptEmpty: false,
-    control: {
-      notice() {},
-      pause() {},
-      fail({ code }) {
-        failure = code;
-      },
-    },
-    onWhole() {
-      failure = undefined;
-    },
-  });
-  for (let at = 0; at < body.length; at += step) reader.onData(body.subarray(at, at + step));
-  reader.onEnd(undefined);
-  return { text: pushed, failure };
-}
-
 const LOST = " \"NOT\" {to} [be]: 'a', ";
 
 test.each(SPOKEN)("$name: no piece of an event is lost in silence", (speaker, dialect) => {
@@ -98,7 +52,7 @@ test.each(SPOKEN)("$name: no piece of an event is lost in silence", (speaker, di
     for (const to of places.slice(begin + 1)) {
       // Inside the text it is another text.
       const piece = event.slice(0, from) + event.slice(to);
-      const { text, failure } = read(dialect, Buffer.from(before + piece + after));
+      const { text, failure } = readStream(dialect, Buffer.from(before + piece + after));
       if (failure !== undefined) failed++;
       else if (speaker.readText(text) !== wanted && !isOtherText(speaker, piece)) silent.push(piece);
     }
@@ -126,8 +80,8 @@ test.each(SPOKEN)("$name: the verdict does not depend on how the reads are split
     Buffer.from(`${good}: {"choices":[{"delta":{"content":"x"}}]}\n\n${speaker.finish().join("")}${speaker.terminator}`),
   ];
   for (const body of bodies) {
-    const atOnce = read(dialect, body);
-    for (const step of [1, 7, 4_096]) expect(read(dialect, body, step)).toEqual(atOnce);
+    const atOnce = readStream(dialect, body);
+    for (const step of [1, 7, 4_096]) expect(readStream(dialect, body, step)).toEqual(atOnce);
   }
 });
 

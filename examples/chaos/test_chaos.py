@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-COMMAND = os.environ.get("PERENNIAL_CHAOS", "npx --yes --package perennial perennial-chaos")
+COMMAND = os.environ.get("PERENNIAL_CHAOS", "npx --no perennial-chaos")
 
 
 @pytest.fixture(scope="session")

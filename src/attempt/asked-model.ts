@@ -1,5 +1,6 @@
 /** The model by the name that the client used, where the upstream knows it by another: in the request, and in the answer. */
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
+import type { EventSink } from "../core/event-sink.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { isObject, type JsonObject } from "../dialect/json.ts";
 import { parseExactly } from "./upstream-request.ts";
@@ -8,14 +9,19 @@ import { parseExactly } from "./upstream-request.ts";
 export function namingModel(output: AttemptOutput, asked: string): AttemptOutput {
   return {
     ...output,
-    openStream(headers, openAt) {
-      const next = output.openStream(headers, openAt);
-      return {
-        push: (event, kind) => next.push(renamed(event, asked), kind),
-        flush: () => next.flush(),
-        finish: () => next.finish(),
-      };
+    openStream: (headers, openAt) => naming(output.openStream(headers, openAt), asked),
+    nextLeg(by) {
+      const leg = output.nextLeg(by);
+      return { ...leg, sink: naming(leg.sink, asked) };
     },
+  };
+}
+
+function naming(next: EventSink, asked: string): EventSink {
+  return {
+    push: (event, kind) => next.push(renamed(event, asked), kind),
+    flush: () => next.flush(),
+    finish: () => next.finish(),
   };
 }
 

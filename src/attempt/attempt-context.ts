@@ -6,6 +6,7 @@ import type { EventSink } from "../core/event-sink.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldShare } from "../core/held-memory.ts";
 import type { AttemptPlan } from "./attempt-policy.ts";
+import type { NativeSession } from "./native-session.ts";
 
 export interface AttemptContext {
   /** Whose request is sent. */
@@ -18,6 +19,8 @@ export interface AttemptContext {
   /** Headers that continue a trace at the upstream. */
   readonly propagated: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** What the upstream keeps for the run. */
+  readonly session: NativeSession;
   readonly output: AttemptOutput;
   /** Told what the upstream has made that clients come back for; undefined where there is no other upstream. */
   readonly onMade?: ((id: string) => void) | undefined;

@@ -148,6 +148,8 @@ function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: b
   const { shared, credential, policy } = plan.candidate;
   if (isAboutKey(failure)) credential?.rest(part, failure);
   const { breaker } = policy;
+  // That it will not go on with an answer says nothing of other requests.
+  if (typeof plan.ask === "object") return;
   if (breaker === undefined || !(breaker.alone || hasOthers) || !isUpstreamsFault(failure)) return;
   if (shared.breaker.failed(part, breaker)) shared.outages.rest(part, failure, breaker.restMs);
 }
@@ -156,7 +158,8 @@ function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: b
 function rememberRefusals({ candidate, ask }: AttemptPlan, history: readonly PastAttempt[], { api }: Exchange): void {
   if (ask !== "as-asked") return;
   for (const past of attemptsAt(history, candidate)) {
-    if (past.plan.ask !== "as-asked" && isRefusedAlteration(past))
-      candidate.shared.refusedAsks.add(api?.request.model, past.plan.ask);
+    const { ask: altered } = past.plan;
+    if (typeof altered === "string" && altered !== "as-asked" && isRefusedAlteration(past))
+      candidate.shared.refusedAsks.add(api?.request.model, altered);
   }
 }

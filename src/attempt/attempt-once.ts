@@ -4,6 +4,7 @@ import { openAiResponses } from "../dialect/openai-responses.ts";
 import { namingModel, withAskedModel } from "./asked-model.ts";
 import { attemptAnswer } from "./attempt-answer.ts";
 import { type AttemptContext, type DialectAttempt, withApi } from "./attempt-context.ts";
+import { attemptLeg } from "./attempt-leg.ts";
 import { attemptPassthrough } from "./attempt-passthrough.ts";
 import { attemptStream } from "./attempt-stream.ts";
 import { lookInReply, watchingBody, watchingResponse } from "./made-by.ts";
@@ -21,9 +22,17 @@ async function attemptInDialect(context: DialectAttempt): Promise<AttemptResult>
   const named = asked === undefined ? context.output : namingModel(context.output, asked);
   const made = dialect.name === openAiResponses.name && onMade !== undefined ? { onMade } : undefined;
   const attempt = { ...context, output: made === undefined ? named : watchingResponse(named, made) };
-  const result = await (request.stream ? attemptStream(attempt) : attemptAnswer(attempt));
+  const result = await attemptAsPlanned(attempt);
   if (made !== undefined) lookInReply(result, made);
   return asked === undefined ? result : withAskedModel(result, asked);
+}
+
+function attemptAsPlanned(attempt: DialectAttempt): Promise<AttemptResult> {
+  const { ask } = attempt.plan;
+  if (typeof ask === "object") return attemptLeg(attempt, ask);
+  // What another upstream has kept is not this one's to hand out.
+  attempt.session.end(false);
+  return attempt.request.stream ? attemptStream(attempt) : attemptAnswer(attempt);
 }
 
 async function attemptUnread(context: AttemptContext): Promise<AttemptResult> {

@@ -37,6 +37,17 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
       requireDone: false,
       repairRawAnswer: false,
       nonStreaming: "direct",
+      recovery: "error",
+      resume: {
+        proof: "auto",
+        maxAttempts: 1,
+        minChars: 40,
+        tail: 24,
+        tools: "refuse",
+        structured: "refuse",
+        background: false,
+      },
+      continuation: "off",
       ...policy,
     },
   };

@@ -2,8 +2,10 @@
 import type { Candidate } from "../balance/candidate.ts";
 import type { OutagePace, OutageView } from "../balance/outage-gate.ts";
 import type { AlteredAsk } from "../balance/refused-asks.ts";
+import type { AnswerRecord } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, type FailureCode, withDetails } from "../core/failure.ts";
+import { afterBreak } from "./after-break.ts";
 import { asksOtherwiseNext, chooseAsk, costlyOf, isRefusedAlteration, saysNothing } from "./choose-ask.ts";
 import {
   attemptsAt,
@@ -15,6 +17,7 @@ import {
   outageOfAll,
   remainingOf,
 } from "./failover.ts";
+import type { AskLeg, NextLegOptions } from "./seam/next-leg.ts";
 
 export interface AttemptPolicyOptions {
   /** Those that can serve the request, in the order of the configuration. */
@@ -33,6 +36,10 @@ export interface AttemptPolicyOptions {
   readonly hasTools: boolean;
   /** Ways in which an upstream has refused to be asked for this model. */
   refusedAsks(candidate: Candidate): ReadonlySet<Ask>;
+  /** Its answer is to be made in the background, where this upstream keeps it. @defaultValue not */
+  inBackground?(candidate: Candidate): boolean;
+  /** How an answer of this upstream goes on that breaks once clients have some of it; undefined where it does not. */
+  afterBreak?(candidate: Candidate): NextLegOptions | undefined;
 }
 
 export interface RetryOptions {
@@ -45,8 +52,8 @@ export interface RetryOptions {
   readonly maxRetryAfter: number;
 }
 
-/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed. */
-export type Ask = "as-asked" | AlteredAsk;
+/** How an upstream is asked: with the client's own request, or with the same request not streamed or streamed; or for the rest of an answer. */
+export type Ask = "as-asked" | AlteredAsk | AskLeg;
 
 export interface AttemptPlan {
   readonly candidate: Candidate;
@@ -69,8 +76,15 @@ export interface PastAttempt {
 /** How far a run has come. */
 export type RunState =
   | { readonly at: "waiting" }
-  /** This attempt's answer is what clients are given; no other can follow. */
-  | { readonly at: "committed"; readonly attempt: Attempt }
+  /** This attempt's answer is what clients are given; no other can follow, but a leg that is proved to go on with it. */
+  | {
+      readonly at: "committed";
+      readonly attempt: Attempt;
+      /** The attempts that clients have some of, in their order. @defaultValue the one */
+      readonly legs?: readonly Attempt[];
+      /** What they have; undefined where it is not to be continued. */
+      readonly given?: AnswerRecord | undefined;
+    }
   | { readonly at: "over" };
 
 /** All that the decision may depend on. */
@@ -98,7 +112,7 @@ export interface AttemptPolicy {
 /** A first token that is late twice would be late again, and each attempt is paid for. */
 const MOST_LATE = 2;
 /** A timer may fire so much before its time. */
-const TIMER_SLACK_MS = 5;
+export const TIMER_SLACK_MS = 5;
 
 /**
  * @param random between 0 and 1; for the jitter.
@@ -193,6 +207,7 @@ export function createAttemptPolicy(
         return isInVain ? { giveUp: circuitOpen(candidates, part, all.waitMs) } : next(view, candidates);
       }
       const { failure } = last;
+      if (state.at === "committed") return afterBreak(options, view, state);
       if (state.at !== "waiting") return { giveUp: failure };
       const costly = costlyOf(history).length;
       if (isRefusedAlteration(last)) {
@@ -239,7 +254,7 @@ function backoff({ initial, factor, max, jitter }: RetryOptions["backoff"], fail
 }
 
 /** An upstream's own wish has a limit; the backoff has one of its own. */
-function longestWait({ maxRetryAfter }: RetryOptions, failure: Failure | undefined): number {
+export function longestWait({ maxRetryAfter }: RetryOptions, failure: Failure | undefined): number {
   return failure?.retryAfterMs === undefined ? Number.POSITIVE_INFINITY : maxRetryAfter;
 }
 

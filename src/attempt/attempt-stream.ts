@@ -10,8 +10,10 @@ import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type DialectAttempt, withRepair } from "./attempt-context.ts";
+import { BackgroundStation } from "./background-station.ts";
+import { keepConversation } from "./llama-conversation.ts";
 import { ToolCallHold } from "./tool-call-hold.ts";
-import { bodyAsked, dialectCall } from "./upstream-request.ts";
+import { bodyAsked, dialectCall, parsedBody } from "./upstream-request.ts";
 
 /** @throws Failure */
 export async function attemptStream(context: DialectAttempt): Promise<AttemptResult> {
@@ -27,7 +29,8 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
         asksWhole
           ? { firstTokenMs: 0, aliveMs: 0, idleMs: idle, idleFrom: "head" }
           : { firstTokenMs: firstToken, aliveMs: alive, idleMs: idle, idleFrom: "content" },
-        bodyForWhole,
+        bodyForWhole ?? bodyInBackground(context),
+        asksWhole ? {} : keepConversation(context),
       ),
       ({ headers }, control) =>
         chooseReader(
@@ -49,6 +52,12 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
   }
 }
 
+function bodyInBackground({ plan, dialect, exchange }: DialectAttempt): Buffer | undefined {
+  if (plan.ask !== "background") return undefined;
+  const asked = dialect.continuing?.askInBackground?.(parsedBody(exchange.request));
+  return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+}
+
 /** The client has not asked for the whole answer, and would not understand why that was refused. */
 function asRefusedFallback(thrown: unknown): Failure {
   const failure = toFailure(thrown);
@@ -60,7 +69,9 @@ function asRefusedFallback(thrown: unknown): Failure {
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
   const { plan, limits, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
-  const sink = withHold(output.openStream(headers, plan.candidate.policy.gate.open), inspector, control, context);
+  const gate = output.openStream(headers, plan.candidate.policy.gate.open);
+  const isKept = output.given !== undefined && dialect.continuing?.askInBackground !== undefined;
+  const sink = withHold(isKept ? new BackgroundStation(gate, context) : gate, inspector, control, context);
   return createStreamReader({
     inspector: withRepair(inspector, sink, context),
     control,
@@ -74,7 +85,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
 }
 
 /** The stations of this attempt before its gate. */
-function withHold(
+export function withHold(
   gate: EventSink,
   inspector: StreamInspector,
   control: CallControl<AttemptResult>,

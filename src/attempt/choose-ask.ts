@@ -57,7 +57,11 @@ export function chooseAsk(
     // What came after may have been another failure: the stream would be as empty as it was.
     if (emptyFallback === "next" && costly.some(({ failure }) => EMPTY.has(failure.code))) return "whole";
     const isEmpty = costly.length > 0 && costly.every(({ failure }) => failure.code === "empty_stream");
-    return emptyFallback === "last" && isLast && isEmpty ? "whole" : "as-asked";
+    return emptyFallback === "last" && isLast && isEmpty
+      ? "whole"
+      : options.inBackground?.(candidate)
+        ? "background"
+        : "as-asked";
   })();
   const isRefused =
     options.refusedAsks(candidate).has(ask) || history.some((past) => past.plan.ask === ask && isRefusedAlteration(past));

@@ -10,6 +10,7 @@ export function dialectCall(
   context: DialectAttempt,
   watchdog: Omit<WatchdogOptions, "pausedMs">,
   body = context.exchange.request.body,
+  set: Readonly<Record<string, string>> = {},
 ): CallOptions {
   const { method, body: original, plain } = context.exchange.request;
   const { model } = context.plan.candidate;
@@ -20,7 +21,14 @@ export function dialectCall(
   return {
     ...callOf(context),
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-    request: { method, path: pathOf(context), headers, body: asked, idempotent: true, set: { "accept-encoding": "identity" } },
+    request: {
+      method,
+      path: pathOf(context),
+      headers,
+      body: asked,
+      idempotent: true,
+      set: { ...set, "accept-encoding": "identity" },
+    },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
     inflates: true,
@@ -30,6 +38,12 @@ export function dialectCall(
 /** Where this upstream is asked. */
 export function pathOf({ exchange, plan }: Pick<AttemptContext, "exchange" | "plan">): string {
   return plan.candidate.path ?? exchange.request.path;
+}
+
+/** What the client asked, for what this upstream calls the model. */
+export function upstreamBody({ plan }: Pick<AttemptContext, "plan">, parsed: unknown): unknown {
+  const { model } = plan.candidate;
+  return model === undefined || !isObject(parsed) ? parsed : { ...parsed, model };
 }
 
 /** The same request for what this upstream calls the model. */
@@ -54,11 +68,14 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
 export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
-  const { body, plain } = exchange.request;
-  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
-  const parsed = parseExactly(bytes.toString("utf8"));
-  const asked = dialect.askStreamed(parsed, stream);
+  const asked = dialect.askStreamed(parsedBody(exchange.request), stream);
   return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+}
+
+/** What the client asked, ready to be asked in another way. */
+export function parsedBody({ body, plain }: ExchangeRequest): unknown {
+  const bytes = plain ?? (Buffer.isBuffer(body) ? body : Buffer.from("{}"));
+  return parseExactly(bytes.toString("utf8"));
 }
 
 /** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */

@@ -1,7 +1,10 @@
 /** An upstream that a request may be sent to, with the policy that holds for it. */
+import type { ContinuationStyle } from "../core/continuing.ts";
+import type { Recovery } from "../core/exchange.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { Breaker, type BreakerPolicy } from "./breaker.ts";
 import { ConnectionQueue } from "./connection-queue.ts";
+import { ContinuationMemory } from "./continuation-memory.ts";
 import { CredentialRests } from "./credential-rests.ts";
 import { Outages } from "./outages.ts";
 import { RefusedAsks } from "./refused-asks.ts";
@@ -33,6 +36,7 @@ export interface UpstreamShared {
   readonly outages: Outages;
   readonly connections: ConnectionQueue;
   readonly refusedAsks: RefusedAsks;
+  readonly continuations: ContinuationMemory;
   readonly breaker: Breaker;
   /** What is known of a key of ours. */
   credential(apiKey: string): CredentialRests;
@@ -52,6 +56,7 @@ export function createUpstreamShared(maxConnections: number | undefined): Upstre
     outages: new Outages(),
     connections: new ConnectionQueue(maxConnections),
     refusedAsks: new RefusedAsks(),
+    continuations: new ContinuationMemory(),
     breaker: new Breaker(),
     open: { count: 0 },
   };
@@ -91,8 +96,28 @@ export interface UpstreamPolicy {
   readonly repairRawAnswer: boolean;
   /** A stream without its terminator is cut, even when every choice has finished. */
   readonly requireDone: boolean;
+  /** What becomes of an answer that breaks when clients have some of it. */
+  readonly recovery: Recovery;
+  readonly resume: ResumePolicy;
+  /** How it is asked to go on with an answer. */
+  readonly continuation: ContinuationStyle | "rerun" | "off";
   /** How a request that is not streamed is asked: as it is, or as a stream that is watched and joined. */
   readonly nonStreaming: "direct" | "viaStream";
+}
+
+export interface ResumePolicy {
+  /** What proves that a second leg belongs to the answer: its own last words, or what the server does with small questions. */
+  readonly proof: "auto" | "answer" | "server";
+  /** Most continuations of one answer. */
+  readonly maxAttempts: number;
+  /** Fewest characters of an answer that is continued. */
+  readonly minChars: number;
+  /** Characters that must come again. */
+  readonly tail: number;
+  readonly tools: "refuse" | "ifNoneCalled";
+  readonly structured: "refuse" | "ifItParses";
+  /** Streamed responses are asked for in the background, where the upstream keeps them. */
+  readonly background: boolean;
 }
 
 /** Where nothing else is set, an answer that is not streamed may take so many times `timeouts.total`. */

@@ -1,7 +1,7 @@
 /** Remembers in which ways an upstream refuses to be asked for a model, so that it is not asked in vain again and again. */
 
 /** A way to ask that is not the client's own. */
-export type AlteredAsk = "whole" | "via-stream";
+export type AlteredAsk = "whole" | "via-stream" | "background";
 
 /** An upstream may be replaced by a newer one behind the same address, in milliseconds. */
 const KEPT_MS = 3_600_000;

@@ -32,6 +32,8 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   let hasContent = false;
   /** The decoder handed over a last event that lacks no more than its blank line. */
   let hasLastEvent = false;
+  /** A station would not take an event: what the client has not got makes no whole answer, whatever the events say. */
+  let refusal: Failure | undefined;
 
   function onEvent(event: StreamEvent): void {
     if (verdict !== undefined) return;
@@ -50,7 +52,12 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     }
     if (isContent(judged)) hasContent = true;
     event.characters = inspector.characters - before;
-    sink.push(event, judged);
+    try {
+      sink.push(event, judged);
+    } catch (thrown) {
+      verdict = refusal = toFailure(thrown);
+      return;
+    }
     if (judged === "final") verdict = "terminated";
   }
 
@@ -84,13 +91,15 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     const bodyEnded = phase === "flushing";
     const terminated = verdict === "terminated";
     phase = "over";
-    const problem = inspector.onEnd({
-      terminated,
-      cause: verdict instanceof Failure ? verdict : cause,
-      torn,
-      requireTerminator: options.requireTerminator,
-      acceptEmpty: options.acceptEmpty,
-    });
+    const problem =
+      refusal ??
+      inspector.onEnd({
+        terminated,
+        cause: verdict instanceof Failure ? verdict : cause,
+        torn,
+        requireTerminator: options.requireTerminator,
+        acceptEmpty: options.acceptEmpty,
+      });
     if (problem !== undefined) {
       control.fail(problem);
       return;
@@ -108,8 +117,8 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     onEnd(cause) {
       if (phase === "over") return;
       phase = "flushing";
-      const torn = decode(() => decoder.flush() && !hasLastEvent) ?? false;
-      finish(cause, torn);
+      const stopped = decode(() => decoder.flush());
+      finish(cause, stopped === "line" || (stopped === "event" && !hasLastEvent));
     },
   };
 }

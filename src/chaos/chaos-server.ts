@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { toClientHost } from "../core/client-host.ts";
 import { isObject } from "../dialect/json.ts";
 import type { Heard } from "./ask-model.ts";
+import { beginningIn, questionIn } from "./beginning.ts";
 import { conversationKey, createConversations } from "./conversations.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { ErrorDetails } from "./dialect-script.ts";
@@ -17,6 +18,7 @@ import type { Endpoint, JsonObject } from "./personality.ts";
 import type { PersonalityName } from "./personality-name.ts";
 import { playScript } from "./play-script.ts";
 import { createRandomFaults } from "./random-faults.ts";
+import { CONTINUATIONS } from "./registry.ts";
 import { jsonReply, type Step, wait } from "./script.ts";
 
 export interface ChaosServerOptions {
@@ -197,8 +199,14 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const header = headers["x-chaos"];
     const spec = (typeof header === "string" && header) || (model.startsWith("chaos/") ? model.slice("chaos/".length) : "");
     if (!spec) return undefined;
-    const steps = parseSpec(spec);
-    const attempt = steps.length === 1 ? 0 : conversations.nextAttempt(conversationKey(spec, path, fields), steps.length);
+    const asksForRest = beginningIn(fields) !== undefined;
+    const all = parseSpec(spec);
+    const continued = all.filter(({ fault }) => CONTINUATIONS.faults.includes(fault));
+    // A new question and the request for the rest of its answer are told apart, each with its own faults.
+    const steps = asksForRest && continued.length > 0 ? continued : all.filter((step) => !continued.includes(step));
+    if (steps.length < 2) return steps[0] ?? { fault: ok, arg: 0 };
+    const key = conversationKey(asksForRest ? `${spec} (the rest)` : spec, path, questionIn(fields));
+    const attempt = conversations.nextAttempt(key, steps.length);
     return steps[attempt] ?? { fault: ok, arg: 0 };
   }
 
@@ -212,6 +220,7 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
       includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
       toolName: firstToolName(tools) ?? "get_weather",
       promptTokens: Math.ceil(JSON.stringify(messages ?? prompt ?? input ?? "").length / 4),
+      beginning: beginningIn(fields),
       dialect: endpoint.dialect,
       answer: () => endpoint.answer(ask, fields),
       timing: { commentMs, stallMs },

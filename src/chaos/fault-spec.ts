@@ -2,7 +2,7 @@
 import { editDistance } from "../core/edit-distance.ts";
 import type { Fault } from "./fault.ts";
 import { formatDefault, parseArg } from "./fault-arg.ts";
-import { FAULTS, findFault } from "./registry.ts";
+import { CONTINUATIONS, FAULTS, findFault } from "./registry.ts";
 
 export interface SpecStep {
   readonly fault: Fault;
@@ -32,7 +32,7 @@ function parseStep(text: string): SpecStep {
   const name = colon === -1 ? text : text.slice(0, colon);
   const fault = findFault(name);
   if (!fault) {
-    const names = FAULTS.map((known) => known.name);
+    const names = [...FAULTS, ...CONTINUATIONS.faults].map((known) => known.name);
     throw new SpecError(`Unknown fault "${name}". Did you mean "${closest(name, names)}"? Faults: ${names.join(", ")}.`);
   }
   if (colon === -1) return defaultStep(fault);

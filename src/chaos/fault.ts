@@ -15,6 +15,8 @@ export interface Ask {
   /** The tool that `tools` calls: the first one the client offers. */
   readonly toolName: string;
   readonly promptTokens: number;
+  /** The beginning of the answer, where the request asks for the rest. */
+  readonly beginning?: string | undefined;
   /** How the endpoint says it in events. @defaultValue as chat completions are said */
   readonly dialect?: DialectScript | undefined;
   /** The faultless JSON answer of the endpoint that was asked. */

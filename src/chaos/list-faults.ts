@@ -1,6 +1,6 @@
 /** What `perennial chaos --list` says: every fault with its argument, its default and what it does; as text, or as data. */
 import { formatDefault } from "./fault-arg.ts";
-import { FAULT_GROUPS, FAULTS } from "./registry.ts";
+import { CONTINUATIONS, FAULT_GROUPS } from "./registry.ts";
 
 /** One fault, for programs. */
 export interface FaultDescription {
@@ -17,7 +17,7 @@ export interface FaultDescription {
 }
 
 export function describeFaults(): FaultDescription[] {
-  return FAULT_GROUPS.flatMap(({ title, faults }) =>
+  return [...FAULT_GROUPS, CONTINUATIONS].flatMap(({ title, faults }) =>
     faults.map(({ name, summary, arg, dialects, random }) => ({
       name,
       group: (title.split(":", 1)[0] ?? title).toLowerCase(),
@@ -30,10 +30,12 @@ export function describeFaults(): FaultDescription[] {
 }
 
 export function listFaults(): string {
-  const nameWidth = Math.max(...FAULTS.map((fault) => fault.name.length));
-  const argTexts = new Map(FAULTS.map((fault) => [fault, fault.arg ? `:${fault.arg.unit} = ${formatDefault(fault.arg)}` : ""]));
+  const shown = [...FAULT_GROUPS, CONTINUATIONS];
+  const all = shown.flatMap(({ faults }) => faults);
+  const nameWidth = Math.max(...all.map((fault) => fault.name.length));
+  const argTexts = new Map(all.map((fault) => [fault, fault.arg ? `:${fault.arg.unit} = ${formatDefault(fault.arg)}` : ""]));
   const argWidth = Math.max(...[...argTexts.values()].map((text) => text.length));
-  const groups = FAULT_GROUPS.map(({ title, faults }) => {
+  const groups = shown.map(({ title, faults }) => {
     const lines = faults.map(
       (fault) => `  ${fault.name.padEnd(nameWidth)}  ${(argTexts.get(fault) ?? "").padEnd(argWidth)}  ${fault.summary}`,
     );

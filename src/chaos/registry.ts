@@ -1,5 +1,6 @@
 /** Every fault there is. A new one is a file in `faults/` and a line here. */
 import type { Fault } from "./fault.ts";
+import { CONTINUED } from "./faults/continuation/continued.ts";
 import { html } from "./faults/http/html.ts";
 import { json } from "./faults/http/json.ts";
 import { jsonError } from "./faults/http/json-error.ts";
@@ -190,9 +191,16 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
   },
 ];
 
+/** All that can happen to a new question. */
 export const FAULTS: readonly Fault[] = FAULT_GROUPS.flatMap((group) => group.faults);
 
-const BY_NAME = new Map(FAULTS.map((fault) => [fault.name, fault]));
+/** What can happen when the rest of an answer is asked for; a new question is answered as if nothing were wrong. */
+export const CONTINUATIONS: FaultGroup = {
+  title: "Continuation: what comes when the rest of an answer is asked for",
+  faults: CONTINUED,
+};
+
+const BY_NAME = new Map([...FAULTS, ...CONTINUED].map((fault) => [fault.name, fault]));
 
 export function findFault(name: string): Fault | undefined {
   return BY_NAME.get(name);

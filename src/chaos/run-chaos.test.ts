@@ -2,8 +2,10 @@
 import { expect, it } from "vitest";
 import { parseSpec } from "./fault-spec.ts";
 import { describeFaults, type FaultDescription, listFaults } from "./list-faults.ts";
-import { FAULTS } from "./registry.ts";
+import { CONTINUATIONS, FAULTS as QUESTIONED } from "./registry.ts";
 import { runChaos } from "./run-chaos.ts";
+
+const FAULTS = [...QUESTIONED, ...CONTINUATIONS.faults];
 
 it("lists every fault on a line of its own, in columns, and starts nothing", async () => {
   const lines: string[] = [];

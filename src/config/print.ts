@@ -33,6 +33,7 @@ export function printConfig(config: Config): string {
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
+    resume: config.resume,
     interruptEnd: config.interruptEnd,
     gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
     warmup: printWarmUp(config.warmup),
@@ -61,7 +62,18 @@ function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {
 }
 
 /** What an upstream leaves to the settings for all is left out. */
-function printUpstream({ apiKey, apiKeys, maxConnections, keepAlive, timeouts, gate, warmup, ...rest }: UpstreamConfig): object {
+function printUpstream({
+  apiKey,
+  apiKeys,
+  maxConnections,
+  keepAlive,
+  timeouts,
+  gate,
+  warmup,
+  recovery,
+  resume,
+  ...rest
+}: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
     ms === undefined ? [] : [[key, ms === false ? "off" : formatDuration(ms)]],
   );
@@ -72,6 +84,8 @@ function printUpstream({ apiKey, apiKeys, maxConnections, keepAlive, timeouts, g
     maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
     ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
   };

@@ -1,4 +1,5 @@
 /** What is known of each kind of server, as settings with reasons. A profile is data: it can do nothing that a setting cannot. */
+import type { ContinuationStyle } from "../core/continuing.ts";
 import { isObject, type JsonObject } from "../dialect/json.ts";
 
 /** One setting that a profile changes. Whatever the user sets by hand, for the upstream or for all, is stronger. */
@@ -26,6 +27,10 @@ function patient(why: string, value = "5m"): Preset {
   return { key: "timeouts.firstToken", value, why };
 }
 
+function continued(value: ContinuationStyle, why: string): Preset {
+  return { key: "continuation", value, why };
+}
+
 export const PROFILES = {
   openai: { summary: "OpenAI, and whatever imitates it well", presets: [] },
   azure: {
@@ -44,10 +49,20 @@ export const PROFILES = {
     presets: [
       { key: "api", value: "anthropic", why: "its API is Anthropic's; so far the same paths are watched as with openai" },
       { key: "keyHeader", value: "x-api-key", why: "Anthropic takes its keys in a header of its own" },
+      continued("assistant", "models up to Claude 4.5 go on with the last message; later ones refuse, and are not asked"),
     ],
   },
-  vllm: { summary: "vLLM's OpenAI server", presets: [UVICORN] },
-  sglang: { summary: "SGLang's OpenAI server", presets: [UVICORN] },
+  vllm: {
+    summary: "vLLM's OpenAI server",
+    presets: [UVICORN, continued("vllm", "it goes on with the last message when two flags say so; else it begins a new one")],
+  },
+  sglang: {
+    summary: "SGLang's OpenAI server",
+    presets: [
+      UVICORN,
+      continued("sglang", "it goes on with the last message when a flag says so; else it takes it for the user's"),
+    ],
+  },
   fastchat: { summary: "FastChat's openai_api_server", presets: [UVICORN] },
   xinference: {
     summary: "Xinference",
@@ -61,12 +76,22 @@ export const PROFILES = {
         "long prompts take minutes on a CPU, in silence; it works on at an abandoned one, and a retry waits behind it",
         "10m",
       ),
+      continued("llamacpp", "it keeps what it generates for a while, and goes on with the last message"),
     ],
   },
-  ollama: { summary: "Ollama's /v1", presets: [patient("a model that is not in use is loaded at the first request")] },
+  ollama: {
+    summary: "Ollama's /v1",
+    presets: [
+      patient("a model that is not in use is loaded at the first request"),
+      continued("assistant", "with many of its models it goes on with the last message; the proof tells"),
+    ],
+  },
   lmstudio: {
     summary: "LM Studio's local server",
-    presets: [patient("a model that is not in use is loaded at the first request")],
+    presets: [
+      patient("a model that is not in use is loaded at the first request"),
+      continued("assistant", "it goes on with the last message; the proof tells"),
+    ],
   },
   deepseek: {
     summary: "DeepSeek's API",
@@ -77,9 +102,20 @@ export const PROFILES = {
         why: "under load it waits with comments, and gives up after 30 minutes, not before",
       },
       { key: "timeouts.total", value: "30m", why: "it closes a request after 30 minutes, not before" },
+      continued("prefix", "it goes on with a message that is marked as prefix; baseUrl must end in /beta"),
     ],
   },
-  openrouter: { summary: "OpenRouter", presets: [] },
+  openrouter: {
+    summary: "OpenRouter",
+    presets: [
+      continued("assistant", "it depends on the provider behind it whether that goes on"),
+      {
+        key: "resume.proof",
+        value: "answer",
+        why: "another provider may answer each time, so that only the answer proves itself",
+      },
+    ],
+  },
   chatglm3: {
     summary: "ChatGLM3's openai_api_demo/api_server.py",
     presets: [
@@ -117,6 +153,12 @@ export const PROFILES = {
 export type ProfileName = keyof typeof PROFILES;
 
 export const PROFILE_NAMES = Object.keys(PROFILES) as [ProfileName, ...ProfileName[]];
+
+/** How servers of this kind are asked to go on with an answer; `off` where nothing is known that would help. */
+export function continuationOf(profile: ProfileName): ContinuationStyle | "off" {
+  const { presets }: Profile = PROFILES[profile];
+  return (presets.find(({ key }) => key === "continuation")?.value as ContinuationStyle | undefined) ?? "off";
+}
 
 /**
  * The settings with each upstream's profile beneath them: what is set stays, what is not is preset, for that upstream alone.

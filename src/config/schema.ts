@@ -4,6 +4,7 @@ import { FAILOVER_CAUSES } from "../attempt/failover.ts";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -198,10 +199,8 @@ export const configSchema = z
     failover,
     breaker,
     heartbeat,
-    recovery: z
-      .enum(["error"])
-      .default("error")
-      .describe("What to do when a stream breaks after content was sent: error ends it with an error event. Default: error."),
+    recovery,
+    resume,
     interruptEnd: z
       .enum(["auto", "clean", "cut"])
       .default("auto")

@@ -2,6 +2,7 @@
 import type { BreakerPolicy } from "../balance/breaker.ts";
 import type { UpstreamPolicy } from "../balance/candidate.ts";
 import { unstreamedAfter } from "./policy-settings.ts";
+import { continuationOf } from "./profiles.ts";
 import type { Config, UpstreamConfig } from "./schema.ts";
 
 export function resolvePolicy(config: Config, upstream: UpstreamConfig): UpstreamPolicy {
@@ -28,6 +29,16 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
     emptyFallback: upstream.emptyFallback,
     repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
+    recovery: upstream.recovery ?? config.recovery,
+    resume: { ...config.resume, ...withoutUnset(upstream.resume) },
+    continuation: upstream.continuation === "auto" ? continuationOf(upstream.profile) : upstream.continuation,
+  };
+}
+
+/** What an upstream leaves out is as it is for all. */
+function withoutUnset<T extends object>(own: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
   };
 }
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { isObject } from "../dialect/json.ts";
 import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
+import { continuation, ownRecovery, ownResume } from "./recovery-settings.ts";
 import { APIS } from "./routes.ts";
 import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
 
@@ -74,6 +75,9 @@ export const upstreamSchema = z
       .transform((value) => (value === "unlimited" ? undefined : value))
       .describe("Most connections to it at one time; further requests wait (timeouts.queue). Default: unlimited."),
     keepAlive: someTime().prefault("30s").describe("How long an unused connection is kept open, as a duration. Default: 30s."),
+    continuation,
+    recovery: ownRecovery,
+    resume: ownResume,
     priority: wholeNumber(0)
       .optional()
       .describe(

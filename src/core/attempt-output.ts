@@ -1,5 +1,7 @@
 /** Where an attempt hands its answer: the run gives it to its clients, once the attempt has won. */
+import type { AnswerRecord } from "./answer-record.ts";
 import type { EventSink } from "./event-sink.ts";
+import type { ResumedBy } from "./outcome.ts";
 import type { ReplyHeaders } from "./reply.ts";
 
 export interface AttemptOutput {
@@ -10,12 +12,22 @@ export interface AttemptOutput {
    * @param openAt when.
    */
   openStream(headers: ReplyHeaders, openAt: "content" | "whole"): EventSink;
+  /** What clients have of a streamed answer; undefined where it is not to be continued. */
+  readonly given: AnswerRecord | undefined;
+  /** The way of another leg of the answer that clients have some of, once its seam is accepted. */
+  nextLeg(by: ResumedBy): NextLegOutput;
   /** The head of a body that is passed through; it commits the attempt. */
   openBody(status: number, headers: ReplyHeaders): void;
   /** Bytes of that body. @returns false when the client reads too slowly. */
   write(chunk: Buffer): boolean;
   /** The client has caught up. @returns what ends the subscription. */
   onDrain(listener: () => void): () => void;
+}
+
+export interface NextLegOutput {
+  readonly sink: EventSink;
+  /** @returns false when the run does not want it any more: then nothing of it may reach the sink. */
+  accept(): boolean;
 }
 
 /** How an attempt won: with a stream that has been handed over, a reply that has not, or a body that was passed through. */

@@ -1,4 +1,5 @@
 /** What every wire dialect must answer: when is a stream whole, what is content, what does an error look like. */
+import type { Continuing } from "./continuing.ts";
 import type { Failure } from "./failure.ts";
 import type { StreamEvent, Verdict } from "./stream-event.ts";
 import type { Transcript } from "./transcript.ts";
@@ -107,6 +108,8 @@ export interface Dialect {
   eventsToAnswer(events: readonly StreamEvent[], request: DialectRequest): unknown;
   /** The same request, asked streamed or not. Undefined where the dialect has only one way. */
   askStreamed(body: unknown, stream: boolean): unknown;
+  /** How an answer that broke is asked to go on. Undefined where that cannot be asked. */
+  readonly continuing?: Continuing;
   /** One event in wire form. */
   encodeEvent(event: StreamEvent): string;
   /** The terminator in wire form; empty where the final event, or the end of the body, is the terminator. */

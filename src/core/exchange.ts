@@ -1,9 +1,10 @@
 /** One client's request and all that is known of how it is served, from its arrival to its one outcome. */
 import type { Readable } from "node:stream";
+import type { SeamRule } from "./answer-record.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Dialect, DialectRequest } from "./dialect.ts";
 import type { Failure, FailureCode } from "./failure.ts";
-import type { Outcome } from "./outcome.ts";
+import type { Outcome, ResumedBy } from "./outcome.ts";
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -26,9 +27,18 @@ export interface PolicyOverrides {
   readonly firstTokenMs?: number;
   readonly idleMs?: number;
   readonly totalMs?: number;
+  readonly recovery?: Recovery;
   /** When the client wants to be shown its answer. */
   readonly gateOpen?: "content" | "whole";
 }
+
+/**
+ * What becomes of a stream that breaks when its client has some of it: an error event, the rest of the same generation, or that of
+ * another that is proved to go on with the answer. Each allows what stands before it.
+ */
+export const RECOVERIES = ["error", "resume", "continue"] as const;
+
+export type Recovery = (typeof RECOVERIES)[number];
 
 /** What is counted where the answer is delivered to the client; one object, mutated in place, read once at the end. */
 export interface ExchangeStats {
@@ -95,6 +105,10 @@ export interface ExchangeEnd {
   /** HTTP status sent to the client; undefined when none was. */
   readonly status: number | undefined;
   readonly durationMs: number;
+  /** How its answer went on over each of its breaks. */
+  readonly seams?: readonly ResumedBy[];
+  /** Why it did not go on over the last. */
+  readonly seam?: SeamRule | undefined;
   /** The underlying error of a defect of ours, for the log. */
   readonly defect: unknown;
 }

@@ -1,4 +1,5 @@
 /** What went wrong with an exchange: one class, stable codes, and who failed and what may still help as fields. */
+import type { SeamRule } from "./answer-record.ts";
 import type { UpstreamReply } from "./reply.ts";
 
 export type FailureCode =
@@ -86,6 +87,8 @@ export interface FailureDetails {
   readonly reply?: UpstreamReply;
   /** The stream had a good end but no content, which a model may mean: see the empty rule in docs/architecture.md. */
   readonly formallyWhole?: boolean;
+  /** Why an answer that broke could not go on. */
+  readonly seam?: SeamRule | undefined;
   /** Absent for a failure that may have cost something. */
   readonly outage?: Outage | false | undefined;
   /** Of `stream_corrupted`: tells the bytes of this answer from those of another. */
@@ -108,6 +111,7 @@ export class Failure extends Error {
   readonly upstreamMessage: string | undefined;
   readonly reply: UpstreamReply | undefined;
   readonly formallyWhole: boolean;
+  readonly seam: SeamRule | undefined;
   readonly outage: Outage | undefined;
   readonly fingerprint: string | undefined;
   readonly exhausted: boolean;
@@ -125,6 +129,7 @@ export class Failure extends Error {
     this.upstreamMessage = details.upstreamMessage;
     this.reply = details.reply;
     this.formallyWhole = details.formallyWhole ?? false;
+    this.seam = details.seam;
     this.outage = details.outage || undefined;
     this.fingerprint = details.fingerprint;
     this.exhausted = details.exhausted ?? false;

@@ -19,6 +19,12 @@ export type Outcome =
   /** Perennial refused; the upstream was never asked. */
   | "rejected";
 
+/**
+ * What an answer went on by, over a break: the same generation, its last words that came again, a server that is known to go on, or
+ * all of it again.
+ */
+export type ResumedBy = "native" | "answer" | "server" | "rerun";
+
 /** How a request ended that never became an exchange: with a defect of ours, or with a refusal that was meant. */
 export function outcomeOfRefusal(failure: FailureCode): "failed" | "rejected" {
   return failure === "internal_error" ? "failed" : "rejected";

@@ -2,8 +2,10 @@
 import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { encodeNamed } from "../sse/encode.ts";
+import { encodeData, encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
+import { continueMessages } from "./continue-messages.ts";
+import { EventNames, lostData } from "./event-names.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
@@ -22,6 +24,7 @@ export const anthropicMessages: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueMessages,
 
   parseRequest: (body) => ({ ...readRequest(body).request, choices: 1 }),
   askStreamed: (body, stream) => ({ ...(isObject(body) ? body : {}), stream }),
@@ -32,10 +35,27 @@ export const anthropicMessages: Dialect = {
   saysFinished: (answer) => isObject(answer) && readStopReason(answer.stop_reason) !== undefined,
   answerToEvents,
   eventsToAnswer,
-  encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type), data),
+  encodeEvent,
   encodeError: (failure, message) => encodeNamed("error", JSON.stringify(errorBody(failure, message))),
   errorBody,
 };
+
+/** The events that are parts of a message. */
+const PARTS: ReadonlySet<unknown> = new Set([
+  "message_start",
+  "message_delta",
+  "content_block_start",
+  "content_block_delta",
+  "content_block_stop",
+]);
+
+/** The SDKs go by the name, so that one they do not know gives way to the type. */
+function encodeEvent({ event, data }: StreamEvent): string {
+  if (PARTS.has(event)) return encodeNamed(String(event), data);
+  const type = parseObject(data)?.type;
+  const name = typeof type === "string" && (event === undefined || PARTS.has(type)) ? type : event;
+  return name === undefined ? encodeData(data) : encodeNamed(name, data);
+}
 
 /** The API's own names for its errors, by HTTP status. */
 const ERROR_TYPES: ReadonlyMap<number, string> = new Map([
@@ -78,10 +98,12 @@ class MessagesInspector implements StreamInspector {
   readonly #stray = new StrayLines({
     findError: findOpenAiError,
     isPart: ({ type }) => typeof type === "string" && /^(?:message|content_block)_/.test(type),
+    isPartName: (name) => PARTS.has(name),
   });
+  readonly #names = new EventNames((name) => PARTS.has(name));
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
-  /** The numbers of blocks that have begun. */
-  readonly #begun = new Set<unknown>();
+  /** The numbers of blocks that have begun, and whether the last of each was a tool's. */
+  readonly #begun = new Map<unknown, boolean>();
   #openTools = 0;
   #stop: "whole" | "filtered" | "unknown" | undefined;
   /** More of the message came behind its stop_reason, which proves nothing any more: only the terminator does. */
@@ -101,13 +123,14 @@ class MessagesInspector implements StreamInspector {
     const text = data.trim();
     if (event === "error") return reportedError(text, this.#stray.status);
     // `[DONE]` is not part of this dialect, but servers that imitate it send it.
-    if (text === DONE || isNothing(text)) return "ignored";
+    if (text === DONE || isNothing(text)) return PARTS.has(event) ? lostData() : "ignored";
     if (text.startsWith("[ERROR]")) return reportedError(text);
-    const json = parseObject(text);
+    const json = parseObject(data);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
     // MiniMax tells its errors beside what would be an event.
     const error = findOpenAiError(json, this.#stray.status);
-    if (error !== undefined) return error;
+    const problem = error ?? this.#names.judge(event, json);
+    if (problem !== undefined) return problem;
     switch (json.type ?? event) {
       case "ping":
         return "ignored";
@@ -152,7 +175,7 @@ class MessagesInspector implements StreamInspector {
     if (this.#stop !== undefined) this.#distrusted = true;
     if (this.#openBlocks.get(json.index)?.isTool) this.#openTools--;
     this.#openBlocks.set(json.index, { isTool });
-    this.#begun.add(json.index);
+    this.#begun.set(json.index, isTool);
     if (isTool) {
       this.#openTools++;
       this.toolCalls++;
@@ -177,6 +200,10 @@ class MessagesInspector implements StreamInspector {
     // Clients drop it, and would never know: what said that it begins was lost.
     if (!this.#begun.has(json.index)) {
       return new Failure("stream_corrupted", "the upstream sent a piece of a block that never began");
+    }
+    // Its client may have acted on the call.
+    if (this.#begun.get(json.index) && !this.#openBlocks.has(json.index)) {
+      return new Failure("stream_corrupted", "the upstream sent a piece of a tool call that had ended");
     }
     if (this.#stop !== undefined) this.#distrusted = true;
     this.hasContent = true;

@@ -90,6 +90,8 @@ function modelOf(body: unknown): string | undefined {
 
 /** Fields in which text comes. `docs` and `tools` prove only that a search or a tool has run. */
 const TEXT_FIELDS = ["text", "answer", "final_answer"];
+/** One of them is in every event that its routes send. */
+const PART_FIELDS = [...TEXT_FIELDS, "choices", "message_id"];
 /** `AgentStatus.agent_finish`, the same in all of 0.3. */
 const AGENT_FINISH = 5;
 /** `AgentStatus.error` of the later 0.3; in 0.3.1 it was 8, which came to mean the end of a tool. */
@@ -122,7 +124,7 @@ class ChatchatInspector implements StreamInspector {
     this.#choices = choices;
     this.#stray = new StrayLines({
       findError: findOpenAiError,
-      isPart: (json) => TEXT_FIELDS.some((field) => json[field] !== undefined) || json.choices !== undefined,
+      isPart: (json) => PART_FIELDS.some((field) => json[field] !== undefined),
     });
   }
 
@@ -162,7 +164,8 @@ class ChatchatInspector implements StreamInspector {
     }
     // Where events are bare words, a number is one.
     if (text === "" || (!this.#words && isNothing(text))) return "ignored";
-    const json = parseObject(text);
+    if (event === "ping") return "ignored";
+    const json = parseObject(data);
     if (json === undefined && this.#words) {
       this.#hasContent = true;
       this.#characters += data.length;

@@ -1,6 +1,7 @@
 /** OpenAI chat completions, and everything that imitates them. */
 import type { Dialect } from "../core/dialect.ts";
 import { encodeData } from "../sse/encode.ts";
+import { continueChat } from "./continue-chat.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
 import { holdsSomething, isObject, type JsonObject } from "./json.ts";
@@ -26,6 +27,7 @@ export const openAiChat: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueChat,
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed: askChoicesStreamed,

@@ -120,7 +120,11 @@ export class ChoicesInspector implements StreamInspector {
     const { characters, hasContent, hasToolCall, goesOn = hasContent, toolBytes } = content;
     this.characters += characters;
     this.toolBytes += toolBytes;
-    if (state.finished && (hasToolCall || goesOn)) this.#distrusted = true;
+    if (state.finished && (hasToolCall || goesOn)) {
+      this.#distrusted = true;
+      // What came before this was not the end.
+      this.#stray.hasDone = false;
+    }
     if (hasToolCall && !state.hasOpenToolCall) {
       state.hasOpenToolCall = true;
       this.#openToolCalls++;

@@ -1,6 +1,7 @@
 /** OpenAI completions, the older API: text in, text out, choices as in chat. */
 import type { Dialect } from "../core/dialect.ts";
 import { encodeData } from "../sse/encode.ts";
+import { continueCompletions } from "./continue-completions.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
 import {
@@ -24,6 +25,7 @@ export const openAiCompletions: Dialect = {
   repairsTerminator: true,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueCompletions,
 
   parseRequest(body) {
     const { request, fields } = readRequest(body);

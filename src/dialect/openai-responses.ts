@@ -3,6 +3,8 @@ import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../cor
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
+import { continueResponses } from "./continue-responses.ts";
+import { EventNames, lostData } from "./event-names.ts";
 import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { askChoicesStreamed, DONE, readRequest } from "./openai-choices.ts";
@@ -21,6 +23,7 @@ export const openAiResponses: Dialect = {
   repairsTerminator: false,
   allowsComments: true,
   oneEventPerWrite: false,
+  continuing: continueResponses,
 
   parseRequest: (body) => readRequest(body).request,
   askStreamed(body, stream) {
@@ -96,11 +99,15 @@ const MAX_ITEMS = 10_000;
 /** A repeated 0 may be an event that was sent twice; at the second repetition it is a gateway that numbers nothing. */
 const UNNUMBERED_AFTER = 2;
 
+const isPartName = (name: string): boolean => name.startsWith("response.");
+
 class ResponsesInspector implements StreamInspector {
   readonly #stray = new StrayLines({
     findError: findOpenAiError,
     isPart: ({ type }) => typeof type === "string" && type.startsWith("response."),
+    isPartName,
   });
+  readonly #names = new EventNames(isPartName);
   readonly #openTools = new Set<unknown>();
   #items = 0;
   #zeros = 0;
@@ -121,28 +128,31 @@ class ResponsesInspector implements StreamInspector {
     const text = data.trim();
     if (event === "error") return reportedError(text, this.#stray.status);
     // `[DONE]` is not part of this dialect, but servers that imitate it send it.
-    if (text === DONE || isNothing(text)) return "ignored";
+    if (text === DONE || isNothing(text)) return event !== undefined && isPartName(event) ? lostData() : "ignored";
     if (text.startsWith("[ERROR]")) return reportedError(text);
-    const json = parseObject(text);
+    const json = parseObject(data);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
-    return this.#findGap(json.sequence_number) ?? this.#judge(json);
+    return this.#findGap(json.sequence_number, json.type) ?? this.#judge(json, event);
   }
 
   /** A number that comes again is an event that was sent twice, and hides no gap behind it. */
-  #findGap(number: unknown): Failure | undefined {
+  #findGap(number: unknown, type: unknown): Failure | undefined {
     if (typeof number !== "number") return undefined;
     const last = this.lastSequence ?? number - 1;
     if (number > last + 1 && !this.#isUnnumbered) {
       return new Failure("stream_corrupted", `the upstream's events have a gap: number ${number} follows ${last}`);
     }
     if (number === 0 && last === 0) this.#zeros++;
-    // Gateways that send only zeros, or begin again.
-    if (this.#zeros >= UNNUMBERED_AFTER || (number < last && number <= 1)) this.#isUnnumbered = true;
+    // Gateways that send only zeros, or begin again; not the first event of a response, which is out of its place.
+    const beginsAgain = number < last && number <= 1 && type !== "response.created";
+    if (this.#zeros >= UNNUMBERED_AFTER || beginsAgain) this.#isUnnumbered = true;
     this.lastSequence = Math.max(number, last);
     return undefined;
   }
 
-  #judge(json: JsonObject): Verdict {
+  #judge(json: JsonObject, event: string | undefined): Verdict {
+    const odd = this.#names.judge(event, json);
+    if (odd !== undefined) return findOpenAiError(json, this.#stray.status) ?? odd;
     const type = String(json.type);
     const response = isObject(json.response) ? json.response : {};
     switch (type) {
@@ -172,7 +182,7 @@ class ResponsesInspector implements StreamInspector {
     }
     const error = findOpenAiError(json, this.#stray.status);
     if (error !== undefined) return error;
-    if (type === "ping") return "ignored";
+    if (type === "ping" || (event === "ping" && json.type === undefined)) return "ignored";
     if (this.#openTools.has(json.output_index)) {
       if (typeof json.delta === "string") this.toolBytes += Buffer.byteLength(json.delta);
       return "tool-call";

@@ -3,6 +3,8 @@
  * also over several lines; and debris of JSON is a piece of the answer that was lost, which must never be dropped in silence.
  */
 import { Failure } from "../core/failure.ts";
+import { EVENT_FIELD } from "../sse/decode.ts";
+import { lostData } from "./event-names.ts";
 import { isObject, type JsonObject, parseValue } from "./json.ts";
 import { reportedError } from "./openai-error.ts";
 
@@ -10,19 +12,21 @@ export interface StrayLinesOptions {
   findError(json: JsonObject): Failure | undefined;
   /** An object that belongs into the answer. */
   isPart(json: JsonObject): boolean;
+  /** An event of this name always holds a part of the answer. @defaultValue none does */
+  isPartName?(name: string): boolean;
 }
 
 /** How much of an object over several lines is kept until it is whole. */
 const MAX_OBJECT_CHARACTERS = 16_384;
 /** What comes before JSON on a line that is nearly an event, or a comment that has lost the word `data`. */
 const BEFORE_JSON = /^\s*:?\s*(?:data\s*:)?\s*/i;
-/** The end of an object, a key, or the end of a text. */
-const DEBRIS = /\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/;
+/** The end of an object or a list, a key, or the end of a text. */
+const DEBRIS = /^[}\]]|\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/;
 /** An object, or a list of objects; `[INFO] …` is neither. */
 const BEGINS_JSON = /^(?:\{|\[\s*(?:\{|$))/;
 /** `[DONE]`, or what is left of it: an end says nothing about pieces. */
 const DONE = /^\[DONE\]$/;
-const DONE_DEBRIS = /(?:^|[:\s])(?:\[?D)?O?N?E?\]$/;
+const DONE_DEBRIS = /^(?:[^{}"]*[:\s])?(?:\[?D)?O?N?E?\]$/;
 /** DashScope tells the status of an event in a comment before it. */
 const STATUS_COMMENT = /^:\s*HTTP_STATUS\/(\d{3})\b/;
 
@@ -49,6 +53,7 @@ export class StrayLines {
       this.status = Number(status) >= 400 ? Number(status) : undefined;
       return undefined;
     }
+    if (line.startsWith(EVENT_FIELD)) return this.close() ?? this.#judgeName(line.slice(EVENT_FIELD.length));
     if (this.#begun !== "") return this.#goOn(line);
     const isComment = line.startsWith(":");
     const text = line.replace(BEFORE_JSON, "").trimEnd();
@@ -67,6 +72,13 @@ export class StrayLines {
       return undefined;
     }
     return DEBRIS.test(text) ? partOnStrayLine() : undefined;
+  }
+
+  /** An event that has nothing but a name: some are sent as signs of life. */
+  #judgeName(name: string): Failure | undefined {
+    if (name === "error") return reportedError("", this.status);
+    if (this.#options.isPartName?.(name)) return lostData();
+    return DEBRIS.test(name) ? partOnStrayLine() : undefined;
   }
 
   #goOn(line: string): Failure | undefined {
@@ -93,7 +105,8 @@ export class StrayLines {
     if (this.#begun === "") return undefined;
     const begun = this.#begun;
     this.#begun = "";
-    for (const last of ["}", "]", "}]"]) {
+    // Of a brace alone it cannot be said what it was.
+    for (const last of begun.length > 1 ? ["}", "]", "}]"] : []) {
       const value = parseValue(`${begun}\n${last}`);
       if (value !== undefined) return this.#judge(value);
     }

@@ -8,6 +8,7 @@ export function failureMessage(failure: Failure, exchange: Exchange): string {
   // People's programs look for these words.
   const what = failure.code === "stream_truncated" ? `Incomplete stream: ${failure.message}` : capitalised(failure.message);
   const parts = [`${what}${said}`.replace(/([^.!?。！？])$/, "$1.")];
+  if (failure.seam !== undefined) parts.push(`It could not be continued (${failure.seam}).`);
   if (exchange.attempts.length > 0) parts.push(progressOf(exchange));
   const advice = exchange.attempts.length > 0 || failure.code === "deadline_exceeded" ? adviceFor(failure, exchange) : "";
   if (advice !== "") parts.push(advice);

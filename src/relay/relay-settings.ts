@@ -3,7 +3,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
-import type { Exchange } from "../core/exchange.ts";
+import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
 /** Times in milliseconds, sizes in bytes. */
@@ -18,7 +18,7 @@ export interface RelaySettings {
 
 /** The client's own policy can only be stricter than the configured one; when it is shown its answer is its own choice. */
 export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
-  const { maxAttempts, firstTokenMs, idleMs, totalMs, gateOpen } = overrides;
+  const { maxAttempts, firstTokenMs, idleMs, totalMs, gateOpen, recovery } = overrides;
   const { retry, offers } = settings;
   return {
     ...settings,
@@ -30,6 +30,7 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
         ...offer,
         policy: {
           ...policy,
+          recovery: RECOVERIES[Math.min(rankOf(policy.recovery), rankOf(recovery ?? policy.recovery))] ?? "error",
           gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
           timeouts: {
             ...timeouts,
@@ -44,3 +45,6 @@ export function narrowSettings(settings: RelaySettings, { overrides }: Exchange)
     }),
   };
 }
+
+/** Each allows more than the one before. */
+const rankOf = (recovery: Recovery): number => RECOVERIES.indexOf(recovery);

@@ -1,37 +1,16 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
-import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
-import { isIdempotent } from "../attempt/idempotent.ts";
-import { partOf } from "../attempt/outage-door.ts";
-import { type Candidate, UNSTREAMED_TOTALS, type UpstreamPolicy } from "../balance/candidate.ts";
-import { candidatesFor } from "../balance/offer.ts";
-import { createEvenDraws } from "../balance/selector.ts";
-import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
-import type { HeldMemory } from "../core/held-memory.ts";
-import type { Observer, Propagator } from "../core/observer.ts";
-import type { Outcome } from "../core/outcome.ts";
+import type { Outcome, ResumedBy } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
-import type { RunRegistry } from "../run/registry.ts";
-import type { Run, RunEnd, RunTimes } from "../run/run.ts";
+import type { Run, RunEnd } from "../run/run.ts";
 import { deliver, respondWithFailure } from "./deliver.ts";
 import { type ModelListOptions, offersOfList, sendModelList } from "./model-list.ts";
 import { narrowSettings, type RelaySettings } from "./relay-settings.ts";
-
-/** Where exchanges are relayed: what all of them share. */
-export interface RelayContext {
-  readonly runs: RunRegistry;
-  readonly held: HeldMemory;
-  readonly observer: Observer;
-  readonly propagator: Propagator;
-  readonly sticky: StickyUpstreams;
-}
-
-/** All exchanges draw from one row, so that shares are even over all of them. */
-const draw = createEvenDraws();
+import { type RelayContext, startRun } from "./start-run.ts";
 
 /** Never throws: whatever happens is told to the client, and to the observer. */
 export async function relay(
@@ -45,7 +24,7 @@ export async function relay(
   const client = new ClientStream(raw, exchange, settings.client);
   observer.onExchangeStart?.(exchange);
   const listing = offersOfList(exchange, settings.offers);
-  const { outcome, failure } =
+  const { outcome, failure, seams } =
     listing === undefined
       ? await answer(exchange, raw, client, settings, context)
       : await tellModels(exchange, raw, client, { ...context, offers: listing, maxBytes: settings.limits.maxBodyBytes });
@@ -59,6 +38,8 @@ export async function relay(
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
     durationMs: Math.round(performance.now() - exchange.arrivedAt),
+    seams: seams ?? [],
+    seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
 }
@@ -74,7 +55,7 @@ async function answer(
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
   const end = await run.listen(client, exchange.signal);
   client.stopTimers();
-  return tell(exchange, raw, client, run, end);
+  return { ...tell(exchange, raw, client, run, end), seams: run.seams };
 }
 
 async function tellModels(
@@ -87,70 +68,15 @@ async function tellModels(
     await sendModelList(exchange, raw, options);
     return { outcome: "complete", failure: undefined };
   } catch (thrown) {
-    return tellFailure(exchange, raw, client, toFailure(thrown), { characters: 0, lastEvent: undefined });
+    return tellFailure(exchange, raw, client, toFailure(thrown), { characters: 0, lastEvent: undefined, record: undefined });
   }
-}
-
-function startRun(exchange: Exchange, { offers, failover, retry, limits }: RelaySettings, context: RelayContext): Run {
-  const { api, request } = exchange;
-  const { runs, held, observer, propagator, sticky } = context;
-  const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
-  const candidates = sticky.narrow(serving, request);
-  const policy = createAttemptPolicy(
-    {
-      candidates,
-      failover,
-      retry,
-      part: partOf(exchange),
-      model: api?.request.model,
-      kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
-      idempotent: isIdempotent(exchange),
-      hasTools: api?.request.hasTools ?? false,
-      refusedAsks: (candidate) => refusedAsksOf(candidate, api?.request.model),
-    },
-    Math.random,
-    draw,
-  );
-  const times = timesOf(exchange, candidates);
-  return runs.start({
-    exchange,
-    policy,
-    limits,
-    times,
-    held,
-    observer,
-    propagator,
-    sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
-  });
-}
-
-/** Where no upstream serves a request it takes no time at all. */
-const REFUSING_MS = 1_000;
-
-/** The longest that any of its upstreams may take: the others end by clocks of their own. */
-function timesOf({ api }: Exchange, candidates: readonly Candidate[]): RunTimes {
-  const longest = (each: (timeouts: UpstreamPolicy["timeouts"]) => number): number =>
-    candidates.length === 0 ? REFUSING_MS : Math.max(...candidates.map(({ policy }) => each(policy.timeouts)));
-  const total = longest((timeouts) => timeouts.total);
-  const stream = longest((timeouts) => (timeouts.stream === false ? Number.POSITIVE_INFINITY : timeouts.stream));
-  // Of what is not streamed nothing can be seen before it is whole: it may well be on its way.
-  const uncommittedMs = api?.request.stream ? total : longest((timeouts) => timeouts.unstreamed);
-  const uncommittedSetting = uncommittedMs === total * UNSTREAMED_TOTALS ? "timeouts.total" : "timeouts.unstreamed";
-  return {
-    totalMs: total,
-    uncommittedMs,
-    uncommittedSetting: api?.request.stream ? "timeouts.total" : uncommittedSetting,
-    streamMs: Number.isFinite(stream) ? stream : false,
-  };
-}
-
-function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
-  return new Set((["whole", "via-stream"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
 }
 
 interface Told {
   readonly outcome: Outcome;
   readonly failure: Failure | undefined;
+  /** How its answer went on over each of its breaks. */
+  readonly seams?: readonly ResumedBy[];
 }
 
 /** Gives the client what is still to be given. Never throws: a defect on the way cuts the client off, who must not wait for ever. */
@@ -158,6 +84,7 @@ function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run
   try {
     if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
     const repaired = deliver(exchange, raw, client, end.result);
+    if (run.seams.length > 0) return { outcome: "resumed", failure: undefined };
     return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
   } catch (thrown) {
     return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);

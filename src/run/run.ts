@@ -4,7 +4,9 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { NativeSession } from "../attempt/native-session.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
+import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
@@ -12,6 +14,7 @@ import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { ResumedBy } from "../core/outcome.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
@@ -27,6 +30,10 @@ export interface RunOptions {
   readonly propagator: Propagator;
   /** Where it is written down who made what; undefined where there is one upstream. */
   readonly sticky?: StickyUpstreams | undefined;
+  /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
+  readonly recorder?: AnswerRecorder | undefined;
+  /** What an upstream keeps for it. */
+  readonly session: NativeSession;
 }
 
 /** In milliseconds. */
@@ -49,7 +56,8 @@ export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
   readonly #journal: Journal = new ForwardingJournal();
-  readonly #transcript = new TranscriptBuilder();
+  readonly #transcript: TranscriptBuilder;
+  readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
   #state: RunState = { at: "waiting" };
@@ -59,6 +67,7 @@ export class Run {
   /** Starts at once. */
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
     this.#end = this.#answer();
   }
@@ -82,6 +91,11 @@ export class Run {
   /** What its clients have been given. */
   get transcript(): Transcript {
     return this.#transcript;
+  }
+
+  /** How its answer went on over each of its breaks. */
+  get seams(): readonly ResumedBy[] {
+    return this.#seams;
   }
 
   /** Resolves once it is over, whether or not a client listens. */
@@ -128,6 +142,7 @@ export class Run {
     );
     clearTimeout(this.#deadline);
     this.#state = { at: "over" };
+    this.#options.session.end(end.kind === "won");
     return end;
   }
 
@@ -163,6 +178,7 @@ export class Run {
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
           signal: this.#controller.signal,
+          session: this.#options.session,
           output: this.#outputOf(attempt, share, onTaken),
           onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
         });
@@ -192,6 +208,8 @@ export class Run {
           maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
           commit: () => this.#commit(attempt, () => journal.commit(headers)),
         }),
+      given: this.#transcript.record,
+      nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
@@ -211,13 +229,22 @@ export class Run {
   /** @returns false when another attempt has won before, or the run is over. */
   #commit(attempt: Attempt, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
-    this.#state = { at: "committed", attempt };
+    this.#state = { at: "committed", attempt, legs: [attempt], given: this.#transcript.record };
     // What flows may flow on: a stream that stops is the watchdog's to notice.
     clearTimeout(this.#deadline);
     const { streamMs } = this.#options.times;
     if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
+    return true;
+  }
+
+  /** @returns false when the run is over. */
+  #goOn(attempt: Attempt, by: ResumedBy): boolean {
+    const state = this.#state;
+    if (state.at !== "committed") return false;
+    this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
+    this.#seams.push(by);
     return true;
   }
 }

@@ -2,7 +2,14 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
-import { createExchangeStats, type Exchange, type ExchangeRequest, type PolicyOverrides } from "../core/exchange.ts";
+import {
+  createExchangeStats,
+  type Exchange,
+  type ExchangeRequest,
+  type PolicyOverrides,
+  RECOVERIES,
+  type Recovery,
+} from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import { DURATION_UNITS, readQuantity } from "../core/quantity.ts";
 import { checkJsonShape } from "./json-shape.ts";
@@ -69,6 +76,7 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
   const firstTokenMs = readDuration(headers, "x-perennial-first-token-timeout");
   const idleMs = readDuration(headers, "x-perennial-idle-timeout");
   const totalMs = readDuration(headers, "x-perennial-total-timeout");
+  const recovery = readRecovery(headers);
   const gateOpen = readGate(headers);
   return {
     ...(gateOpen === undefined ? {} : { gateOpen }),
@@ -76,7 +84,18 @@ function readOverrides({ headers }: ExchangeRequest): PolicyOverrides {
     ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
     ...(idleMs === undefined ? {} : { idleMs }),
     ...(totalMs === undefined ? {} : { totalMs }),
+    ...(recovery === undefined ? {} : { recovery }),
   };
+}
+
+function readRecovery(headers: ExchangeRequest["headers"]): Recovery | undefined {
+  const text = headers["x-perennial-recovery"];
+  if (text === undefined) return undefined;
+  const recovery = RECOVERIES.find((known) => known === text);
+  if (recovery === undefined) {
+    throw new Failure("invalid_request", "The header x-perennial-recovery must be error, resume or continue.");
+  }
+  return recovery;
 }
 
 function readGate(headers: ExchangeRequest["headers"]): "content" | "whole" | undefined {

@@ -72,11 +72,46 @@ test.each([1_000, 20_000])("a line that is no field and never ends is refused, n
 test.each(["\n", "\r\n", "\r"])("a body that stops within an event says so (%j)", (eol) => {
   const bytes = Buffer.from(`data: a${eol}${eol}: comment${eol}${eol}data: b${eol}${eol}`);
   const whole = [0, 7, 16, 23].map((end, i) => end + eol.length * 2 * Math.min(i, 3));
+  const stopped = (end: number): string | undefined => {
+    if (whole.includes(end)) return undefined;
+    return /^(?:d|da|dat|data)$/.test(/[^\r\n]*$/.exec(bytes.toString("latin1", 0, end))?.[0] ?? "") ? "line" : "event";
+  };
   for (const step of [1, 3, bytes.length]) {
     for (let end = 0; end <= bytes.length; end++) {
       const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 1_000);
       for (let at = 0; at < end; at += step) decoder.feed(bytes.subarray(at, Math.min(end, at + step)));
-      expect(decoder.flush(), `${end} bytes, ${step} at a time`).toBe(!whole.includes(end));
+      expect(decoder.flush(), `${end} bytes, ${step} at a time`).toBe(stopped(end));
     }
+  }
+});
+
+test.each([
+  ["\n", "\r\n"],
+  ["\r\n", "\n"],
+  ["\r", "\r\n"],
+  ["\n", "\r"],
+])("a blank line may end otherwise than the line before it (%j, %j)", (first, second) => {
+  const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 1_000);
+  decoder.feed(Buffer.from(`data: a${first}${second}`));
+  expect(decoder.flush()).toBeUndefined();
+});
+
+test("half a line behind a whole one is not of that event", () => {
+  const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 1_000);
+  decoder.feed(Buffer.from("data: {}\ne"));
+  expect(decoder.flush()).toBe("line");
+});
+
+test.each(["\n", "\r\n", "\r"])("an event whose data is not there is told by its name, in its place (%j)", (eol) => {
+  const text = "event: a\ndata: 1\n\nevent: b\n\nid: 2\nevent: c\n: d\n\ndata: 3\nevent: d\n\nevent: e\ndata:\n\n\n\nevent:\n\n";
+  const bytes = Buffer.from(text.replaceAll("\n", eol));
+  for (const step of [1, 2, 7, bytes.length]) {
+    const told: string[] = [];
+    const decoder = createSseDecoder(
+      { onEvent: ({ event, data }) => told.push(`${event}=${data}`), onStrayLine: (line) => told.push(line) },
+      1_000,
+    );
+    for (let at = 0; at < bytes.length; at += step) decoder.feed(bytes.subarray(at, at + step));
+    expect(told, `${step} at a time`).toEqual(["a=1", "event: b", "event: c", "d=3", "e="]);
   }
 });

@@ -3,12 +3,14 @@ import { isUtf8 } from "node:buffer";
 import { createParser, type ParseError } from "eventsource-parser";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
+import { LostDataFinder } from "./lost-data.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
   /**
    * A line that is no SSE field, as it came. llama.cpp once sent its errors so (`error: {…}`). Also a comment that ends like an
    * object, since an event that has lost the word `data` looks so, or that names a status, as DashScope's do: with its colon.
+   * And the `event:` line of an event that has no data, which may have been lost.
    */
   onStrayLine(line: string): void;
 }
@@ -18,15 +20,17 @@ export interface SseDecoder {
   feed(chunk: Buffer): void;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
-   * @returns whether the body stopped within an event.
+   * @returns what the body stopped within: an event, or a line that does not even belong to what is handed over.
    */
-  flush(): boolean;
+  flush(): "event" | "line" | undefined;
 }
 
-/** A line that is one for certain: a comment, or a field that the parser knows. */
-const FIELD_OR_COMMENT = /^(?:data|event|id|retry)?:/;
-/** What a body ends with that was not cut. */
-const BLANK_LINE = /(?:\n\n|\r\r|\r\n\r\n)$/;
+/** A line that may be read before it is whole: a comment, or a field that the parser knows. */
+const FIELD_OR_COMMENT = /^(?:data|id|retry)?:/;
+/** What a body ends with that was not cut. The two line ends need not be the same, but one that is split is one that was cut. */
+const BLANK_LINE = /(?:\n\n|[\r\n]\r\n|(?<!\r)\n\r|\r\r)$/;
+/** How the line of an event without data is told. */
+export const EVENT_FIELD = "event: ";
 /** How much of a line that is no field is kept until it is whole. */
 const MAX_STRAY_CHARACTERS = 16_384;
 /** A comment that is more than a sign of life. */
@@ -41,10 +45,12 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   /** The half of a character that the last read ended in. */
   let half: Buffer = NO_BYTES;
   let broken: Failure | undefined;
+  let events = 0;
 
   const parser = createParser({
     maxBufferSize: maxEventBytes,
     onEvent(event) {
+      events++;
       // The parser's own limit holds for what it must buffer; an event that came whole in one read passes it.
       if (event.data.length > maxEventBytes) broken ??= overLimit(maxEventBytes);
       else if (broken === undefined) sink.onEvent({ event: event.event, data: onceData(event.data), characters: undefined });
@@ -64,8 +70,9 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     else sink.onStrayLine(line);
   }
 
-  /** The beginning of a line that may be no field: the parser drops such a line when it does not come in one read. */
+  /** The beginning of a line that must come whole: the parser drops one that is no field when it does not come in one read. */
   let begun = "";
+  const lostData = new LostDataFinder();
   let isAtLineStart = true;
   /** What came last; at least as much as a blank line takes, once there was so much. */
   let last = "";
@@ -86,8 +93,17 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
         } else isTooLong = true;
       }
     }
+    const wasAtLineStart = isAtLineStart;
     isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
-    if (text !== "") parser.feed(text);
+    let fed = 0;
+    for (const { name, from, to } of lostData.find(text, wasAtLineStart)) {
+      parser.feed(text.slice(fed, from));
+      const before = events;
+      parser.feed(text.slice(from, to));
+      fed = to;
+      if (events === before && broken === undefined) sink.onStrayLine(`${EVENT_FIELD}${name}`);
+    }
+    if (fed < text.length) parser.feed(text.slice(fed));
     if (broken !== undefined) throw broken;
     // The parser would drop it without a word, and its reader could not tell what it was.
     if (isTooLong) throw longLine();
@@ -110,8 +126,10 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     },
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
+      const isWithinLine = begun !== "";
       feedText("\n\n");
-      return last !== "" && !BLANK_LINE.test(last);
+      if (isWithinLine) return "line";
+      return last === "" || BLANK_LINE.test(last) ? undefined : "event";
     },
   };
 }

@@ -47,6 +47,7 @@ export function createExchangeLog(logger: Logger): Observer {
           upstream: attempts.at(-1)?.upstream,
           outcome: end.outcome,
           failure: end.failure,
+          ...describeSeams(end),
           status: end.status,
           attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
             return { n: number, upstream, ms: Math.round(durationMs), status, failure };
@@ -81,6 +82,14 @@ export function createExchangeLog(logger: Logger): Observer {
         `${outcome}: ${failure}`,
       );
     },
+  };
+}
+
+/** How the answer went on over its breaks, and why it did not over the last; nothing of either where it did not break. */
+function describeSeams({ seams = [], seam }: ExchangeEnd): object {
+  return {
+    ...(seams.length === 0 ? {} : { by: [...new Set(seams)].join(","), seams: seams.length }),
+    ...(seam === undefined ? {} : { seam }),
   };
 }
 

@@ -96,6 +96,24 @@ describe("a stream that runs", () => {
     expect(history.find("ex1")).toMatchObject({ state: { at: "waiting" }, queuedMs: 70 });
   });
 
+  it("flows on when its answer goes on over a break, and says by what", () => {
+    const history = createHistory();
+    const each = exchange();
+    history.observer.onExchangeStart?.(each);
+    const tried = [attempt(1, "stream_truncated"), attempt(2)] as const;
+    each.attempts = tried;
+    history.observer.onAttemptStart?.(each, tried[0]);
+    history.observer.onCommit?.(each, tried[0]);
+    history.observer.onAttemptEnd?.(each, tried[0]);
+    history.observer.onRetry?.(each, tried[0], new Failure("stream_truncated", "x"), 0);
+    expect(history.find("ex1")?.state.at).toBe("retrying");
+    history.observer.onAttemptStart?.(each, tried[1]);
+    expect(history.find("ex1")?.state.at).toBe("flowing");
+    history.observer.onExchangeEnd?.(each, { ...end("resumed"), seams: ["native"] });
+    expect(history.find("ex1")?.state).toMatchObject({ outcome: "resumed", seams: ["native"] });
+    expect(history.view().today).toMatchObject({ resumed: 1, recovered: 0 });
+  });
+
   it("has a speed once it was looked at twice", () => {
     const history = createHistory();
     const each = exchange();

@@ -85,6 +85,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     labelNames: ["cause"],
     registers,
   });
+  const resumed = new Counter({
+    name: "perennial_resumed_total",
+    help: "Breaks of answers over which they went on, by what proved it.",
+    labelNames: ["by"],
+    registers,
+  });
+  const notContinued = new Counter({
+    name: "perennial_not_continued_total",
+    help: "Breaks of answers over which they did not go on although recovery allows it, by the rule.",
+    labelNames: ["rule"],
+    registers,
+  });
   const firstToken = new Histogram({
     name: "perennial_time_to_first_token_seconds",
     help: "From a request's arrival to its first content, failed attempts included; streamed answers only.",
@@ -176,11 +188,13 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       retries.inc({ upstream, cause: code });
     },
 
-    onExchangeEnd(exchange, { outcome, failure, durationMs }) {
+    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam }) {
       const dialect = exchange.api?.dialect.name ?? PASSTHROUGH;
       const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
       exchanges.inc({ dialect, outcome });
       if (failure !== undefined) failures.inc({ code: failure });
+      for (const by of seams) resumed.inc({ by });
+      if (seam !== undefined) notContinued.inc({ rule: seam });
       const cause = firstFailure(exchange);
       if (cause !== undefined && IS_WHOLE[outcome]) recovered.inc({ cause });
       if (firstTokenMs !== undefined) firstToken.observe({ dialect }, firstTokenMs / 1_000);

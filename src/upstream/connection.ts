@@ -21,6 +21,8 @@ interface WireState {
   socket: Socket | undefined;
   /** A request has gone out, and of its response nothing has come but a 100. */
   awaitsHead: boolean;
+  /** Why the connection broke; a reset that undici does not tell of is here as well. */
+  error: Error | undefined;
 }
 
 const CONTINUE = /^HTTP\/1\.1 100(?: [^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n/;
@@ -34,13 +36,19 @@ export class Connection extends Client {
 
   /** @param options a pool's own, with which it makes its clients. */
   constructor(origin: URL, options: object, connect: buildConnector.connector) {
-    const line: WireState = { socket: undefined, awaitsHead: false };
+    const line: WireState = { socket: undefined, awaitsHead: false, error: undefined };
     super(origin, {
       ...options,
       connect(target, callback) {
         connect(target, (...result) => {
-          line.socket = result[1] ?? undefined;
-          if (line.socket !== undefined) hideContinue(line.socket, line);
+          const socket = result[1] ?? undefined;
+          line.socket = socket;
+          line.error = undefined;
+          if (socket !== undefined) hideContinue(socket, line);
+          // Before undici's own listener, which takes a reset for the end of a body whose end is the connection's.
+          socket?.on("error", (error) => {
+            if (line.socket === socket) line.error = error;
+          });
           callback(...result);
         });
       },
@@ -51,6 +59,11 @@ export class Connection extends Client {
   override dispatch(options: Dispatcher.DispatchOptions, call: ConnectedCall): boolean {
     call.onConnection(this);
     return super.dispatch(options, call);
+  }
+
+  /** What broke it; the body that it was bringing then is not whole. */
+  get error(): Error | undefined {
+    return this.#line.error;
   }
 
   /** A request goes out now. */

@@ -241,6 +241,11 @@ class PooledCall implements Call, ConnectedCall {
   onResponseEnd(): void {
     clearTimeout(this.#releaseTimer);
     if (this.#over) return;
+    const broken = this.#connection?.error;
+    if (broken !== undefined) {
+      this.#fail(broken);
+      return;
+    }
     this.#over = true;
     this.#sink.onEnd();
   }

@@ -32,7 +32,7 @@ const SUBSET = [
   "reasoning-cut",
   "flood",
 ];
-const OPTIONS = { concurrency: 12, key: "sk-test", patienceMs: 6_000 };
+const OPTIONS = { concurrency: 12, key: "sk-test", patienceMs: 10_000 };
 
 const cases = listCases({ only: SUBSET, framings: FRAMINGS });
 
@@ -64,7 +64,7 @@ beforeAll(async () => {
   const ours = await startPerennialsHere(upstreams);
   targets.push(ours, proxy, upstreams);
   [proxied, perennial] = await Promise.all([runCases(proxy, cases, OPTIONS), runCases(ours, cases, OPTIONS)]);
-}, 40_000);
+}, 60_000);
 
 afterAll(() => Promise.all(targets.map((target) => target.stop())));
 

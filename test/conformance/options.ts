@@ -148,7 +148,8 @@ export function commandFor(target: string, { id }: Case, options: Options): stri
 
 /** A header may hold a key, and what is printed ends in reports. */
 function maskValue(header: string): string {
-  return /key|auth|token|secret|cookie/i.test(header) ? `${header.split(":", 1)[0]}: …` : header;
+  const name = header.split(":", 1)[0] ?? "";
+  return /(^|[-_])(key|token|secret|cookie|authorization)$/i.test(name) ? `${name}: …` : header;
 }
 
 function quote(text: string): string {

@@ -44,12 +44,13 @@ export async function runCases(target: Target, cases: readonly Case[], options: 
     for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
       const asked: Result[] = [];
       for (const one of batch) asked.push(await runCase(target, one, options));
-      const doubtful = new Map<Dialect, boolean>();
+      // One that streams may do so and refuse to answer at once, or the other way round.
+      const serving = new Map<string, boolean>();
       for (const result of asked) {
         const isError = result.verdict !== "whole" && !MISLED.has(result.verdict);
-        const { dialect } = result.case;
-        if (isError && !doubtful.has(dialect)) doubtful.set(dialect, await serves(target, result.case, options));
-        const final: Result = isError && !doubtful.get(dialect) ? { ...result, verdict: "no service" } : result;
+        const way = `${result.case.dialect} ${result.case.streamed}`;
+        if (isError && !serving.has(way)) serving.set(way, await serves(target, result.case, options));
+        const final: Result = isError && !serving.get(way) ? { ...result, verdict: "no service" } : result;
         results.set(final.case, final);
         options.onResult?.(final);
       }
@@ -71,7 +72,11 @@ export async function servedDialects(target: Target, cases: readonly Case[], opt
 }
 
 /** A healthy request gets its whole answer, the way this case was asked. */
-async function serves(target: Target, { dialect, framing, streamed }: Case, options: AskStyle): Promise<boolean> {
+export async function serves(
+  target: Target,
+  { dialect, framing, streamed }: Pick<Case, "dialect" | "framing" | "streamed">,
+  options: AskStyle,
+): Promise<boolean> {
   const rights = [rehearseOk({ dialect, streamed, model: modelOf("ok") })];
   for (let tries = 0; tries < CONTROL_TRIES; tries++) {
     if (tries > 0) await new Promise((resolve) => setTimeout(resolve, CONTROL_WAIT_MS));

@@ -11,7 +11,7 @@ import { nginxVersion } from "./nginx.ts";
 import { casesFor, commandFor, HELP, listModels, type Options, readOptions, UsageError } from "./options.ts";
 import { renderPage } from "./page.ts";
 import { createProgress } from "./progress.ts";
-import { type Result, runCases, servedDialects } from "./run-cases.ts";
+import { type Result, runCases, servedDialects, serves } from "./run-cases.ts";
 import { keepsContract, resultsIn, type Score, scoreOf } from "./score.ts";
 import { describeResult, renderDialects, renderScores } from "./table.ts";
 import { startNginxTarget, startPerennials, startUpstreams, type Target } from "./targets.ts";
@@ -53,6 +53,13 @@ async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran
     for (const target of running.filter(({ name }) => isWanted(name))) {
       targets.push(target.name);
       const style = given.includes(target) ? options.style : options.plain;
+      const [first] = cases;
+      if (given.includes(target) && first !== undefined && !(await serves(target, first, style)))
+        say(
+          pc.yellow(
+            `  ${target.name} gives no whole answer to a healthy request: does it reach the chaos server, and take its models?`,
+          ),
+        );
       const served = await servedDialects(target, cases, style);
       const spoken = cases.filter(({ dialect }) => served.has(dialect));
       const progress = createProgress(target.name, spoken.length, process.stdout);

@@ -1,6 +1,6 @@
 /** Chat completions, the older completions, and Chatchat's routes that look like them: choices that finish. */
 import type { End } from "./case.ts";
-import { isError, isObject, type JsonObject, objectIn, type Rules, says, type Use } from "./rules.ts";
+import { isError, isObject, type JsonObject, objectIn, type Rules, says, saysNothing, type Use } from "./rules.ts";
 import type { SseEvent } from "./strict-sse.ts";
 
 const FINISHES = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
@@ -14,6 +14,8 @@ export class ChoicesRules implements Rules {
   readonly #hasDone: boolean;
   readonly #finished = new Map<number, boolean>();
   #wentOn = false;
+  /** The terminator of a model server, where the dialect has none of its own. */
+  #relayedDone = false;
   #hasContent = false;
 
   /** @param hasDone the dialect has `[DONE]`. */
@@ -29,8 +31,10 @@ export class ChoicesRules implements Rules {
     if (text.startsWith("[DONE]")) {
       if (text !== "[DONE]") note("[DONE] and more");
       if (this.#hasDone) return "end";
+      this.#relayedDone = true;
       return noted(note, "[DONE] where the dialect has none", "drop");
     }
+    if (saysNothing(text)) return noted(note, "data that holds nothing", "drop");
     if (event === "ping") return noted(note, "a ping", "drop");
     if (event !== undefined && event !== "error") note("an event name");
     const json = objectIn(data, note);
@@ -57,14 +61,24 @@ export class ChoicesRules implements Rules {
     if (choice.finish_reason === "content_filter") this.#hasContent = true;
   }
 
+  isPart(): boolean {
+    return false;
+  }
+
   isFinished(): boolean {
     return this.#finished.size >= this.#asked && [...this.#finished.values()].every(Boolean);
   }
 
   atEnd({ ended, how, torn }: { ended: boolean; how: End; torn: boolean }, note: (odd: string) => void): void {
+    const isCleanEnd = !this.#hasDone && how === "clean" && !torn;
     if (this.#finished.size === 0 || ![...this.#finished.values()].every(Boolean)) note("a choice without a finish");
     if (this.#finished.size < this.#asked) note(ended ? "fewer choices than asked, then [DONE]" : "fewer choices than asked");
-    if (this.#wentOn) note(ended ? "more after a finish, then [DONE]" : "more after a finish");
+    if (this.#wentOn)
+      note(
+        ended || this.#relayedDone
+          ? "more after a finish, then [DONE]"
+          : `more after a finish${isCleanEnd ? ", then a clean end" : ""}`,
+      );
     if (!this.#hasContent) note("no content");
     if (!ended && how !== "clean") note("finished, then a cut");
     if (!ended && torn) note("finished, then something odd");

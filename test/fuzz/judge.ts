@@ -51,6 +51,8 @@ function claimOf({ dialect }: Case, { status, body, end }: Told): Claim {
   const events: SseEvent[] = [];
   for (const item of items) {
     if ("odd" in item) return { is: "wrong", how: `the client got ${item.odd}` };
+    if (item.data === undefined) return { is: "wrong", how: "the client got a name without data" };
+    if (dialect === "messages" && hidesItsType(item)) return { is: "wrong", how: "the client got an event that its SDK drops" };
     events.push(item);
   }
   const errorAt = events.findIndex(({ data }) => codeIn(data) !== undefined);
@@ -65,6 +67,15 @@ function claimOf({ dialect }: Case, { status, body, end }: Told): Claim {
   if (terminator === undefined) return { is: "whole", kept };
   if (kept.pop() !== terminator) return { is: "wrong", how: "a silent truncation: no terminator" };
   return { is: "whole", kept };
+}
+
+/** The SDKs go by the name: one that they do not know hides a part of the message from them. */
+function hidesItsType({ event, data }: SseEvent): boolean {
+  const [, type = ""] = /^\{"type":"(\w+)"/.exec(data) ?? [];
+  return (
+    /^(?:message_(?:start|delta|stop)|content_block_(?:start|delta|stop))$/.test(type) &&
+    !/^(?:message|content_block)_/.test(event ?? "")
+  );
 }
 
 function readRefusal(body: Buffer): Claim {

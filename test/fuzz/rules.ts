@@ -8,6 +8,8 @@ export type Use = "keep" | "drop" | "end" | "end and keep";
 export interface Rules {
   /** @param note names what is odd */
   onEvent(event: SseEvent, note: (odd: string) => void): Use;
+  /** An event of such a name is a part of the answer, so that one without data has lost it. */
+  isPart(name: string): boolean;
   /** Everything has come that makes an answer whole, so that what follows cannot unmake it. */
   isFinished(): boolean;
   /** Names what is missing. @param ended the answer's own end was seen */
@@ -32,6 +34,36 @@ export function objectIn(data: string, note: (odd: string) => void): JsonObject 
   }
   note("data that is not a JSON object");
   return undefined;
+}
+
+/** JSON that says nothing. */
+export function saysNothing(data: string): boolean {
+  return /^(?:null|true|false|""|\[\s*\]|-?\d[\d.]*(?:e[+-]?\d+)?)$/i.test(data.trim());
+}
+
+/** Whether names and types agree, as far as a stream ever had both: by its first event. */
+export class Names {
+  #agree: boolean | undefined;
+  #typed = false;
+
+  judge(event: string | undefined, json: JsonObject, note: (odd: string) => void): void {
+    const { type } = json;
+    if (typeof type !== "string") {
+      note(this.#typed && event !== "ping" && Object.keys(json).length > 0 ? "a type that is missing" : "no type");
+      return;
+    }
+    this.#typed = true;
+    if (event === undefined || type === "ping" || type === "error" || event === "error") return;
+    if (event === "ping") {
+      const isPart = ["index", "delta", "content_block", "message", "item", "response", "sequence_number"].some(
+        (key) => key in json,
+      );
+      note(isPart ? "a ping that is a part of the answer" : "a ping");
+      return;
+    }
+    this.#agree ??= event === type;
+    if (event !== type) note(this.#agree ? "a name and a type that differ" : "names that are not the types");
+  }
 }
 
 /** Errors as servers of the OpenAI family word them. */

@@ -6,7 +6,7 @@ import { LENIENCIES } from "./leniencies.ts";
 import { MessagesRules } from "./messages-rules.ts";
 import { ResponsesRules } from "./responses-rules.ts";
 import type { Rules } from "./rules.ts";
-import { type Item, readSse } from "./strict-sse.ts";
+import { type Item, readSse, type SseEvent } from "./strict-sse.ts";
 
 export interface Reading {
   readonly verdict: "whole" | "either" | "broken";
@@ -35,37 +35,50 @@ function rulesFor({ dialect, choices }: Case): Rules {
 
 const NO_BLANK_LINE = "an event without its blank line at the end";
 const FINISHED = "finished, then something odd";
-/** Only where events have names is one without data a piece that was lost. */
-const NAMED: ReadonlySet<string> = new Set(["messages", "responses"]);
-
 /** The ways in which the body may be read: where a last event lacks its blank line, with and without it. */
 export function readStrictly(played: Case): readonly Reading[] {
   const { items, tail, torn } = readSse(played.body);
-  const without = readItems(played, items, torn);
-  if (tail === undefined) return [without];
-  return [without, readItems(played, [...items, { odd: NO_BLANK_LINE }, tail], false)];
+  const ways: [items: readonly Item[], torn: boolean][] = [[items, torn]];
+  if (tail !== undefined) ways.push([[...items, { odd: NO_BLANK_LINE }, tail], false]);
+  return ways.flatMap(([items, torn]) => {
+    const reading = readItems(played, items, torn);
+    const { oddAt } = reading;
+    // What had finished may be over where something odd comes, so that what is behind that was never read.
+    return oddAt === undefined ? [reading] : [reading, readItems(played, [...items.slice(0, oddAt), { odd: FINISHED }], false)];
+  });
 }
 
-function readItems(played: Case, items: readonly Item[], torn: boolean): Reading {
+function readItems(played: Case, items: readonly Item[], torn: boolean): Reading & { readonly oddAt: number | undefined } {
   const rules = rulesFor(played);
   const kept: string[] = [];
   const odd = new Set<string>();
   let ended = false;
   let least: number | undefined;
-  for (const item of items) {
+  let oddAt: number | undefined;
+  for (const [at, item] of items.entries()) {
     const finished = rules.isFinished();
     const note = (name: string): void => {
       const behind = finished && !LENIENCIES.has(name);
-      if (behind) least ??= kept.length;
+      if (behind) {
+        least ??= kept.length;
+        oddAt ??= at;
+      }
       odd.add(behind ? FINISHED : name);
     };
     if ("odd" in item) {
-      if (!rules.allowsStrayLines && item.odd !== NO_BLANK_LINE) note(`on a native route, ${item.odd}`);
-      else note(item.odd === "a name without data" && !NAMED.has(played.dialect) ? "an event name" : item.odd);
+      if (!rules.allowsStrayLines && / on a line |a line that is cut/.test(item.odd)) note(`on a native route, ${item.odd}`);
+      else note(item.odd);
       continue;
     }
-    const use = rules.onEvent(item, note);
-    if (use === "keep" || use === "end and keep") kept.push(item.data);
+    if (item.data === undefined) {
+      if (item.event === "error") note("an error event");
+      else if (/[{}"]/.test(item.event)) note("debris of JSON for a name");
+      else note(rules.isPart(item.event) ? "a part without its data" : "a name alone");
+      continue;
+    }
+    const event: SseEvent = item;
+    const use = rules.onEvent(event, note);
+    if (use === "keep" || use === "end and keep") kept.push(event.data);
     ended = use === "end" || use === "end and keep";
     if (ended) break;
   }
@@ -73,5 +86,5 @@ function readItems(played: Case, items: readonly Item[], torn: boolean): Reading
   if (played.end === "reset") odd.add("a reset");
   const worst = [...odd].filter((name) => !LENIENCIES.has(name));
   const verdict = worst.length > 0 ? "broken" : odd.size > 0 ? "either" : "whole";
-  return { verdict, kept, least: least ?? kept.length, odd: worst.length > 0 ? worst : [...odd] };
+  return { verdict, kept, least: least ?? kept.length, oddAt, odd: worst.length > 0 ? worst : [...odd] };
 }

@@ -9,7 +9,12 @@ export interface SseEvent {
 }
 
 /** What a body holds, in order: events, and names of what does not belong there. */
-export type Item = SseEvent | { readonly odd: string };
+export type Item = SseEvent | { readonly odd: string } | NameAlone;
+
+export interface NameAlone {
+  readonly event: string;
+  readonly data: undefined;
+}
 
 export interface SseBody {
   readonly items: readonly Item[];
@@ -45,8 +50,46 @@ function* linesOf(bytes: Buffer): Generator<{ line: Buffer; ended: boolean }> {
 /** A line that is no field: what has been lost, or who speaks there? */
 function nameOf(line: string): string {
   if (line.startsWith("error:")) return "an error on a line of its own";
-  if (/^[^{}"]*\[DONE\]\s*$/.test(line)) return "[DONE] on a line that is no event";
-  return /[{}[\]"]/.test(line) ? "debris of JSON on a line that is no event" : "words on a line that is no event";
+  // Or what is left of it.
+  if (/^[^{}"]*\[DONE\]\s*$|^(?:data: ?|ata: ?|ta: ?|a: ?|: ?| )?(?:DONE|ONE|NE|E)?\]\s*$/.test(line))
+    return "[DONE] on a line that is no event";
+  const said = line.replace(/^\s*(?:data: ?)?/, "");
+  if (/^\{.*\}$/.test(said) && oddComment(`:${said}`) === "JSON in a comment") return "words on a line that is no event";
+  return /^[{}\]]|\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/.test(line.replace(/^\s*(?:data: ?)?/, ""))
+    ? "debris of JSON on a line that is no event"
+    : "words on a line that is no event";
+}
+
+/** A comment, unless it is words. */
+function oddComment(text: string): string | undefined {
+  const said = text
+    .slice(1)
+    .trim()
+    .replace(/^data:\s*/, "");
+  if (!/\}\s*,?$/.test(said)) return undefined;
+  try {
+    const value: unknown = JSON.parse(said);
+    const holds = (key: string): boolean => typeof value === "object" && value !== null && key in value;
+    const isPiece = [
+      "choices",
+      "delta",
+      "text",
+      "answer",
+      "message_id",
+      "content_block",
+      "sequence_number",
+      "message",
+      "error",
+    ].some(holds);
+    return isPiece ? "an event that has become a comment" : "JSON in a comment";
+  } catch {
+    return "debris of JSON in a comment";
+  }
+}
+
+/** The data without field names that stand before JSON. */
+function withoutFieldNames(data: string): string {
+  return /^data:/.test(data) ? data.replace(/^(?:data:\s*)+(?=[{[])/, "").trimEnd() : data;
 }
 
 export function readSse(bytes: Buffer): SseBody {
@@ -63,17 +106,30 @@ export function readSse(bytes: Buffer): SseBody {
     }
     torn = text !== "";
     if (text === "") {
-      if (data.length > 0) items.push({ event, data: data.join("\n") });
-      else if (event !== undefined) items.push({ odd: "a name without data" });
+      if (data.length > 0) items.push(...eventOf(event, data));
+      else if (event !== undefined) items.push({ event, data: undefined });
       event = undefined;
       data = [];
       continue;
     }
-    if (text.startsWith(":")) continue;
+    if (text.startsWith(":")) {
+      const odd = ended ? oddComment(text) : undefined;
+      if (odd !== undefined) items.push({ odd });
+      continue;
+    }
     const [, name = "", value = ""] = /^([^:]*):? ?(.*)$/s.exec(text) ?? [];
     if (name === "data") data.push(value);
     else if (name === "event") event = value === "" ? undefined : value;
     else if (name !== "id" && name !== "retry") items.push({ odd: ended ? nameOf(text) : "a line that is cut" });
   }
-  return { items, tail: data.length > 0 ? { event, data: data.join("\n") } : undefined, torn };
+  // Half a line end at the end of a stream is a cut as well.
+  if (bytes.subarray(-3).toString("latin1") === "\r\n\r") torn = true;
+  const [tail] = data.length > 0 ? eventOf(event, data).slice(-1) : [];
+  return { items, tail: tail !== undefined && "event" in tail && tail.data !== undefined ? tail : undefined, torn };
+}
+
+function eventOf(event: string | undefined, lines: readonly string[]): Item[] {
+  const text = lines.join("\n");
+  const data = withoutFieldNames(text);
+  return [...(data === text ? [] : [{ odd: "a field name twice" }]), { event, data }];
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { chat, readStream, send } from "../support/client.ts";
 import { startPerennial, type TestPerennial } from "../support/perennial.ts";
 import { type LlamaServer, startLlamaServer } from "./llama-server.ts";
+import { startWire } from "./wire.ts";
 
 let server: LlamaServer;
 
@@ -212,6 +213,56 @@ describe("the server is killed in mid-answer", () => {
     expect((error as Error).message).toBe("terminated");
     expect(full.startsWith(text)).toBe(true);
   });
+});
+
+describe("the server is killed in mid-answer and started again", () => {
+  const GOES_ON = { recovery: "continue", upstream: { profile: "llamacpp", continuation: "llamacpp" }, retry: { outage: "25s" } };
+  const ASKED: readonly [string, Question][] = [
+    ["prose", ask("Tell me about rivers in three sentences.", { max_tokens: 400 })],
+    ["code", ask("Write a short Python function that adds two numbers.", { max_tokens: 400 })],
+    ["a list", ask("List the months of the year.", { max_tokens: 400 })],
+  ];
+
+  test.each(ASKED)(
+    "%s goes on, and no character is lost or repeated at the seam",
+    async (_what, question) => {
+      const app = await startPerennial(server.baseUrl, GOES_ON);
+      onTestFinished(() => app.close());
+      const whole = await stream(server.baseUrl, question);
+      for (const place of [14, 22, 31]) {
+        let restarted: Promise<void> | undefined;
+        let seam = 0;
+        const { text, error } = await stream(app.baseUrl, question, async (count) => {
+          if (count !== place) return;
+          await server.kill();
+          restarted = server.start();
+        });
+        await restarted;
+        const line = await app.exchangeLog();
+        process.stdout.write(`llama: killed at ${place} of ${_what}: ${line.outcome} ${line.by ?? line.seam}\n`);
+        // What is regenerated proves the seam; a few words behind it the two may part, since batches are computed otherwise.
+        while (seam < text.length && text[seam] === whole.text[seam]) seam++;
+        if (error === undefined) expect(line).toMatchObject({ outcome: "resumed", by: "answer" });
+        else expect({ whole: whole.text.startsWith(text), seam: line.seam }).toEqual({ whole: true, seam: expect.any(String) });
+      }
+    },
+    240_000,
+  );
+
+  test("a connection that breaks takes nothing of the generation with it", async () => {
+    const wire = await startWire(server.baseUrl);
+    onTestFinished(() => wire.close());
+    const app = await startPerennial(wire.baseUrl, { ...GOES_ON, recovery: "resume" });
+    onTestFinished(() => app.close());
+    const sampled = { ...ask("List five animals.", { max_tokens: 60 }), temperature: 0.8 };
+    const whole = await stream(server.baseUrl, sampled);
+    for (const place of [4, 9, 20]) {
+      wire.cutNextAfter(place);
+      expect(await stream(app.baseUrl, sampled)).toMatchObject({ text: whole.text, finish: whole.finish, error: undefined });
+      expect(await app.exchangeLog()).toMatchObject({ outcome: expect.stringMatching(/resumed|complete/) });
+    }
+    expect(app.log.filter((line) => line.by === "native").length).toBeGreaterThan(0);
+  }, 120_000);
 });
 
 describe("the server falls silent", () => {

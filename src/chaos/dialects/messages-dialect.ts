@@ -21,9 +21,9 @@ export const messagesDialect: DialectScript = {
   *text(_ask, tokens) {
     for (const text of tokens) yield named("content_block_delta", { index: 0, delta: { type: "text_delta", text } });
   },
-  *finish(ask) {
+  *finish(ask, _tokens, reason) {
     yield BLOCK_STOP;
-    yield messageDelta(ask, "end_turn");
+    yield messageDelta(ask, reason === "length" ? "max_tokens" : "end_turn");
   },
   terminator: () => [MESSAGE_STOP],
   error: () => [named("error", { error: { type: "overloaded_error", message: "Overloaded" } })],

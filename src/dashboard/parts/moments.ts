@@ -19,14 +19,15 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   for (const attempt of stream.attempts) {
     const { n, upstream, atMs, ms, failure, status, waitMs } = attempt;
     moments.push({ atMs, text: words.attempt(n, upstream), kind: "step" });
-    const hasWon = attempt === stream.attempts.at(-1) && committedMs !== undefined;
-    if (hasWon) moments.push({ atMs: committedMs, text: words.gate, kind: "flow" });
+    const opened = committedMs !== undefined && committedMs >= atMs && committedMs <= atMs + ms;
+    if (opened) moments.push({ atMs: committedMs, text: words.gate, kind: "flow" });
     if (failure !== undefined) {
       const why = `${texts.code[failure]}${status !== undefined && status !== 200 ? ` (HTTP ${status})` : ""}`;
       moments.push({ atMs: atMs + ms, text: words.failed(n, why, formatMs(ms)), kind: "broken" });
     }
     if (waitMs !== undefined) moments.push({ atMs: undefined, text: words.wait(formatMs(waitMs)), kind: "note" });
   }
+  for (const by of state.at === "ended" ? state.seams : []) moments.push({ atMs: undefined, text: words.seam[by], kind: "flow" });
   if (heartbeats > 0) moments.push({ atMs: undefined, text: words.heartbeats(heartbeats), kind: "note" });
   if (longestGapMs !== undefined) moments.push({ atMs: undefined, text: words.gap(formatMs(longestGapMs)), kind: "note" });
   if (state.at === "ended") {

@@ -1,6 +1,6 @@
 /** The page in English; names are those of the Grafana dashboard where both show the same. */
 import type { FailureCode } from "../../core/failure.ts";
-import type { Outcome } from "../../core/outcome.ts";
+import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 import type { Fault } from "../../telemetry/history/view.ts";
 
 const s = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many);
@@ -179,6 +179,12 @@ export const en = {
     attempt: (n: number, upstream: string) => `Attempt ${n}: ${upstream} was asked.`,
     failed: (n: number, why: string, took: string) => `Attempt ${n} failed after ${took}: ${why}.`,
     wait: (ms: string) => `Nothing was told to the client; the next attempt was put off for ${ms}.`,
+    seam: {
+      native: "The answer went on where it had broken off: the same generation.",
+      answer: "The answer went on where it had broken off: its last words came again, and were left out.",
+      server: "The answer went on where it had broken off, by a server that is known to go on.",
+      rerun: "All of it was made again, and what the client had was left out.",
+    } satisfies Record<ResumedBy, string>,
     heartbeats: (count: number) => `${count} ${s(count, "heartbeat")} kept the client waiting.`,
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,

@@ -162,6 +162,12 @@ export const zh: Texts = {
     attempt: (n, upstream) => `第 ${n} 次尝试：向 ${upstream} 发出请求。`,
     failed: (n, why, took) => `第 ${n} 次尝试在 ${took} 后失败：${why}。`,
     wait: (ms) => `客户端没有察觉；${ms} 后再试。`,
+    seam: {
+      native: "从断点继续：还是同一次生成。",
+      answer: "从断点继续：重复的末尾几个字已去掉。",
+      server: "从断点继续：该服务支持续写。",
+      rerun: "整个回答重新生成，客户端已有的部分已去掉。",
+    },
     heartbeats: (count) => `等待期间向客户端发了 ${count} 次心跳。`,
     gate: "首字到达，闸门打开，此后内容直接送往客户端。",
     gap: (ms) => `两段内容之间最长停顿 ${ms}。`,

@@ -55,7 +55,8 @@ export class OpenStream {
   }
 
   begin({ number }: Attempt): void {
-    this.#state = "waiting";
+    // After the commit it goes on with an answer of which its client has the beginning.
+    this.#state = this.#committedMs === undefined ? "waiting" : "flowing";
     this.#begunMs.set(number, this.#sinceArrival());
   }
 
@@ -83,10 +84,10 @@ export class OpenStream {
   }
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
-  ended({ outcome, failure, status, durationMs }: ExchangeEnd): EndedStream {
+  ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
     const asked = this.#exchange.attempts.at(-1)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status }, durationMs, undefined);
+    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams }, durationMs, undefined);
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {
@@ -147,7 +148,7 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     streamed: false,
     model: undefined,
     upstream: undefined,
-    state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status },
+    state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status, seams: [] },
     attempts: [],
     queuedMs: undefined,
     committedMs: undefined,

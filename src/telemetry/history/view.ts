@@ -1,6 +1,6 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
 import type { FailureCode } from "../../core/failure.ts";
-import type { Outcome } from "../../core/outcome.ts";
+import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 
 /** Who failed, as one would say it: the request is the client's question, key or model. */
 export type Fault = "upstream" | "request" | "client" | "perennial";
@@ -27,6 +27,8 @@ export interface StreamEnd {
   readonly fault: Fault | undefined;
   /** HTTP status that the client got. */
   readonly status: number | undefined;
+  /** How its answer went on over each of its breaks. */
+  readonly seams: readonly ResumedBy[];
 }
 
 export type StreamState =

@@ -1,0 +1,30 @@
+/** What a stream went through, from its arrival on, as spans of time without a gap. */
+import type { StreamView } from "../../telemetry/history/view.ts";
+
+export interface Segment {
+  readonly kind: "broken" | "pause" | "waiting" | "flowing";
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export function segmentsOf({ attempts, committedMs, ms, state }: StreamView): Segment[] {
+  const segments: Segment[] = [];
+  let last = 0;
+  for (const attempt of attempts) {
+    const fromMs = Math.max(attempt.atMs, last);
+    const toMs = Math.max(fromMs, Math.min(ms, attempt.atMs + attempt.ms));
+    if (fromMs > last) segments.push({ kind: "pause", fromMs: last, toMs: fromMs });
+    // Also one that broke later: what it had brought was the client's.
+    if (committedMs !== undefined && committedMs <= toMs) {
+      const firstMs = Math.min(Math.max(committedMs, fromMs), toMs);
+      segments.push({ kind: "waiting", fromMs, toMs: firstMs }, { kind: "flowing", fromMs: firstMs, toMs });
+      if (attempt.failure !== undefined) segments.push({ kind: "broken", fromMs: toMs, toMs });
+    } else {
+      const isWhole = attempt.failure === undefined && state.at === "ended";
+      segments.push({ kind: attempt.failure !== undefined ? "broken" : isWhole ? "flowing" : "waiting", fromMs, toMs });
+    }
+    last = toMs;
+  }
+  if (last < ms && state.at !== "ended") segments.push({ kind: "pause", fromMs: last, toMs: ms });
+  return segments;
+}

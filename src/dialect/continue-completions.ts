@@ -1,0 +1,52 @@
+/** How completions go on after a break: there are no turns, so that the prompt simply grows by what the client has. */
+import type { Continuing } from "../core/continuing.ts";
+import {
+  type ChoiceShape,
+  ChoicesLeg,
+  determinismOf,
+  maxTokensOf,
+  obstacleInChoices,
+  recordChoices,
+  whoAnswers,
+  withMaxTokens,
+} from "./continue-choices.ts";
+import { holdsSomething, isObject } from "./json.ts";
+
+const shape: ChoiceShape = {
+  read({ text, index: _index, finish_reason: _finish, logprobs: _logprobs, ...others }) {
+    const rule = Object.entries(others).some(([key, value]) => !LISTS.has(key) && holdsSomething(value))
+      ? "other-content"
+      : undefined;
+    return { text: typeof text === "string" ? text : "", rule };
+  },
+  write: (choice, text) => (typeof choice.text === "string" ? { ...choice, text } : choice),
+};
+
+/** What servers say of a choice beside its text. */
+const LISTS: ReadonlySet<string> = new Set(["stop_reason", "prompt_logprobs", "token_ids", "prompt_token_ids"]);
+
+export const continueCompletions: Continuing = {
+  record: () => recordChoices(shape),
+  isDeterministic: determinismOf,
+  maxTokens: maxTokensOf,
+  openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
+  refusesTrailingSpace: false,
+  // Servers exist that make a turn of a prompt: they too must be proved.
+  askQuestion: (body, question, maxTokens) => ({
+    ...whoAnswers(body),
+    prompt: `${question}\n\n`,
+    temperature: 0,
+    max_tokens: maxTokens,
+  }),
+
+  obstacleIn(body, allowed) {
+    if (!isObject(body) || typeof body.prompt !== "string") return "unsupported";
+    if (holdsSomething(body.suffix)) return "unsupported";
+    return obstacleInChoices(body, allowed);
+  },
+
+  askRest(body, { prefix, maxTokens }) {
+    if (!isObject(body) || typeof body.prompt !== "string") return undefined;
+    return { ...withMaxTokens(body, maxTokens), prompt: body.prompt + prefix, stream: true };
+  },
+};

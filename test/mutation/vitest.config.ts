@@ -1,0 +1,11 @@
+/** The tests of one room, as `run.ts` names them. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: (process.env.MUTATION_TESTS ?? "").split(",").filter(Boolean),
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    maxConcurrency: 16,
+  },
+});
