@@ -117,3 +117,31 @@ describe("several keys of one upstream", () => {
     expect(JSON.stringify(perennial.log)).not.toMatch(/"k[12]"|Bearer/);
   });
 });
+
+describe("an upstream that is asked how it is", () => {
+  test("is not asked by a client while it is down, and /readyz says whether there is one that is up", async ({ inFrontOf }) => {
+    let isDown = true;
+    const flaky: Answer = (socket, request) => replying(isDown ? refusal("503 Busy") : whole)(socket, request);
+    const { perennial, upstreams } = await inFrontOf([
+      { reply: flaky, settings: { health: { every: "50ms", path: "/alive" } } },
+      whole,
+    ]);
+    const asks = (path: string): number => upstreams[0]?.requests.filter(({ head }) => head.includes(` /v1${path} `)).length ?? 0;
+    await expect.poll(() => asks("/alive")).toBeGreaterThan(1);
+    for (let count = 0; count < 3; count++) expect(await answeredBy(perennial.baseUrl)).toBe("b");
+    expect(asks("/chat/completions")).toBe(0);
+    expect((await send(`${perennial.url}/readyz`)).status).toBe(200);
+    isDown = false;
+    await expect.poll(() => answeredBy(perennial.baseUrl), { timeout: 5_000 }).toBe("a");
+    expect(perennial.log.map(({ msg }) => msg).join()).toContain("does not answer its health checks");
+  });
+
+  test("makes /readyz red where there is no other, and is alive when it only refuses", async ({ inFrontOf }) => {
+    const health = { every: "50ms" };
+    const down = await inFrontOf([refusal("503 Busy")], { health });
+    await expect.poll(async () => (await send(`${down.perennial.url}/readyz`)).status).toBe(503);
+    const refusing = await inFrontOf([refusal("401 Who")], { health });
+    await expect.poll(() => refusing.upstreams[0]?.requests.length).toBeGreaterThan(1);
+    expect((await send(`${refusing.perennial.url}/readyz`)).status).toBe(200);
+  });
+});

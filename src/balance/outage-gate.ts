@@ -136,6 +136,19 @@ export class OutageGate {
     return this.#view() as OutageView;
   }
 
+  /** It was found to be down, and is asked again from elsewhere; by who waits here only after so long. */
+  close(failure: Failure, forMs: number): void {
+    const now = performance.now();
+    const state = this.#state;
+    const { since, failures, isAsking } = state.at === "up" ? { since: now, failures: 1, isAsking: false } : state;
+    this.#state = { at: "out", since, failure, failedAt: now, askAt: now + forMs, failures, isAsking, rests: false };
+    this.#arm();
+  }
+
+  open(): void {
+    if (this.#state.at === "out") this.#open();
+  }
+
   /** It fails too often: whoever waits here asks it again one by one, when it has rested. */
   rest(failure: Failure, restMs: number): void {
     const now = performance.now();

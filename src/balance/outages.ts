@@ -38,6 +38,16 @@ export class Outages {
     return inner.waitMs > outer.waitMs ? inner : outer;
   }
 
+  /** It was found to be down by one who asks it again by itself: others may as well wait for that. */
+  closeConnection(failure: Failure, forMs: number): void {
+    this.#connection.close(failure, forMs);
+  }
+
+  /** It answers. */
+  openConnection(): void {
+    this.#connection.open();
+  }
+
   /** A part of the upstream fails too often. */
   rest(part: string, failure: Failure, restMs: number): void {
     const gate = this.#parts.get(part) ?? new OutageGate();

@@ -34,6 +34,7 @@ describe("what is there without a word of configuration", () => {
           maxRetryAfter: 60_000,
         },
         failover: { on: ["unreachable", "status", "timeout", "empty", "truncated", "credentials"], codes: [] },
+        health: { every: false, path: "/models" },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         resume: {

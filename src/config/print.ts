@@ -31,6 +31,7 @@ export function printConfig(config: Config): string {
     },
     failover: config.failover,
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
+    health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     resume: config.resume,
@@ -69,6 +70,7 @@ function printUpstream({
   keepAlive,
   timeouts,
   gate,
+  health,
   warmup,
   recovery,
   resume,
@@ -87,7 +89,15 @@ function printUpstream({
     ...(recovery === undefined ? {} : { recovery }),
     ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
     ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
+    ...(Object.values(health).every((value) => value === undefined) ? {} : { health: printOwnHealth(health) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+  };
+}
+
+function printOwnHealth({ every, path }: UpstreamConfig["health"]): object {
+  return {
+    ...(every === undefined ? {} : { every: every === false ? "off" : formatDuration(every) }),
+    ...(path === undefined ? {} : { path }),
   };
 }
 

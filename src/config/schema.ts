@@ -3,7 +3,7 @@ import { z } from "zod";
 import { FAILOVER_CAUSES } from "../attempt/failover.ts";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
-import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
@@ -198,6 +198,7 @@ export const configSchema = z
     retry,
     failover,
     breaker,
+    health,
     heartbeat,
     recovery,
     resume,

@@ -60,3 +60,8 @@ export function resolveConnectTimeout({ timeouts }: Config, upstream: UpstreamCo
 export function resolveWarmUp({ warmup }: Config, upstream: UpstreamConfig): Config["warmup"] {
   return upstream.warmup ?? warmup;
 }
+
+/** How often it is asked how it is, and where. */
+export function resolveHealth({ health }: Config, upstream: UpstreamConfig): Config["health"] {
+  return { every: upstream.health.every ?? health.every, path: upstream.health.path ?? health.path };
+}

@@ -1,7 +1,7 @@
 /** The settings of one upstream, those it has of its own over the ones for all among them. */
 import { z } from "zod";
 import { isObject } from "../dialect/json.ts";
-import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
+import { ownGate, ownHealth, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
 import { continuation, ownRecovery, ownResume } from "./recovery-settings.ts";
 import { APIS } from "./routes.ts";
@@ -108,6 +108,7 @@ export const upstreamSchema = z
     timeouts: ownTimeouts,
     gate: ownGate,
     nonStreaming: ownNonStreaming,
+    health: ownHealth,
     warmup: ownWarmup,
   })
   .refine(({ apiKey, apiKeys }) => apiKey === undefined || apiKeys === undefined, {

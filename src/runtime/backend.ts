@@ -1,6 +1,7 @@
 /** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
 import type { Logger } from "pino";
 import { createUpstreamShared, type Share, type UpstreamPolicy, type UpstreamShared } from "../balance/candidate.ts";
+import { HealthCheck } from "../balance/health-check.ts";
 import type { Offer } from "../balance/offer.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -8,10 +9,11 @@ import type { PemFiles } from "../config/pem-files.ts";
 import { bareOf, dialectAt, routesOf, type Served, servesOf, uniteRoutes } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
-import { resolveConnectTimeout, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
+import { resolveConnectTimeout, resolveHealth, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
 import type { Observer } from "../core/observer.ts";
 import { openAiChat } from "../dialect/openai-chat.ts";
 import { readRequestPath } from "../server/request-path.ts";
+import { createHealthLog } from "../telemetry/health-log.ts";
 import { createWarmUpLog } from "../telemetry/warm-up-log.ts";
 import { chooseProxy, type UpstreamProxy } from "../upstream/proxy.ts";
 import { createUpstream, type Upstream, type UpstreamOptions } from "../upstream/upstream.ts";
@@ -27,7 +29,7 @@ export interface Backend {
   readonly shared: readonly UpstreamShared[];
   /** What the first questions need to hear of. */
   readonly observers: readonly Observer[];
-  /** The upstream at this place has answered its first question, where it is to be asked one. */
+  /** The upstream at this place has answered its first question, where it is to be asked one, and is not known to be down. */
   isWarm(index: number): boolean;
   /** Asks no more first questions; requests go on. */
   stopWarmUps(): void;
@@ -39,6 +41,7 @@ interface UpstreamPlan {
   readonly transport: Omit<UpstreamOptions, "proxy">;
   readonly served: Served;
   readonly warmup: Config["warmup"];
+  readonly health: Config["health"];
 }
 
 export function planBackend(config: Config, { authorities }: PemFiles): readonly UpstreamPlan[] {
@@ -59,7 +62,12 @@ export function planBackend(config: Config, { authorities }: PemFiles): readonly
       connectTimeoutMs: resolveConnectTimeout(config, upstream),
       ca: authorities.get(name),
     };
-    return { transport, served: { api, mount }, warmup: resolveWarmUp(config, upstream) };
+    return {
+      transport,
+      served: { api, mount },
+      warmup: resolveWarmUp(config, upstream),
+      health: resolveHealth(config, upstream),
+    };
   });
 }
 
@@ -78,9 +86,22 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
     createWarmUp(upstreams[index] as Upstream, resolvePolicy(config, served), plan[index], config, logger),
   );
   const questions = warmUps.filter((warmUp) => warmUp !== undefined);
+  const checks = plan.map(({ health, transport }, index) => {
+    if (health.every === false) return undefined;
+    return new HealthCheck({
+      upstream: upstreams[index] as Upstream,
+      outages: (shared[index] as UpstreamShared).outages,
+      path: health.path,
+      everyMs: health.every,
+      timeoutMs: HEALTH_TIMEOUT_MS,
+      onChange: createHealthLog(logger, transport.name),
+    });
+  });
   for (const warmUp of questions) warmUp.start();
+  for (const check of checks) check?.start();
   const stopWarmUps = (): void => {
     for (const warmUp of questions) warmUp.close();
+    for (const check of checks) check?.close();
   };
   return {
     plan,
@@ -88,7 +109,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
     sandboxUrl: address?.url,
     shared,
     observers: questions.map(({ observer }) => observer),
-    isWarm: (index) => warmUps[index]?.isWarm !== false,
+    isWarm: (index) => warmUps[index]?.isWarm !== false && checks[index]?.isUp !== false,
     stopWarmUps,
     async close() {
       stopWarmUps();
@@ -147,6 +168,9 @@ function proxyOf(baseUrl: string, logger: Logger): UpstreamProxy | undefined {
     throw new ConfigError([(error as RangeError).message]);
   }
 }
+
+/** A server that is at work on an answer may take a while for this one, in milliseconds. */
+const HEALTH_TIMEOUT_MS = 10_000;
 
 /** Where the first question is asked when no path is set, as clients ask. */
 const WARM_UP_PATH = "/v1/chat/completions";
