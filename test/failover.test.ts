@@ -178,6 +178,26 @@ describe("models", () => {
   });
 });
 
+test("a path is asked of those that have it: Chatchat's own of Chatchat, others also where they are under /v1", async ({
+  startUpstream,
+  startPerennial,
+}) => {
+  const chatchat = await startUpstream(replying(jsonReply("{}")));
+  const model = await startUpstream(replying(whole));
+  const perennial = await startPerennial(undefined, {
+    upstreams: [
+      { name: "model", baseUrl: model.baseUrl },
+      { name: "chatchat", baseUrl: chatchat.baseUrl.replace("/v1", ""), profile: "chatchat" },
+    ],
+  });
+  const seen = await chat(perennial.baseUrl);
+  expect(seen.headers["x-perennial-upstream"]).toBe("model");
+  expect(model.requests[0]?.head).toContain("POST /v1/chat/completions HTTP/1.1");
+  await send(`${perennial.url}/knowledge_base/list_knowledge_bases`);
+  expect(chatchat.requests[0]?.head).toContain("GET /knowledge_base/list_knowledge_bases HTTP/1.1");
+  expect(model.requests).toHaveLength(1);
+});
+
 describe("the list of models", () => {
   const list = (...ids: string[]): string =>
     jsonReply(JSON.stringify({ object: "list", data: ids.map((id) => ({ id, object: "model", created: 1, owned_by: "o" })) }));

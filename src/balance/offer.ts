@@ -10,10 +10,12 @@ export interface Offer extends Omit<Candidate, "model" | "path"> {
 
 export interface Serves {
   /**
-   * Where a path is asked, under the upstream's base URL; undefined where it speaks another dialect there, or none that is known.
+   * Where a path is asked, under the upstream's base URL; undefined where it has none of that name.
    * @param path as clients ask, without the query.
    */
-  pathOf(path: string, dialect: Dialect | undefined): string | undefined;
+  pathOf(path: string): string | undefined;
+  /** It speaks this dialect at the path; or, where the dialect is not known, what is there may be there as well. */
+  speaks(path: string, dialect: Dialect | undefined): boolean;
   /** This dialect is the upstream's own, so that it is asked before those that may imitate it. */
   isNative(dialect: Dialect): boolean;
 }
@@ -36,12 +38,15 @@ export interface Asked {
 /** Those that can serve a request, in the order of the configuration. */
 export function candidatesFor(offers: readonly Offer[], { path, dialect, model }: Asked): readonly Candidate[] {
   const [plain = "", ...query] = path.split(/(?=\?)/);
-  const speaking = offers.flatMap((offer) => {
-    const own = offer.serves.pathOf(plain, dialect);
-    return own === undefined ? [] : [{ offer, path: own === plain ? undefined : own + query.join("") }];
+  const reachable = offers.flatMap((offer) => {
+    const own = offer.serves.pathOf(plain);
+    return own === undefined ? [] : [{ offer, own, path: own === plain ? undefined : own + query.join("") }];
   });
+  const speaking = reachable.filter(({ offer, own }) => offer.serves.speaks(own, dialect));
   const native = speaking.filter(({ offer }) => dialect === undefined || offer.serves.isNative(dialect));
-  return (native.length > 0 ? native : speaking).flatMap(({ offer, path }) => {
+  // Whatever can be told of a path by its looks: one of them has made it a known one.
+  const likeliest = [native, speaking].find((list) => list.length > 0) ?? reachable;
+  return likeliest.flatMap(({ offer, path }) => {
     const { serves: _serves, names, ...candidate } = offer;
     const known = nameOf(names, model);
     return known === undefined ? [] : [{ ...candidate, path, model: known.name === model ? undefined : known.name }];

@@ -72,13 +72,16 @@ export function dialectAt(served: Served, path: string): Dialect | undefined {
 export function servesOf(served: Served, mount: Mount): Serves {
   const table = new RouteTable(routesOf(served));
   return {
-    pathOf(path, dialect) {
-      const own = ownPath(served, mount, path);
-      if (own === undefined) return undefined;
+    pathOf: (path) => ownPath(served, mount, path),
+    speaks(path, dialect) {
       // Azure's clients alone ask so, and others would not know what it is.
-      const isAzures = path.startsWith("/openai/") && served.mount !== "/";
-      if (dialect === undefined) return isAzures && bareOf(served).length === 0 ? undefined : own;
-      return table.find(plainPath(own))?.dialect === dialect ? own : undefined;
+      if (dialect === undefined) return !path.startsWith("/openai/") || served.mount === "/" || bareOf(served).length > 0;
+      const asked = plainPath(path);
+      const { name, operation } = dialect;
+      return [asked, asked.replace(/^\/v1(?=\/)/, "")].some((each) => {
+        const own = table.find(each)?.dialect;
+        return own?.name === name && own.operation === operation;
+      });
     },
     isNative: (dialect) => served.api !== "anthropic" || dialect === anthropicMessages || dialect.operation === "count_tokens",
   };
@@ -92,7 +95,7 @@ function ownPath(served: Served, all: Mount, path: string): string | undefined {
 
 function plainPath(path: string): string {
   try {
-    return decodeURIComponent(path);
+    return decodeURIComponent(path).replace(/(?<=.)\/+$/, "");
   } catch {
     return path;
   }

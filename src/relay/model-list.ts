@@ -27,7 +27,7 @@ export function offersOfList({ api, request }: Exchange, offers: readonly Offer[
   if (api !== undefined || request.method !== "GET" || (path !== "/models" && path !== "/v1/models")) return undefined;
   // Keys alone make no other list.
   const upstreams = offers.filter(({ shared }, index) => offers.findIndex((other) => other.shared === shared) === index);
-  const serving = upstreams.filter((offer) => offer.serves.pathOf(path, undefined) !== undefined);
+  const serving = upstreams.filter((offer) => offer.serves.pathOf(path) !== undefined);
   const [first] = serving;
   const isPlain = first !== undefined && Object.keys(first.names.map).length === 0 && first.names.only === undefined;
   return serving.length === 0 || (serving.length === 1 && isPlain) ? undefined : serving;
