@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
+import { RetryBudget } from "../../src/balance/retry-budget.ts";
 import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { servesOf } from "../../src/config/routes.ts";
@@ -89,6 +90,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
     },
     propagator: { headersFor: () => ({}) },
     sticky: new StickyUpstreams(),
+    retries: new RetryBudget(),
   };
   const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));

@@ -36,6 +36,8 @@ export interface AttemptPolicyOptions {
   readonly hasTools: boolean;
   /** Ways in which an upstream has refused to be asked for this model. */
   refusedAsks(candidate: Candidate): ReadonlySet<Ask>;
+  /** Whether one more retry that may cost something can be made, of all that run; it is counted then. @defaultValue always */
+  takeRetry?(): boolean;
   /** Its answer is to be made in the background, where this upstream keeps it. @defaultValue not */
   inBackground?(candidate: Candidate): boolean;
   /** How an answer of this upstream goes on that breaks once clients have some of it; undefined where it does not. */
@@ -222,7 +224,10 @@ export function createAttemptPolicy(
       if (failure.outage !== undefined) return { giveUp: failure };
       const isLateAgain = failure.code === "first_token_timeout" && countOf(history, failure.code) >= MOST_LATE;
       if (costly >= maxAttempts || isLateAgain) return { giveUp: withDetails(mostTelling(history), { exhausted: true }) };
-      return next(view, remaining);
+      const decision = next(view, remaining);
+      // What an upstream has merely refused cost nothing, and is not multiplied.
+      const isFree = failure.scope !== "again" || "giveUp" in decision;
+      return isFree || (options.takeRetry?.() ?? true) ? decision : { giveUp: mostTelling(history) };
     },
   };
 }

@@ -31,6 +31,7 @@ describe("what is there without a word of configuration", () => {
           maxAttempts: 3,
           outage: 25_000,
           backoff: { initial: 1000, factor: 2, max: 5000, jitter: true },
+          budget: { percent: 20, min: 20 },
           maxRetryAfter: 60_000,
         },
         failover: { on: ["unreachable", "status", "timeout", "empty", "truncated", "credentials"], codes: [] },

@@ -27,6 +27,7 @@ export function printConfig(config: Config): string {
       maxAttempts: retry.maxAttempts,
       outage: formatDuration(retry.outage),
       backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
+      budget: retry.budget,
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     failover: config.failover,

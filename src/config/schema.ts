@@ -72,6 +72,20 @@ const retry = z
         "How long requests wait while the upstream is down, restarts or loads, which costs nothing and is not counted as attempts; 0 for not at all. Default: 25s.",
       ),
     backoff,
+    budget: z
+      .strictObject({
+        percent: z
+          .number({ error: "expected a number from 0 to 100" })
+          .min(0, { error: "expected a number from 0 to 100" })
+          .max(100, { error: "expected a number from 0 to 100" })
+          .default(20)
+          .describe("Most retries that may cost something, per hundred requests of the last 10 s; 100 or less. Default: 20."),
+        min: wholeNumber(0).default(20).describe("So many within 10 s are always allowed. Default: 20."),
+      })
+      .prefault({})
+      .describe(
+        "Bounds the retries of all requests together, so that trouble is not made larger; waiting out an outage is not counted.",
+      ),
     maxRetryAfter: duration()
       .prefault("60s")
       .describe(

@@ -3,6 +3,7 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
 import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
@@ -11,7 +12,7 @@ export interface RelaySettings {
   /** Every upstream, in the order of the configuration. */
   readonly offers: readonly Offer[];
   readonly failover: FailoverOptions;
-  readonly retry: RetryOptions;
+  readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
 }

@@ -8,6 +8,7 @@ import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS, type UpstreamPolicy } from "../balance/candidate.ts";
 import { candidatesFor } from "../balance/offer.ts";
+import type { RetryBudget } from "../balance/retry-budget.ts";
 import { createEvenDraws } from "../balance/selector.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { Continuing } from "../core/continuing.ts";
@@ -25,6 +26,7 @@ export interface RelayContext {
   readonly observer: Observer;
   readonly propagator: Propagator;
   readonly sticky: StickyUpstreams;
+  readonly retries: RetryBudget;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */
@@ -32,7 +34,9 @@ const draw = createEvenDraws();
 
 export function startRun(exchange: Exchange, { offers, failover, retry, limits }: RelaySettings, context: RelayContext): Run {
   const { api, request } = exchange;
-  const { runs, held, observer, propagator, sticky } = context;
+  const { runs, held, observer, propagator, sticky, retries } = context;
+  // SDKs say so of their own retries.
+  retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
   const candidates = sticky.narrow(serving, request);
   const continuing = api?.request.stream && candidates.some(continues) ? api.dialect.continuing : undefined;
@@ -52,6 +56,11 @@ export function startRun(exchange: Exchange, { offers, failover, retry, limits }
         continuing && api && continues(candidate)
           ? afterBreakOf(exchange, candidate, { ...api, continuing }, session)
           : undefined,
+      takeRetry() {
+        const isAllowed = retries.take(retry.budget);
+        if (!isAllowed) observer.onRetryRefused?.(exchange);
+        return isAllowed;
+      },
       refusedAsks: (candidate) => refusedAsksOf(candidate, api?.request.model),
     },
     Math.random,

@@ -1,4 +1,5 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
+import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
@@ -19,9 +20,13 @@ export interface Parts {
   readonly runs: RunRegistry;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
+  readonly retries: RetryBudget;
 }
 
-export async function createSettings(config: Config, { backend, telemetry, runs, held, sticky }: Parts): Promise<ServerSettings> {
+export async function createSettings(
+  config: Config,
+  { backend, telemetry, runs, held, sticky, retries }: Parts,
+): Promise<ServerSettings> {
   const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
@@ -48,6 +53,7 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
       runs,
       held,
       sticky,
+      retries,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,
