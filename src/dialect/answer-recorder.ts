@@ -14,6 +14,9 @@ export interface Reading {
   readonly promptTokens?: number | undefined;
 }
 
+/** Beyond this many characters an answer is not kept: no upstream would take it as a beginning, and memory is not free. */
+const MOST = 4 * 1024 ** 2;
+
 export class TextRecorder implements AnswerRecorder {
   readonly #read: (event: StreamEvent) => Reading;
   readonly ends: number[] = [];
@@ -38,7 +41,13 @@ export class TextRecorder implements AnswerRecorder {
     this.block = block ?? this.block;
     this.sequence = sequence ?? this.sequence;
     this.promptTokens = promptTokens ?? this.promptTokens;
-    if (text === "") return;
+    if (text === "" || this.obstacles.has("too-long")) return;
+    if (this.text.length + text.length > MOST) {
+      this.obstacles.add("too-long");
+      this.text = "";
+      this.ends.length = this.tokens.length = 0;
+      return;
+    }
     this.text += text;
     this.ends.push(this.text.length);
     this.tokens.push(tokens);

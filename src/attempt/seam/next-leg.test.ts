@@ -207,6 +207,8 @@ describe("what was given", () => {
   test.each<[string, Setup, string]>([
     ["little", { words: ["A stream", " is"] }, "too-short"],
     ["a role token", { words: [...WORDS, "<|im_start|>user"] }, "role-token"],
+    ["more than is kept of it", { words: ["x".repeat(5_000_000)] }, "too-long"],
+    ["more than is kept of it, though the upstream has kept it", { words: ["x".repeat(5_000_000)], kept: "/stream" }, "too-long"],
     ["a tool call", { and: [delta({ tool_calls: [{ index: 0 }] })], resume: { tools: "ifNoneCalled" } }, "tools"],
     ["a thought", { and: [delta({ reasoning_content: "Hm" })] }, "reasoning"],
     ["a refusal", { and: [delta({ refusal: "No." })] }, "other-content"],

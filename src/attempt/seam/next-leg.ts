@@ -77,7 +77,7 @@ export function nextLeg(
 ): NextLeg {
   const broke = breakOf(legs);
   if (broke === undefined || !MAY_GO_ON.has(broke.code) || broke.scope !== "again") return { rule: "failure" };
-  const native = askKept(policy, known.kept(given), legs, remainingMs);
+  const native = askKept(policy, keptOf(known, given), legs, remainingMs);
   if (native !== undefined) return { ask: native };
   const last = legs.at(-1);
   // Behind its seam too: what it told was proved, and what it would tell next is not.
@@ -93,6 +93,12 @@ export function nextLeg(
   const ask =
     policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, { continuing, known, body });
   return typeof ask === "string" ? { rule: ask } : { ask };
+}
+
+/** What is told from its beginning is compared with what was given. */
+function keptOf(known: KnownOfServer, given: AnswerRecord): ReturnType<KnownOfServer["kept"]> {
+  const kept = known.kept(given);
+  return kept?.from === "beginning" && given.obstacles.has("too-long") ? undefined : kept;
 }
 
 /** The same generation goes on: nothing of it can differ, whatever was asked. */
@@ -117,7 +123,16 @@ export function breakOf(legs: readonly PastLeg[]): Failure | undefined {
 }
 
 /** What no second leg of any kind can go on from. */
-const NEVER: readonly SeamRule[] = ["finished", "choices", "tools", "reasoning", "audio", "other-content", "logprobs"];
+const NEVER: readonly SeamRule[] = [
+  "too-long",
+  "finished",
+  "choices",
+  "tools",
+  "reasoning",
+  "audio",
+  "other-content",
+  "logprobs",
+];
 
 function askAgain(given: AnswerRecord, continuing: Continuing, body: unknown): AskLeg | SeamRule {
   const obstacle = NEVER.find((rule) => given.obstacles.has(rule));
