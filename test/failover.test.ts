@@ -58,7 +58,8 @@ test("attempts are counted over all, and one after the other is asked", async ({
 
 test("when all refuse, the client is told what the preferred one said", async ({ inFrontOf }) => {
   const { perennial } = await inFrontOf([refusal("402 Pay"), refusal("401 Who")]);
-  expect(await chat(perennial.baseUrl)).toMatchObject({ status: 402 });
+  const headers = { "x-perennial-upstream": "a", "x-perennial-attempts": "2" };
+  expect(await chat(perennial.baseUrl)).toMatchObject({ status: 402, headers });
 });
 
 test("when all are out for retry.outage, it is circuit_open, with a time to come back", async ({ inFrontOf }) => {

@@ -2,7 +2,7 @@
 import type { Candidate } from "../balance/candidate.ts";
 import { isAboutKey } from "../balance/credential-rests.ts";
 import { isAvailable, type Standing, selectCandidate, soonest, standingOf } from "../balance/selector.ts";
-import { Failure, type FailureCode } from "../core/failure.ts";
+import { Failure, type FailureCode, withDetails } from "../core/failure.ts";
 import type { PastAttempt } from "./attempt-policy.ts";
 
 /** After which failures another upstream is asked. */
@@ -134,7 +134,8 @@ export function mostTelling(history: readonly PastAttempt[]): Failure {
   if (first === undefined || last === undefined) return new Failure("internal_error", "nothing was tried, and nothing failed");
   const isOne = history.every(({ plan }) => plan.candidate.shared === first.plan.candidate.shared);
   if (isOne || last.failure.scope === "again") return last.failure;
-  return (history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first).failure;
+  const told = history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first;
+  return withDetails(told.failure, { upstream: told.plan.candidate.upstream.name });
 }
 
 /** The attempts that say something of an upstream as it would be asked now: with another key it may do what it has refused. */

@@ -160,6 +160,9 @@ describe("which source wins", () => {
     const flags = { upstream: "http://b/v1" };
     expect(load(yaml, { flags }).config.upstreams[0]).toMatchObject({ baseUrl: "http://b/v1", apiKey: undefined });
     expect(load(yaml, { flags, env: { U: "http://b/v2", K: "k" } }).config.upstreams[0]?.apiKey).toBe("k");
+    const several = "upstreams:\n  - { baseUrl: http://a/v1, apiKeys: [k1, k2] }\n";
+    expect(load(several, { flags }).config.upstreams[0]).toMatchObject({ baseUrl: "http://b/v1", apiKeys: undefined });
+    expect(load(several, {}).config.upstreams[0]?.apiKeys).toEqual(["k1", "k2"]);
     expect(problemsOf(yaml, { flags, env: { U: "http://b/v2" } })[0]).toContain("variable K is not set");
   });
 

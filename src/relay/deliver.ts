@@ -66,13 +66,14 @@ function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Fail
   const isExhausted = failure.exhausted || (TOO_LATE.has(failure.code) && exchange.attempts.length > 0);
   const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
-    sendReply(raw, exchange, { ...reply, headers: { ...wait, ...reply.headers, ...exhausted } });
+    sendReply(raw, exchange, { ...reply, upstream: failure.upstream, headers: { ...wait, ...reply.headers, ...exhausted } });
     return;
   }
   sendReply(raw, exchange, {
     status: failure.status,
     headers: { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
     body: JSON.stringify(body),
+    upstream: failure.upstream,
   });
 }
 
