@@ -32,9 +32,11 @@ const QUICK: Record<string, string> = {
   long: "long:30",
   flood: "flood:100000",
   "big-event": "big-event:2000000",
+  metas: "metas:100000",
+  "many-choices": "many-choices:1500",
 };
 /** Whole, and not the usual text. */
-const OTHER_TEXT = new Set(["long", "flood", "whole-empty", "filtered", "two-choices", "tools", "reasoning"]);
+const OTHER_TEXT = new Set(["long", "flood", "whole-empty", "filtered", "two-choices", "tools", "reasoning", "many-choices"]);
 /** Whole answers in unusual clothes: these must arrive. */
 const WHOLE = new Set([
   "ok",

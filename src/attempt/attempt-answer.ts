@@ -13,6 +13,7 @@ import { createStreamReader } from "../call/stream-reader.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure } from "../core/failure.ts";
+import { detached, heldBytes } from "../core/held-memory.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
 import { type DialectAttempt, withRepair } from "./attempt-context.ts";
@@ -42,6 +43,7 @@ export function attemptAnswer(context: DialectAttempt): Promise<AttemptResult> {
         stream: () => joinStream(status, headers, control, context, viaStream),
       };
       return chooseReader(headers, readers, {
+        maxBytes: context.limits.maxBodyBytes,
         form: viaStream ? "stream" : "json",
         onUndecided: () => control.notice(viaStream ? "life" : "content"),
         onFailure: control.fail,
@@ -54,11 +56,12 @@ function readAnswer(
   status: number,
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
-  { plan, limits, dialect, request, output }: DialectAttempt,
+  { plan, limits, held, dialect, request, output }: DialectAttempt,
 ): BodyReader {
   control.notice("content");
   const options: AnswerReaderOptions = {
     maxBytes: limits.maxBodyBytes,
+    held,
     isWhole: (body) => isFinishedAnswer(body, dialect),
     onProgress: () => control.notice("content"),
     onFailure: control.fail,
@@ -86,10 +89,9 @@ function joinStream(
   let bytes = 0;
   const collect: EventSink = {
     push(event) {
-      events.push(event);
-      const size = wireBytes(event);
-      bytes += size;
-      held.add(size);
+      events.push(detached(event));
+      bytes += wireBytes(event);
+      held.add(heldBytes(event));
     },
     flush() {
       if (bytes > limits.maxBodyBytes) control.fail(answerTooLarge(limits.maxBodyBytes));
@@ -101,6 +103,7 @@ function joinStream(
     inspector: withRepair(dialect.inspectStream(request), collect, { dialect, plan }),
     control,
     sink: collect,
+    held,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,

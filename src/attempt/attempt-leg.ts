@@ -32,6 +32,7 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   context.session.end(false);
   const rest = ask.kind === "continue" ? await prepare(context, continuing, ask) : undefined;
   const body = rest && Buffer.from(JSON.stringify(rest.body));
+  context.held.add(body?.length ?? 0);
   const call = dialectCall(context, watchOf(context), body);
   // The client's key stands for the first leg, whose answer a server may keep for it.
   const { "idempotency-key": _key, ...headers } = call.request.headers;
@@ -47,7 +48,12 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
             throw refusedSeam("refused");
           },
         },
-        { form: "stream", onUndecided: () => control.notice("life"), onFailure: control.fail },
+        {
+          form: "stream",
+          maxBytes: context.limits.maxBodyBytes,
+          onUndecided: () => control.notice("life"),
+          onFailure: control.fail,
+        },
       ),
     );
   } catch (thrown) {
@@ -115,7 +121,12 @@ function attemptKept(
           throw refusedSeam("refused");
         },
       },
-      { form: "stream", onUndecided: () => control.notice("life"), onFailure: control.fail },
+      {
+        form: "stream",
+        maxBytes: context.limits.maxBodyBytes,
+        onUndecided: () => control.notice("life"),
+        onFailure: control.fail,
+      },
     ),
   );
 }
@@ -125,11 +136,12 @@ function readLeg(
   context: DialectAttempt,
   station: (context: DialectAttempt) => EventSink,
 ): BodyReader {
-  const { plan, limits, dialect, request } = context;
+  const { plan, limits, held, dialect, request } = context;
   const inspector = dialect.inspectStream(request);
   return createStreamReader({
     inspector,
     control,
+    held,
     sink: withHold(station(context), inspector, control, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,

@@ -8,7 +8,7 @@ import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { toFailure } from "../core/failure.ts";
+import { toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
 import { isRefusedAlteration } from "./choose-ask.ts";
@@ -82,6 +82,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      forgetReply(history);
       history.push({ attempt, plan, failure });
       throw failure;
     } finally {
@@ -152,6 +153,16 @@ function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: b
   if (typeof plan.ask === "object") return;
   if (breaker === undefined || !(breaker.alone || hasOthers) || !isUpstreamsFault(failure)) return;
   if (shared.breaker.failed(part, breaker)) shared.outages.rest(part, failure, breaker.restMs);
+}
+
+/** In bytes. */
+const SMALL_REPLY = 65_536;
+
+/** What an attempt before the last was refused with can be large; a small one may be told yet, when no other upstream has a better word. */
+function forgetReply(history: PastAttempt[]): void {
+  const last = history.at(-1);
+  if (last?.failure.reply !== undefined && last.failure.reply.body.length > SMALL_REPLY)
+    history[history.length - 1] = { ...last, failure: withDetails(last.failure, { reply: undefined }) };
 }
 
 /** The client's own request was taken: what was refused before was the alteration. */

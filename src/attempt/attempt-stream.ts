@@ -40,6 +40,7 @@ export async function attemptStream(context: DialectAttempt): Promise<AttemptRes
             json: () => readAnswerAsStream(headers, control, context),
           },
           {
+            maxBytes: context.limits.maxBodyBytes,
             form: asksWhole ? "json" : "stream",
             // What is made at once is kept alive with blanks; in a stream they are signs of life, and say nothing of how far it has come.
             onUndecided: () => control.notice(asksWhole || labelOf(headers) === "json" ? "content" : "life"),
@@ -67,7 +68,7 @@ function asRefusedFallback(thrown: unknown): Failure {
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, dialect, request, output } = context;
+  const { plan, limits, held, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
   const gate = output.openStream(headers, plan.candidate.policy.gate.open);
   const isKept = output.given !== undefined && dialect.continuing?.askInBackground !== undefined;
@@ -76,6 +77,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
     inspector: withRepair(inspector, sink, context),
     control,
     sink,
+    held,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
     acceptEmpty: plan.acceptEmpty,
@@ -108,9 +110,10 @@ export function withHold(
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
 function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, dialect, request, output } = context;
+  const { plan, limits, held, dialect, request, output } = context;
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
+    held,
     isWhole: (body) => isFinishedAnswer(body, dialect),
     onProgress: () => control.notice("content"),
     onFailure: control.fail,

@@ -39,6 +39,7 @@ export function createLargeAnswerReader(options: LargeAnswerOptions): BodyReader
       }
       const begun = buffered;
       buffered = undefined;
+      options.held?.add(chunk.length - bytes);
       options.onProgress();
       output.openBody(status, headers);
       for (const part of begun) pass(part);

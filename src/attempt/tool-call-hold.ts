@@ -2,7 +2,7 @@
 import type { StreamInspector } from "../core/dialect.ts";
 import type { EventKind, EventSink } from "../core/event-sink.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
-import type { HeldShare } from "../core/held-memory.ts";
+import { detached, type HeldShare, heldBytes } from "../core/held-memory.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
 
 export interface ToolCallHoldOptions {
@@ -29,7 +29,7 @@ type HoldState =
   /** No call is under way. */
   | { readonly at: "open" }
   /** The call that is not complete, and whatever came after its beginning: the order of events is kept. */
-  | { readonly at: "holding"; readonly events: HeldEvent[]; bytes: number; readonly timer: NodeJS.Timeout }
+  | { readonly at: "holding"; readonly events: HeldEvent[]; bytes: number; heldBytes: number; readonly timer: NodeJS.Timeout }
   /** This call was held for as long, or as much, as may be: it goes on as it comes. Should it be cut, the error event says so. */
   | { readonly at: "released"; readonly calls: number | undefined };
 
@@ -44,6 +44,7 @@ export class ToolCallHold implements EventSink {
 
   constructor(options: ToolCallHoldOptions) {
     this.#options = options;
+    options.held.onPressure(() => this.#releaseEarly());
   }
 
   push(event: StreamEvent, kind: EventKind): void {
@@ -85,15 +86,17 @@ export class ToolCallHold implements EventSink {
     const { inspector, maxMs } = this.#options;
     // The next call of the same message is held again.
     if (state.at === "released" && state.calls === inspector.toolCalls) return undefined;
-    const holding: Holding = { at: "holding", events: [], bytes: 0, timer: setTimeout(() => this.#onTimeUp(), maxMs) };
+    const timer = setTimeout(() => this.#releaseEarly(), maxMs);
+    const holding: Holding = { at: "holding", events: [], bytes: 0, heldBytes: 0, timer };
     this.#state = holding;
     return holding;
   }
 
   #hold(holding: Holding, event: StreamEvent, kind: EventKind): void {
-    const bytes = wireBytes(event);
-    holding.events.push({ event, kind });
-    holding.bytes += bytes;
+    const bytes = heldBytes(event);
+    holding.events.push({ event: detached(event), kind });
+    holding.bytes += wireBytes(event);
+    holding.heldBytes += bytes;
     this.#options.held.add(bytes);
   }
 
@@ -103,7 +106,8 @@ export class ToolCallHold implements EventSink {
     return heldBytes > maxBytes || eventBytes > maxEventBytes;
   }
 
-  #onTimeUp(): void {
+  /** Its time is up, or there is no room for it any more. */
+  #releaseEarly(): void {
     if (this.#state.at !== "holding") return;
     const { inspector } = this.#options;
     try {
@@ -121,10 +125,10 @@ export class ToolCallHold implements EventSink {
     this.#state = { at: "released", calls: this.#options.inspector.toolCalls };
   }
 
-  #handOn({ events, bytes, timer }: Holding): void {
+  #handOn({ events, heldBytes, timer }: Holding): void {
     const { next, held } = this.#options;
     clearTimeout(timer);
-    held.add(-bytes);
+    held.add(-heldBytes);
     for (const { event, kind } of events) next.push(event, kind);
   }
 }

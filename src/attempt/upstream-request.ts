@@ -54,7 +54,7 @@ function withModel(body: ExchangeRequest["body"], model: string): ExchangeReques
 }
 
 /** What all calls of an attempt have in common. */
-export function callOf({ plan, attempt, signal, propagated, limits, output }: AttemptContext) {
+export function callOf({ plan, attempt, signal, propagated, limits, held, output }: AttemptContext) {
   return {
     upstream: plan.candidate.upstream,
     attempt,
@@ -63,13 +63,18 @@ export function callOf({ plan, attempt, signal, propagated, limits, output }: At
     onDrain: output.onDrain,
     onTaken: output.onTaken,
     maxReplyBytes: limits.maxBodyBytes,
+    held,
   } satisfies Partial<CallOptions>;
 }
 
 /** The client's request, asked streamed or not, whichever way the client asked. Undefined for what can be asked in one way only. */
-export function bodyAsked({ exchange, dialect }: DialectAttempt, stream: boolean): Buffer | undefined {
+export function bodyAsked({ exchange, dialect, held }: DialectAttempt, stream: boolean): Buffer | undefined {
   const asked = dialect.askStreamed(parsedBody(exchange.request), stream);
-  return asked === undefined ? undefined : Buffer.from(JSON.stringify(asked));
+  if (asked === undefined) return undefined;
+  const altered = Buffer.from(JSON.stringify(asked));
+  // Beside the client's own, which may have to be sent as well.
+  held.add(altered.length);
+  return altered;
 }
 
 /** What the client asked, ready to be asked in another way. */

@@ -118,7 +118,7 @@ async function ask({ asks, beginning }: Question, options: ServerQuestions): Pro
             throw new Failure("stream_corrupted", "the upstream answered a question as a whole", { scope: "never" });
           },
         },
-        { form: "stream", onFailure: control.fail },
+        { form: "stream", maxBytes, onFailure: control.fail },
       ),
   );
   // Thoughts, or a call, and then the answer: it has begun a new turn.

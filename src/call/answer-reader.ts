@@ -2,6 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Dialect } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
+import type { HeldShare } from "../core/held-memory.ts";
 import type { BodyReader } from "./body-reader.ts";
 
 export interface AnswerReaderOptions {
@@ -9,6 +10,8 @@ export interface AnswerReaderOptions {
   readonly maxBytes: number;
   /** Whether what came of a body without a clean end is the whole answer all the same. @defaultValue it never is */
   readonly isWhole?: (body: Buffer) => boolean;
+  /** What is buffered counts here, to be released by the one who opened it. @defaultValue it is not counted */
+  readonly held?: HeldShare | undefined;
   onProgress(): void;
   onWhole(body: Buffer): void;
   onFailure(failure: Failure): void;
@@ -21,6 +24,7 @@ export function createAnswerReader(options: AnswerReaderOptions): BodyReader {
     onData(chunk) {
       chunks.push(chunk);
       bytes += chunk.length;
+      options.held?.add(chunk.length);
       options.onProgress();
       if (bytes > options.maxBytes) {
         options.onFailure(answerTooLarge(options.maxBytes));

@@ -2,12 +2,14 @@
 import { Readable } from "node:stream";
 import type { Attempt } from "../core/attempt.ts";
 import { Failure, toFailure, withDetails } from "../core/failure.ts";
+import type { HeldShare } from "../core/held-memory.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { Call, Upstream, UpstreamRequest } from "../upstream/upstream.ts";
 import { createAnswerReader } from "./answer-reader.ts";
 import { BodyFingerprint } from "./body-fingerprint.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { createInflatingReader, encodingOf, type InflatingReader, withoutEncoding } from "./inflating-reader.ts";
+import { createInflatingReader, encodingOf, type InflatingReader, inflaterBytes, withoutEncoding } from "./inflating-reader.ts";
+import { ReadTurns } from "./read-turns.ts";
 import { redirected } from "./redirect.ts";
 import { meaningOf, OUTAGE_WITHIN_MS } from "./reply-scope.ts";
 import { readRetryAfterMs } from "./retry-after.ts";
@@ -27,6 +29,8 @@ export interface CallOptions {
   readonly answersBelow: 300 | 400;
   /** Identity was asked for: a body that is compressed all the same is inflated. Otherwise it is read as it comes. */
   readonly inflates: boolean;
+  /** What is buffered of an error reply, and in an inflater, counts here. @defaultValue it is not counted */
+  readonly held?: HeldShare | undefined;
   /** Largest error reply that is kept, in bytes. */
   readonly maxReplyBytes: number;
   /** The upstream has begun to answer, or has had the request for so long that it may work on it. */
@@ -65,6 +69,8 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     let inflater: InflatingReader | undefined;
     let call: Call | undefined;
     let settled = false;
+    /** The client is slow. */
+    let isPaused = false;
     /** What came last while the upload still ran. */
     let early: Sign | undefined;
     /** On the clock of `performance.now()`; undefined while there is no connection. */
@@ -83,14 +89,16 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
         else early = sign;
       },
       pause() {
+        isPaused = true;
         watchdog.pause();
         call?.pause();
         inflater?.pause();
       },
       resume() {
         if (settled) return;
+        isPaused = false;
         watchdog.resume();
-        call?.resume();
+        if (!turns.isWaiting) call?.resume();
         inflater?.resume();
       },
       succeed(result, bodyEnded) {
@@ -104,6 +112,13 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
         reject(failure.code === "stream_corrupted" ? withDetails(failure, { fingerprint: fingerprint.read() }) : failure);
       },
     };
+
+    const turns = new ReadTurns(
+      () => call?.pause(),
+      () => {
+        if (!isPaused && !settled) call?.resume();
+      },
+    );
 
     const tookMs = (): number => (handedOverAt === undefined ? 0 : performance.now() - handedOverAt);
 
@@ -167,6 +182,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
         ? readBody({ status, headers }, control)
         : readErrorReply(status, headers, { ...options, tookMs }, control);
       if (encoding === undefined) return;
+      options.held?.add(inflaterBytes(encoding));
       const inflated: BodyReader = {
         onData: (chunk) => guarded((body) => body.onData(chunk)),
         onEnd: (cause) => guarded((body) => body.onEnd(cause)),
@@ -200,6 +216,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
         },
         onData(chunk) {
           fingerprint.add(chunk);
+          turns.onRead(chunk.length);
           take((body) => body.onData(chunk));
         },
         onEnd: () => take((body) => body.onEnd(undefined)),
@@ -222,11 +239,12 @@ interface ErrorReplyOptions extends CallOptions {
 function readErrorReply<T>(
   status: number,
   headers: ReplyHeaders,
-  { maxReplyBytes, upstream, tookMs }: ErrorReplyOptions,
+  { maxReplyBytes, held, upstream, tookMs }: ErrorReplyOptions,
   control: CallControl<T>,
 ): BodyReader {
   return createAnswerReader({
     maxBytes: maxReplyBytes,
+    held,
     onProgress: () => control.notice("content"),
     onWhole(body) {
       const waitMs = readRetryAfterMs(headers, dateOf(headers), { status, body });

@@ -13,6 +13,8 @@ export interface Readers {
 export interface Expected {
   /** What was asked for. */
   readonly form: keyof Readers;
+  /** Largest answer in JSON, in bytes. */
+  readonly maxBytes: number;
   /** Bytes have come that do not tell yet what the body is. */
   onUndecided?(): void;
   onFailure(failure: Failure): void;
@@ -22,6 +24,7 @@ export function chooseReader(headers: ReplyHeaders, readers: Readers, expected: 
   const labelled = labelOf(headers);
   return createSniffingReader({
     readers,
+    maxBytes: expected.maxBytes,
     saysStream: labelled === "stream",
     onUndecided: () => expected.onUndecided?.(),
     onFailure: expected.onFailure,

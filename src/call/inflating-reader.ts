@@ -39,13 +39,23 @@ export function withoutEncoding(headers: ReplyHeaders): ReplyHeaders {
 /** What is there is handed on at once: events must not wait for others to fill a block. */
 const FLUSHED = { flush: constants.Z_SYNC_FLUSH };
 
+/** What an inflater may need to look back on, in bytes; its state is small beside that. */
+const WINDOW_BYTES: Readonly<Record<string, number>> = { br: 4 * 1024 ** 2, zstd: 8 * 1024 ** 2 };
+const SMALL_WINDOW_BYTES = 64 * 1024;
+
+/** What reading a body of this encoding takes, in bytes. */
+export function inflaterBytes(encoding: string): number {
+  return WINDOW_BYTES[encoding] ?? SMALL_WINDOW_BYTES;
+}
+
 const INFLATERS: Readonly<Record<string, (start: Buffer) => Transform>> = {
   gzip: () => createGunzip(FLUSHED),
   "x-gzip": () => createGunzip(FLUSHED),
   // Servers mean either by it, with zlib's header (RFC 9110 §8.4.1.2) or without.
   deflate: (start) => (((start[0] ?? 0) & 0x0f) === 8 ? createInflate(FLUSHED) : createInflateRaw(FLUSHED)),
   br: () => createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH }),
-  zstd: () => createZstdDecompress(),
+  // No more than a coding of HTTP may need (RFC 9659); the frame itself could ask for 128 MiB.
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 23 } }),
 };
 
 /**

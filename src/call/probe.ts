@@ -88,7 +88,8 @@ function readAnswer(
     });
   // Chatchat's native routes stream whatever `stream` says.
   const form = dialect.askStreamed({}, false) === undefined ? "stream" : "json";
-  return chooseReader(headers, { stream, json }, { form, onUndecided: () => control.notice("content"), onFailure: control.fail });
+  const onUndecided = (): void => control.notice("content");
+  return chooseReader(headers, { stream, json }, { form, maxBytes, onUndecided, onFailure: control.fail });
 }
 
 export interface PathProbeOptions {

@@ -11,6 +11,8 @@ export interface SniffingReaderOptions {
   readonly saysStream: boolean;
   /** @param kind undefined for a body that ended before it could be told. @throws Failure for what no reader takes. */
   decide(kind: BodyKind | undefined): "stream" | "json";
+  /** Largest body that is kept, in bytes; what goes on behind that is what it was. */
+  readonly maxBytes: number;
   onUndecided(): void;
   onFailure(failure: Failure): void;
 }
@@ -24,8 +26,9 @@ type SniffingState =
       readonly lines: LineStarts;
       readonly reported: FirstLine;
       readonly chunks: Buffer[];
+      bytes: number;
     }
-  | { readonly at: "stream"; readonly reader: BodyReader }
+  | { readonly at: "decided"; readonly reader: BodyReader }
   | { readonly at: "over" };
 
 export function createSniffingReader(options: SniffingReaderOptions): BodyReader {
@@ -43,14 +46,14 @@ export function createSniffingReader(options: SniffingReaderOptions): BodyReader
     }
     if (chosen === "stream") readAsStream([held]);
     else {
-      state = { at: "json", reader: readers.json(), lines: new LineStarts(), reported: new FirstLine(), chunks: [] };
+      state = { at: "json", reader: readers.json(), lines: new LineStarts(), reported: new FirstLine(), chunks: [], bytes: 0 };
       if (held.length > 0) onData(held);
     }
   }
 
   function readAsStream(chunks: readonly Buffer[]): BodyReader {
     const reader = readers.stream();
-    state = { at: "stream", reader };
+    state = { at: "decided", reader };
     for (const chunk of chunks) if (chunk.length > 0) reader.onData(chunk);
     return reader;
   }
@@ -70,10 +73,16 @@ export function createSniffingReader(options: SniffingReaderOptions): BodyReader
       }
       case "json":
         state.chunks.push(chunk);
-        if (state.lines.bringsEvent(chunk) || (options.saysStream && state.reported.isError(chunk))) readAsStream(state.chunks);
+        state.bytes += chunk.length;
+        if (state.bytes > options.maxBytes) {
+          const { reader } = state;
+          state = { at: "decided", reader };
+          reader.onData(chunk);
+        } else if (state.lines.bringsEvent(chunk) || (options.saysStream && state.reported.isError(chunk)))
+          readAsStream(state.chunks);
         else state.reader.onData(chunk);
         return;
-      case "stream":
+      case "decided":
         state.reader.onData(chunk);
     }
   }
@@ -84,7 +93,7 @@ export function createSniffingReader(options: SniffingReaderOptions): BodyReader
       if (state.at === "undecided") begin(undefined, state.held);
       if (state.at === "json" && options.saysStream && cause === undefined && !isJson(Buffer.concat(state.chunks))) {
         readAsStream(state.chunks).onEnd(cause);
-      } else if (state.at === "json" || state.at === "stream") state.reader.onEnd(cause);
+      } else if (state.at === "json" || state.at === "decided") state.reader.onEnd(cause);
     },
   };
 }

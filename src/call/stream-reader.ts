@@ -2,6 +2,7 @@
 import type { StreamInspector } from "../core/dialect.ts";
 import { type EventSink, isContent } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
+import type { HeldShare } from "../core/held-memory.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { createSseDecoder } from "../sse/decode.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -16,6 +17,8 @@ export interface StreamReaderOptions {
   readonly control: Pick<CallControl<unknown>, "notice" | "pause" | "fail">;
   /** Largest event, in bytes. */
   readonly maxEventBytes: number;
+  /** What has come of an event that is not whole counts here. @defaultValue it is not counted */
+  readonly held?: HeldShare | undefined;
   readonly requireTerminator: boolean;
   readonly acceptEmpty: boolean;
   /** The stream is whole. Called once, or `control.fail` is. */
@@ -23,13 +26,15 @@ export interface StreamReaderOptions {
 }
 
 export function createStreamReader(options: StreamReaderOptions): BodyReader {
-  const { inspector, sink, control } = options;
+  const { inspector, sink, control, held } = options;
   const decoder = createSseDecoder({ onEvent, onStrayLine }, options.maxEventBytes);
   /** While `flushing`, the body has ended and what the decoder still hands over may be half an event. */
   let phase: "reading" | "flushing" | "over" = "reading";
   /** The stream cannot be whole, or needs no more: what else the decoder finds is not looked at. */
   let verdict: "terminated" | Failure | undefined;
   let hasContent = false;
+  /** Bytes of an unfinished event that are counted as held. */
+  let unfinished = 0;
   /** The decoder handed over a last event that lacks no more than its blank line. */
   let hasLastEvent = false;
   /** A station would not take an event: what the client has not got makes no whole answer, whatever the events say. */
@@ -75,10 +80,18 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     } finally {
       // What came before a failure is part of the answer.
       const isFlowing = sink.flush();
+      countUnfinished();
       if (phase === "reading") control.notice(signOf());
       hasContent = false;
       if (!isFlowing) control.pause();
     }
+  }
+
+  function countUnfinished(): void {
+    const bytes = decoder.unfinishedBytes;
+    if (bytes === unfinished) return;
+    held?.add(bytes - unfinished);
+    unfinished = bytes;
   }
 
   /** Whatever was read, a comment or half an event, is a sign of life: a dead server sends nothing. */

@@ -354,6 +354,24 @@ const ROWS: Readonly<Record<string, Row>> = {
     },
     answer: { check: (reply) => expect(JSON.parse(reply.body).choices[0].message.content.length).toBeGreaterThan(3 * 1024 ** 2) },
   },
+  metas: {
+    spec: "metas:100KiB",
+    check: (reply) => {
+      expect(dataOf(reply.body).slice(1)).toSatisfy(
+        (all: string[]) => all.length > 3_000 && all.every((data) => data === '{"choices":[]}'),
+      );
+      expect(textOf(reply.body)).toBe("");
+    },
+    answer: { check: (reply) => expect(reply.body.trim()).toBe("") },
+  },
+  "many-choices": {
+    spec: "many-choices:1500",
+    check: (reply) => {
+      expect(new Set(dataOf(reply.body).map((data) => JSON.parse(data).choices[0].index)).size).toBe(1_500);
+      expect(reply.body).not.toContain("[DONE]");
+    },
+    answer: { check: (reply) => expect(JSON.parse(reply.body).choices).toHaveLength(1_500) },
+  },
 };
 
 function argumentsOf(body: string): string {

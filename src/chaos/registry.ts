@@ -53,6 +53,8 @@ import { flood } from "./faults/stream/flood.ts";
 import { goesOn } from "./faults/stream/goes-on.ts";
 import { halfJson } from "./faults/stream/half-json.ts";
 import { long } from "./faults/stream/long.ts";
+import { manyChoices } from "./faults/stream/many-choices.ts";
+import { metas } from "./faults/stream/metas.ts";
 import { noDone } from "./faults/stream/no-done.ts";
 import { nullEvents } from "./faults/stream/null-events.ts";
 import { rawText } from "./faults/stream/raw-text.ts";
@@ -187,6 +189,8 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
       reasoningCut,
       long,
       flood,
+      metas,
+      manyChoices,
     ],
   },
 ];

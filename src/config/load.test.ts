@@ -5,7 +5,9 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { configOf, cwd, load, problemsOf } from "../../test/support/config-folder.ts";
 import { isLoopback } from "./loopback.ts";
+import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { configSchema } from "./schema.ts";
+import { parseSize } from "./units.ts";
 
 describe("what is there without a word of configuration", () => {
   it("needs no file, no variables and no flags", () => {
@@ -55,6 +57,7 @@ describe("what is there without a word of configuration", () => {
           maxBodyBytes: 33_554_432,
           maxEventBytes: 16_777_216,
           maxGateBytes: 1_048_576,
+          maxHeldBytes: parseSize(presetMaxHeldBytes()),
           maxStreams: 1000,
           maxClientConnections: 4000,
         },

@@ -44,6 +44,7 @@ export function printConfig(config: Config): string {
       maxBodyBytes: formatSize(limits.maxBodyBytes),
       maxEventBytes: formatSize(limits.maxEventBytes),
       maxGateBytes: formatSize(limits.maxGateBytes),
+      maxHeldBytes: formatSize(limits.maxHeldBytes),
       maxStreams: limits.maxStreams,
       maxClientConnections: limits.maxClientConnections,
     },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { FAILOVER_CAUSES } from "../attempt/failover.ts";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
+import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
@@ -143,6 +144,12 @@ const limits = z
       .describe("Largest request body that is read, as a size; what is passed through unread may be larger. Default: 32MiB."),
     maxEventBytes: size().prefault("16MiB").describe("Largest single event of a stream, as a size. Default: 16MiB."),
     maxGateBytes: size().prefault("1MiB").describe("Most that is held back before the first content, as a size. Default: 1MiB."),
+    maxHeldBytes: size()
+      .prefault(presetMaxHeldBytes)
+      .describe(
+        "Most that is held for all clients together, as a size; beyond it requests are refused, or ended, with 503. Default: 512MiB, or a quarter of what the process may use when that is less.",
+      )
+      .meta({ default: "512MiB" }),
     maxStreams: wholeNumber(1)
       .default(1000)
       .describe("Most exchanges at one time; further ones are refused with 503. Default: 1000."),

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import { type EventKind, isContent } from "../core/event-sink.ts";
 import type { Exchange } from "../core/exchange.ts";
+import type { HeldShare } from "../core/held-memory.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
@@ -39,6 +40,8 @@ export class ClientStream {
   readonly #exchange: Exchange;
   readonly #dialect: Dialect | undefined;
   readonly #options: ClientStreamOptions;
+  /** What the client has not read; counted from where it is slow. */
+  readonly #unread: HeldShare;
   /** The body that is passed through, where there is one in place of a dialect's events. */
   #piped: PipedBody | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -49,11 +52,13 @@ export class ClientStream {
   /** When content came last, on the clock of `performance.now()`. */
   #contentAt: number | undefined;
 
-  constructor(raw: ServerResponse, exchange: Exchange, options: ClientStreamOptions) {
+  constructor(raw: ServerResponse, exchange: Exchange, options: ClientStreamOptions, unread: HeldShare) {
     this.#raw = raw;
     this.#exchange = exchange;
     this.#dialect = exchange.api?.dialect;
     this.#options = options;
+    this.#unread = unread;
+    raw.on("drain", () => unread.set(0));
   }
 
   get headersSent(): boolean {
@@ -108,7 +113,9 @@ export class ClientStream {
   /** @returns false when the client reads too slowly: wait for {@link onDrain}. */
   flush(): boolean {
     this.#writeBatch();
-    return !this.#raw.writableNeedDrain;
+    const isFull = this.#raw.writableNeedDrain;
+    if (isFull) this.#unread.set(this.#raw.writableLength);
+    return !isFull;
   }
 
   finish(): void {
@@ -129,7 +136,9 @@ export class ClientStream {
     if (this.#piped?.isEventStream && !wasEventStream) this.keepAlive();
     this.#isQuiet = false;
     this.#exchange.stats.bytes += chunk.length;
-    return this.#raw.write(chunk);
+    const isFlowing = this.#raw.write(chunk);
+    if (!isFlowing) this.#unread.set(this.#raw.writableLength);
+    return isFlowing;
   }
 
   onDrain(listener: () => void): () => void {

@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
+import type { HeldShare } from "../core/held-memory.ts";
 import type { Outcome, ResumedBy } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
@@ -19,26 +20,41 @@ export async function relay(
   configured: RelaySettings,
   context: RelayContext,
 ): Promise<void> {
+  // What a slow client has not read yet.
+  const unread = context.held.open({ evict: (failure) => exchange.abort(failure) });
+  await relayHolding(exchange, raw, configured, context, unread);
+  unread.release();
+}
+
+async function relayHolding(
+  exchange: Exchange,
+  raw: ServerResponse,
+  configured: RelaySettings,
+  context: RelayContext,
+  unread: HeldShare,
+): Promise<void> {
   const settings = narrowSettings(configured, exchange);
   const { observer } = context;
-  const client = new ClientStream(raw, exchange, settings.client);
+  const client = new ClientStream(raw, exchange, settings.client, unread);
   observer.onExchangeStart?.(exchange);
   const listing = offersOfList(exchange, settings.offers);
-  const { outcome, failure, seams } =
+  const told =
     listing === undefined
       ? await answer(exchange, raw, client, settings, context)
       : await tellModels(exchange, raw, client, { ...context, offers: listing, maxBytes: settings.limits.maxBodyBytes });
-
+  unread.set(raw.writableFinished ? 0 : raw.writableLength);
+  const hadToEnd = exchange.signal.aborted;
   // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
   // Past its deadline an exchange waits for nothing more.
-  const taken = failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
+  const taken = told.failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
+  const { outcome, failure } = taken || hadToEnd ? told : cutWhenEvicted(exchange, raw, told);
   const isCancelled = outcome === "cancelled" || (!taken && failure === undefined && hasLeft(exchange));
   observer.onExchangeEnd?.(exchange, {
     outcome: isCancelled ? "cancelled" : outcome,
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
     durationMs: Math.round(performance.now() - exchange.arrivedAt),
-    seams: seams ?? [],
+    seams: told.seams ?? [],
     seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
@@ -99,6 +115,14 @@ function tellFailure(exchange: Exchange, raw: ServerResponse, client: ClientStre
     cut(raw);
     return { outcome, failure: toFailure(thrown) };
   }
+}
+
+/** There is no room for what a slow client has not read: it gets no more of it, and sees that. */
+function cutWhenEvicted({ signal }: Exchange, raw: ServerResponse, told: Told): Told {
+  const reason = signal.aborted ? toFailure(signal.reason) : undefined;
+  if (reason?.code !== "overloaded") return told;
+  cut(raw);
+  return told.failure === undefined ? { outcome: "interrupted", failure: reason } : told;
 }
 
 function hasLeft({ signal }: Exchange): boolean {

@@ -52,6 +52,9 @@ export type RunEnd =
   | { readonly kind: "won"; readonly result: AttemptResult }
   | { readonly kind: "failed"; readonly failure: Failure };
 
+/** What each piece of a text that is written down costs beside its characters, about. */
+const PIECE_BYTES = 96;
+
 export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
@@ -60,6 +63,8 @@ export class Run {
   readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
   readonly #end: Promise<RunEnd>;
+  /** What is written down of the answer, so that it can go on. */
+  readonly #written: HeldShare;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
   #taken: "no" | "presumed" | "yes" = "no";
@@ -69,6 +74,7 @@ export class Run {
     this.#options = options;
     this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
+    this.#written = options.held.open({ evict: (failure) => this.abort(failure) });
     this.#end = this.#answer();
   }
 
@@ -142,6 +148,7 @@ export class Run {
     );
     clearTimeout(this.#deadline);
     this.#state = { at: "over" };
+    this.#written.release();
     this.#options.session.end(end.kind === "won");
     return end;
   }
@@ -151,7 +158,8 @@ export class Run {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(
       () => this.abort(new Failure("deadline_exceeded", `the answer was not complete within ${ms / 1_000} s`, { setting })),
-      from + ms - performance.now(),
+      // The upload may have taken all of it.
+      Math.max(0, from + ms - performance.now()),
     );
   }
 
@@ -166,9 +174,12 @@ export class Run {
       signal: this.#controller.signal,
       state: () => this.#state,
     };
-    return runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+    const evict = (failure: Failure): void => this.abort(failure);
+    // The last attempt's refusal is kept: the client may get it as it is.
+    const kept = held.open({ evict });
+    const made = runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
       if (isHopeful && this.#taken === "no") this.#taken = "presumed";
-      const share = held.open();
+      const share = held.open({ evict });
       try {
         return await attemptOnce({
           exchange,
@@ -183,7 +194,9 @@ export class Run {
           onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
         });
       } catch (thrown) {
-        if (toFailure(thrown).outage === undefined) this.#taken = "yes";
+        const failure = toFailure(thrown);
+        kept.set(failure.reply?.body.length ?? 0);
+        if (failure.outage === undefined) this.#taken = "yes";
         else if (this.#taken === "presumed") this.#taken = "no";
         throw thrown;
       } finally {
@@ -191,6 +204,7 @@ export class Run {
         share.release();
       }
     });
+    return made.finally(() => kept.release());
   }
 
   #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
@@ -222,7 +236,11 @@ export class Run {
       this.#transcript.append(event);
       this.#journal.push(event, kind);
     },
-    flush: () => this.#journal.flush(),
+    flush: () => {
+      const { record } = this.#transcript;
+      if (record !== undefined) this.#written.set(record.text.length + record.ends.length * PIECE_BYTES);
+      return this.#journal.flush();
+    },
     finish: () => this.#journal.finish(),
   };
 

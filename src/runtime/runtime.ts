@@ -53,7 +53,7 @@ const LAST_TRACES_MS = 2_000;
 export async function openRuntime(started: Config, logger: Logger): Promise<Runtime> {
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
   const pem = readPemFiles(started);
-  const held = new HeldMemory();
+  const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
@@ -74,6 +74,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     const backend = isKept ? old.backend : await openBackend(next, pem, logger);
     inForce = { config: next, pem, backend, settings: await settingsOf(next, backend) };
     open.max = next.limits.maxStreams;
+    held.maxBytes = next.limits.maxHeldBytes;
     open.maxPerKey = next.auth.maxStreamsPerKey;
     if (next.log.level !== old.config.log.level) logger.level = next.log.level;
     if (!isKept) retire.add(old.backend);

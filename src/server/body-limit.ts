@@ -12,23 +12,44 @@ export function passBody(incoming: IncomingMessage): PassThrough {
   return incoming.pipe(passed);
 }
 
+/** Where the bytes of a body are counted while they are read, and as long as they are kept. */
+export interface BodyAccount {
+  /** @throws Failure `overloaded` when there is no room for them. */
+  take(bytes: number): void;
+  /** @param listener what the reading ends with. */
+  onEvicted(listener: (failure: Failure) => void): void;
+}
+
 /**
  * The whole body. Fastify's own limit is fixed when the server is made; this one may change with the configuration.
- * @throws Failure `body_too_large`, or `invalid_request` when the body does not come to its end.
+ * @throws Failure `body_too_large`, `overloaded`, or `invalid_request` when the body does not come to its end.
  */
-export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export function readBody(incoming: IncomingMessage, maxBytes: number, account?: BodyAccount): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (announcedBytes(incoming) > maxBytes) throw tooLarge();
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] = [];
     let bytes = 0;
+    const refuse = (refusal: unknown): void => {
+      incoming.removeAllListeners("data");
+      chunks = [];
+      reject(refusal);
+    };
+    account?.onEvicted(refuse);
     incoming.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > maxBytes) {
-        incoming.removeAllListeners("data");
-        reject(tooLarge());
-      } else chunks.push(chunk);
+      try {
+        if (bytes > maxBytes) throw tooLarge();
+        account?.take(chunk.length);
+        chunks.push(chunk);
+      } catch (refusal) {
+        refuse(refusal);
+      }
     });
-    incoming.once("end", () => resolve(Buffer.concat(chunks, bytes)));
+    incoming.once("end", () => {
+      resolve(Buffer.concat(chunks, bytes));
+      // The listeners live as long as the request, and would keep the body a second time.
+      chunks = [];
+    });
     const brokeOff = (cause?: unknown): void => reject(new Failure("invalid_request", "The request body broke off.", { cause }));
     incoming.once("error", brokeOff);
     // Without it a body that ends without an end would be waited for, and keep its place, for ever.

@@ -15,6 +15,7 @@ import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-reque
 import { isFromForeignPage } from "./cross-site.ts";
 import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashboard-routes.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
+import { HeldRequest } from "./held-request.ts";
 import { createFastifyLimits, refuseHead } from "./http-limits.ts";
 import type { OpenExchanges, Slot } from "./open-exchanges.ts";
 import { isAllowedOrigin, isPreflight, preflightHeaders, setCorsHeaders } from "./origins.ts";
@@ -177,15 +178,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const slot = open.admit(keyOf(request));
+    const held = new HeldRequest(current().context.held);
     try {
-      await begin(request, reply, slot);
+      await begin(request, reply, slot, held);
     } catch (refusal) {
       slot.release();
+      held.release();
       throw refusal;
     }
   }
 
-  async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot): Promise<void> {
+  async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot, held: HeldRequest): Promise<void> {
     const settings = current();
     const { method, headers } = request;
     const { path, plain, route, query } = readRequestPath(request.url, settings);
@@ -198,8 +201,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
       if (!request.raw.complete) request.raw.unpipe().resume();
     });
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes) : hasBody ? passBody(request.raw) : null;
+    const body = dialect !== undefined ? await readBody(request.raw, maxBodyBytes, held) : hasBody ? passBody(request.raw) : null;
     const decoded = Buffer.isBuffer(body) ? await decodeBody(body, headers["content-encoding"], maxBodyBytes) : undefined;
+    held.take(decoded?.length ?? 0);
     // A body takes its time: the configuration may be another by now.
     keyOf(request);
     open.refuseWhileDraining();
@@ -211,11 +215,15 @@ export function createServer(options: ServerOptions): FastifyInstance {
       dialect,
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
+    held.serve(exchange);
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
-    slot.hold(exchange, relayed(exchange, reply.raw));
+    slot.hold(
+      exchange,
+      relayed(exchange, reply.raw).finally(() => held.release()),
+    );
   }
 
   function relayed(exchange: Exchange, raw: ServerResponse): Promise<void> {

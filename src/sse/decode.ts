@@ -18,6 +18,8 @@ export interface SseSink {
 export interface SseDecoder {
   /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, an event over the limit, or a long line that is no field. */
   feed(chunk: Buffer): void;
+  /** What has come of an event that is not whole yet, about; never less than is kept of it. */
+  readonly unfinishedBytes: number;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
    * @returns what the body stopped within: an event, or a line that does not even belong to what is handed over.
@@ -45,6 +47,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   /** The half of a character that the last read ended in. */
   let half: Buffer = NO_BYTES;
   let broken: Failure | undefined;
+  let unfinishedBytes = 0;
   let events = 0;
 
   const parser = createParser({
@@ -110,8 +113,12 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   }
 
   return {
+    get unfinishedBytes() {
+      return unfinishedBytes;
+    },
     feed(chunk) {
       let text: string;
+      const eventsBefore = events;
       try {
         text = utf8.decode(chunk, { stream: true });
         half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
@@ -123,6 +130,9 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       }
       last = text.length < 4 ? last.slice(-4) + text : text;
       feedText(text);
+      if (BLANK_LINE.test(last.slice(-4))) unfinishedBytes = 0;
+      else if (events > eventsBefore || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
+      else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
     },
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
@@ -137,6 +147,18 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
 /** The data without a field name that is in it once more. */
 function onceData(data: string): string {
   return data.startsWith("data:") && DOUBLED_FIELD.test(data) ? data.replace(DOUBLED_FIELD, "").trimEnd() : data;
+}
+
+/** The end of an event. */
+const BLANK_LINES = ["\n\n", "\r\n\r\n", "\r\r"];
+
+/** What each line of an unfinished event costs beside its text, about. */
+const LINE_BYTES = 64;
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
 }
 
 const NO_BYTES = Buffer.alloc(0);

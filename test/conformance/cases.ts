@@ -40,6 +40,8 @@ const ARGS: Readonly<Record<string, string>> = {
   "big-event": "64KiB",
   long: "300",
   flood: "256KiB",
+  metas: "64KiB",
+  "many-choices": "1500",
 };
 
 /** Before the first content, since later nobody can recover unseen. */

@@ -26,7 +26,9 @@ const STORY = ask("Tell me a long story about a river.", { max_tokens: 100 });
 /** Some 600 tokens: the server sends its headers at once, and then nothing for seconds, while it reads them. */
 const LONG_PROMPT = ask("The cat sat on the mat and looked around. ".repeat(60), { max_tokens: 20 });
 /** Patient enough for a server that is started again. */
-const PATIENT = { retry: { maxAttempts: 20, backoff: { initial: "500ms", factor: 1, max: "500ms", jitter: false } } };
+const PATIENT = {
+  retry: { maxAttempts: 20, outage: "25s", backoff: { initial: "500ms", factor: 1, max: "500ms", jitter: false } },
+};
 
 type Question = Omit<ChatCompletionCreateParamsNonStreaming, "stream">;
 
@@ -356,12 +358,13 @@ describe("the server is killed before the first token and started again", () => 
     expect(attempts.length).toBeGreaterThan(1);
   });
 
-  test("with retries used up while it is down the client gets an HTTP error, and the SDK is told not to try again", async () => {
+  test("when it stays down the client gets an HTTP error, and keeps its own patience", async () => {
     onTestFinished(() => server.start());
     const app = await perennial();
     await server.kill();
     const seen = await chat(app.baseUrl, STORY);
-    expect(seen).toMatchObject({ status: 502, headers: { "x-should-retry": "false" } });
+    expect(seen).toMatchObject({ status: 502, headers: { "retry-after": expect.any(String) } });
+    expect(seen.headers["x-should-retry"]).toBeUndefined();
     expect(JSON.parse(seen.body)).toMatchObject({ error: { code: "upstream_unreachable" } });
   });
 });
