@@ -1,5 +1,6 @@
 /** The program: load the configuration, start the app, reload it on request, close it gracefully. */
 import { closeSync, openSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
 import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
 import { type App, startApp } from "./app.ts";
@@ -7,6 +8,8 @@ import { endProcess, untilThreadsAreFree } from "./cli/end-process.ts";
 import { runProgram } from "./cli/program.ts";
 import { ConfigError } from "./config/config-error.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { readPemFiles } from "./config/pem-files.ts";
+import type { Config } from "./config/schema.ts";
 import { MAX_DURATION_MS } from "./config/units.ts";
 import { watchConfig } from "./config/watch.ts";
 import { fitToDescriptors, readDescriptorLimit } from "./server/file-descriptors.ts";
@@ -58,13 +61,26 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
     { url: app.url, upstream, config: file, dashboard },
     `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`,
   );
-  if (app.isSandbox) process.stdout.write(sandboxNotice(app.url, dashboard));
+  void tellOfAccounts(config, logger);
+  if (app.isSandbox && logger.isLevelEnabled("info")) process.stdout.write(sandboxNotice(app.url, dashboard));
 }
 
 /** With no more connections than the process can open. */
 function fitToProcess({ config, warnings, ...rest }: LoadedConfig): LoadedConfig {
   const { limits, warning } = fitToDescriptors(config.limits, readDescriptorLimit());
   return { ...rest, config: { ...config, limits }, warnings: warning === undefined ? warnings : [...warnings, warning] };
+}
+
+/** One line for each key of ours that is refused, or has nothing left; clients are served meanwhile. */
+async function tellOfAccounts(config: Config, logger: Logger): Promise<void> {
+  if (config.upstreams.every(({ apiKey }) => apiKey === undefined)) return;
+  const { lookAtAccount } = await import("./doctor/look-at-account.ts");
+  const { authorities } = readPemFiles(config);
+  for (const upstream of config.upstreams) {
+    const ca = authorities.get(upstream.name);
+    const problem = await lookAtAccount({ config, upstream, ca, env: process.env });
+    if (problem !== undefined) logger.warn({ upstream: upstream.name }, problem);
+  }
 }
 
 /** Where it listens, in the words of the configuration: an address for clients would hide that others can reach it. */
@@ -143,6 +159,41 @@ try {
       const { runChaos } = await import("./chaos/run-chaos.ts");
       const chaos = await runChaos(options, sayLine);
       if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
+    },
+    async doctor(options) {
+      const { runDoctor } = await import("./doctor/run-doctor.ts");
+      return runDoctor({ ...options, env: process.env }, (text) => process.stdout.write(text));
+    },
+    async init(options) {
+      const { runInit } = await import("./doctor/run-init.ts");
+      const questions = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
+      const ask = questions === undefined ? undefined : (question: string) => questions.question(question);
+      const write = (text: string) => process.stdout.write(text);
+      return runInit(options, { env: process.env, ask, write }).finally(() => questions?.close());
+    },
+    async try(options) {
+      const { runTry } = await import("./cli/run-try.ts");
+      const key = options.key ?? process.env.OPENAI_API_KEY;
+      return runTry(
+        { ...options, key },
+        {
+          write: (text) => process.stdout.write(text),
+          tell: (text) => process.stderr.write(text),
+          isTerminal: process.stderr.isTTY === true,
+          showsText: process.stdout.isTTY === true,
+        },
+      );
+    },
+    async top(options) {
+      const { runTop } = await import("./cli/run-top.ts");
+      const { stdout, stderr } = process;
+      return runTop(options, {
+        write: (text) => stdout.write(text),
+        tell: (text) => stderr.write(text),
+        // Some terminals do not know, and say 0.
+        size: () => ({ rows: stdout.rows || 50, columns: stdout.columns || 160 }),
+        isTerminal: stdout.isTTY === true,
+      });
     },
     async record(options) {
       const { runRecord } = await import("./capture/run-record.ts");

@@ -92,11 +92,24 @@ async function tryCommand(args: string[]): Promise<{ code: number; said: string 
   let said = "";
   const out = { write: (text: string) => (said += text) };
   const nothing = async (): Promise<void> => {};
+  const none = async (): Promise<number> => 0;
   // Files that a reader would have.
   const present = args.map((word) =>
     word === "perennial.yaml" ? "config.example.yaml" : word === "URL" ? "http://127.0.0.1:1/v1" : word,
   );
-  const actions = { serve: nothing, chaos: nothing, record: nothing, replay: nothing, stdout: out, stderr: out, env: {} };
+  const actions = {
+    serve: nothing,
+    chaos: nothing,
+    record: nothing,
+    replay: nothing,
+    doctor: none,
+    init: none,
+    try: none,
+    top: none,
+    stdout: out,
+    stderr: out,
+    env: {},
+  };
   const code = await runProgram(present, { ...actions, cwd: new URL(root).pathname });
   return { code, said };
 }

@@ -13,6 +13,7 @@ const FLOORS = [
   ["main.ts"],
   ["start.ts"],
   ["app.ts", "cli", "embed"],
+  ["doctor"],
   ["runtime"],
   ["server", "telemetry", "config", "chaos", "capture"],
   ["relay"],

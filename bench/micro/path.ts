@@ -58,6 +58,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
         upstream: {
           name: "micro",
           hasOwnKey: false,
+          getsClientKey: true,
           withKey: () => {
             throw new Error("there is no other key");
           },

@@ -56,7 +56,7 @@ function readAnswer(
   status: number,
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
-  { plan, limits, held, dialect, request, output }: DialectAttempt,
+  { attempt, plan, limits, held, dialect, request, output }: DialectAttempt,
 ): BodyReader {
   control.notice("content");
   const options: AnswerReaderOptions = {
@@ -69,6 +69,7 @@ function readAnswer(
       const answer = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer.value, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
+      attempt.warning = dialect.warnOfAnswer?.(answer.value);
       control.succeed({ kind: "reply", status, headers: asJson(headers), body: answer.body, repaired: false }, true);
     },
   };
@@ -82,7 +83,7 @@ function joinStream(
   status: number,
   headers: ReplyHeaders,
   control: CallControl<AttemptResult>,
-  { plan, limits, held, dialect, request }: DialectAttempt,
+  { attempt, plan, limits, held, dialect, request }: DialectAttempt,
   viaStream: boolean,
 ): BodyReader {
   const events: StreamEvent[] = [];
@@ -99,17 +100,20 @@ function joinStream(
     },
     finish() {},
   };
+  const inspector = dialect.inspectStream(request);
   const reader = createStreamReader({
-    inspector: withRepair(dialect.inspectStream(request), collect, { dialect, plan }),
+    inspector: withRepair(inspector, collect, { dialect, plan }),
     control,
     sink: collect,
     held,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
+    terminatorFinishes: plan.candidate.policy.finish === "done",
     acceptEmpty: plan.acceptEmpty,
     onWhole({ terminated, bodyEnded }) {
       const answer = dialect.eventsToAnswer(events, request);
       if (answer === undefined) throw new Failure("stream_corrupted", "the upstream's last event does not hold the answer");
+      attempt.warning = inspector.warning;
       control.succeed(
         {
           kind: "reply",

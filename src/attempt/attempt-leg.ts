@@ -136,7 +136,7 @@ function readLeg(
   context: DialectAttempt,
   station: (context: DialectAttempt) => EventSink,
 ): BodyReader {
-  const { plan, limits, held, dialect, request } = context;
+  const { attempt, plan, limits, held, dialect, request } = context;
   const inspector = dialect.inspectStream(request);
   return createStreamReader({
     inspector,
@@ -145,10 +145,13 @@ function readLeg(
     sink: withHold(station(context), inspector, control, context),
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
+    terminatorFinishes: plan.candidate.policy.finish === "done",
     // Nothing may have been missing but the end, which the seam's judge knows better.
     acceptEmpty: true,
-    onWhole: ({ terminated, bodyEnded }) =>
-      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded),
+    onWhole({ terminated, bodyEnded }) {
+      attempt.warning = inspector.warning;
+      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded);
+    },
   });
 }
 

@@ -13,8 +13,12 @@ import type { Observer } from "../core/observer.ts";
 import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
 import { isRefusedAlteration } from "./choose-ask.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { explainRefusal } from "./explain-refusal.ts";
 import { attemptsAt } from "./failover.ts";
 import { OutageDoor, partOf } from "./outage-door.ts";
+
+/** Where clients bring a key. */
+const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
 export interface AttemptLoopOptions {
   /** To whom attempts are reported. */
@@ -82,6 +86,13 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      attempt.warning = explainRefusal(failure, {
+        upstream: attempt.upstream,
+        hasOwnKey: plan.candidate.upstream.hasOwnKey,
+        clientHasKey:
+          plan.candidate.upstream.getsClientKey && CREDENTIALS.some((name) => exchange.request.headers[name] !== undefined),
+        dialect: exchange.api?.dialect.name,
+      });
       forgetReply(history);
       history.push({ attempt, plan, failure });
       throw failure;

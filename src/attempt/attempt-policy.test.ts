@@ -35,6 +35,7 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
       gate: { open: "content", toolCalls: "hold", holdFor: 1 },
       emptyFallback: "last",
       requireDone: false,
+      finish: "auto",
       repairRawAnswer: false,
       nonStreaming: "direct",
       recovery: "error",

@@ -68,7 +68,7 @@ function asRefusedFallback(thrown: unknown): Failure {
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, held, dialect, request, output } = context;
+  const { attempt, plan, limits, held, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
   const gate = output.openStream(headers, plan.candidate.policy.gate.open);
   const isKept = output.given !== undefined && dialect.continuing?.askInBackground !== undefined;
@@ -80,9 +80,12 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
     held,
     maxEventBytes: limits.maxEventBytes,
     requireTerminator: plan.candidate.policy.requireDone,
+    terminatorFinishes: plan.candidate.policy.finish === "done",
     acceptEmpty: plan.acceptEmpty,
-    onWhole: ({ terminated, bodyEnded }) =>
-      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded),
+    onWhole({ terminated, bodyEnded }) {
+      attempt.warning = inspector.warning;
+      control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded);
+    },
   });
 }
 
@@ -110,7 +113,7 @@ export function withHold(
 
 /** A JSON answer to a stream request: checked as an answer, then sent as the stream that it should have been. */
 function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
-  const { plan, limits, held, dialect, request, output } = context;
+  const { attempt, plan, limits, held, dialect, request, output } = context;
   return createAnswerReader({
     maxBytes: limits.maxBodyBytes,
     held,
@@ -121,6 +124,7 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
       const { value: answer, body: alone } = parseAnswer(body);
       const problem = dialect.inspectAnswer(answer, plan.acceptEmpty, request);
       if (problem !== undefined) throw problem;
+      attempt.warning = dialect.warnOfAnswer?.(answer);
       const events = dialect.answerToEvents(answer, request);
       if (events === undefined) {
         // Of a stream that its upstream cannot write as events, this may be the first piece alone.

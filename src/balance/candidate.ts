@@ -96,6 +96,8 @@ export interface UpstreamPolicy {
   readonly repairRawAnswer: boolean;
   /** A stream without its terminator is cut, even when every choice has finished. */
   readonly requireDone: boolean;
+  /** By a finish, or by the terminator alone as well (`done`), for servers that send no finish. */
+  readonly finish: "auto" | "done";
   /** What becomes of an answer that breaks when clients have some of it. */
   readonly recovery: Recovery;
   readonly resume: ResumePolicy;

@@ -17,11 +17,15 @@ export interface ProbeOptions {
   readonly path: string;
   /** Fields of the question, over those of the default one. */
   readonly request: Readonly<Record<string, unknown>>;
-  /** How long the answer may take, in milliseconds. */
+  /** Asked as a stream. @defaultValue false */
+  readonly streamed?: boolean;
+  /** How long the answer may be silent, in milliseconds. */
   readonly timeoutMs: number;
   /** Largest answer, in bytes. */
   readonly maxBytes: number;
   readonly requireDone: boolean;
+  /** Its terminator alone says that an answer is whole (`finish: done`). @defaultValue false */
+  readonly terminatorFinishes?: boolean;
 }
 
 const HEADERS = { "content-type": "application/json", accept: "application/json" };
@@ -32,7 +36,7 @@ const HEADERS = { "content-type": "application/json", accept: "application/json"
  */
 export async function probe(options: ProbeOptions, signal: AbortSignal): Promise<void> {
   const { upstream, dialect, path, timeoutMs, maxBytes } = options;
-  const fields = { ...dialect.question.fields, ...options.request, stream: false };
+  const fields = { ...dialect.question.fields, ...options.request, stream: options.streamed === true };
   const request = dialect.parseRequest(fields);
   const attempt = createAttempt(upstream.name);
   await callUpstream<void>(
@@ -61,7 +65,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
 function readAnswer(
   headers: ReplyHeaders,
   control: CallControl<void>,
-  { dialect, maxBytes, requireDone }: ProbeOptions,
+  { dialect, streamed = false, maxBytes, requireDone, terminatorFinishes = false }: ProbeOptions,
   request: DialectRequest,
 ): BodyReader {
   const json = (): BodyReader =>
@@ -83,11 +87,12 @@ function readAnswer(
       control,
       maxEventBytes: maxBytes,
       requireTerminator: requireDone,
+      terminatorFinishes,
       acceptEmpty: false,
       onWhole: ({ bodyEnded }) => control.succeed(undefined, bodyEnded),
     });
   // Chatchat's native routes stream whatever `stream` says.
-  const form = dialect.askStreamed({}, false) === undefined ? "stream" : "json";
+  const form = streamed || dialect.askStreamed({}, false) === undefined ? "stream" : "json";
   const onUndecided = (): void => control.notice("content");
   return chooseReader(headers, { stream, json }, { form, maxBytes, onUndecided, onFailure: control.fail });
 }

@@ -20,6 +20,8 @@ export interface StreamReaderOptions {
   /** What has come of an event that is not whole counts here. @defaultValue it is not counted */
   readonly held?: HeldShare | undefined;
   readonly requireTerminator: boolean;
+  /** See StreamEnd. @defaultValue false */
+  readonly terminatorFinishes?: boolean;
   readonly acceptEmpty: boolean;
   /** The stream is whole. Called once, or `control.fail` is. */
   onWhole(end: { terminated: boolean; bodyEnded: boolean }): void;
@@ -111,6 +113,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
         cause: verdict instanceof Failure ? verdict : cause,
         torn,
         requireTerminator: options.requireTerminator,
+        terminatorFinishes: options.terminatorFinishes ?? false,
         acceptEmpty: options.acceptEmpty,
       });
     if (problem !== undefined) {

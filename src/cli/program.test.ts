@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { LoadedConfig } from "../config/load.ts";
+import type { InitOptions } from "../doctor/run-init.ts";
+import type { DoctorRequest } from "./doctor-command.ts";
 import { type ChaosOptions, type RecordOptions, type ReplayOptions, runProgram } from "./program.ts";
+import type { TryOptions } from "./run-try.ts";
 
 let cwd: string;
 
@@ -18,12 +21,27 @@ async function run(args: string[], env: Record<string, string> = {}) {
     err: "",
     served: [] as LoadedConfig[],
     chaos: [] as ChaosOptions[],
+    examined: [] as DoctorRequest[],
+    setup: [] as (InitOptions | TryOptions)[],
     captures: [] as (RecordOptions | ReplayOptions)[],
     code: -1,
   };
   result.code = await runProgram(args, {
     serve: async (loaded) => void result.served.push(loaded),
     chaos: async (options) => void result.chaos.push(options),
+    doctor: async (options) => {
+      result.examined.push(options);
+      return options.model === "broken" ? 1 : 0;
+    },
+    init: async (options) => {
+      result.setup.push(options);
+      return 0;
+    },
+    try: async (options) => {
+      result.setup.push(options);
+      return options.prompt === "broken" ? 1 : 0;
+    },
+    top: async () => 0,
     record: async (options) => void result.captures.push(options),
     replay: async (options) => void result.captures.push(options),
     stdout: { write: (text) => (result.out += text) },
@@ -42,6 +60,12 @@ it("serves when no command is named, with flags over the environment", async () 
   expect(served).toMatchObject([
     { file: undefined, config: { port: 9000, upstreams: [{ baseUrl: "http://a/v1" }], log: { level: "debug" } } },
   ]);
+});
+
+it("logs less with --quiet, and JSON with --json; --log-level is stronger", async () => {
+  const { served } = await run(["--quiet", "--json"]);
+  expect(served).toMatchObject([{ config: { log: { level: "warn", format: "json" } } }]);
+  expect((await run(["--quiet", "--log-level", "debug"])).served).toMatchObject([{ config: { log: { level: "debug" } } }]);
 });
 
 it("presets what fits the server that --profile names, over the file's profile and under what is set by hand", async () => {
@@ -120,6 +144,36 @@ it("hands chaos its options", async () => {
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 
+it("hands init and try their options, and ends with their exit code", async () => {
+  const init = await run(["init", "--upstream", "http://a/v1", "--key-from", "KEY", "--port", "0", "--force"]);
+  expect(init.setup).toEqual([{ upstream: "http://a/v1", keyVariable: "KEY", port: 0, out: "perennial.yaml", force: true }]);
+  const tried = await run(["try", "broken", "--url", "http://127.0.0.1:9/v1/", "--model", "m"]);
+  expect(tried.code).toBe(1);
+  expect(tried.setup).toEqual([{ prompt: "broken", url: "http://127.0.0.1:9", model: "m" }]);
+  expect((await run(["try", "--url", "localhost"])).err).toContain("http or https URL");
+});
+
+it("has the doctor examine a URL, with the key of the environment, or what a file configures", async () => {
+  const { code, examined } = await run(["doctor", "http://a/v1", "--model", "m", "--timeout", "5m", "--json"], {
+    PERENNIAL_API_KEY: "k",
+  });
+  expect(code).toBe(0);
+  expect(examined).toMatchObject([
+    { config: { upstreams: [{ baseUrl: "http://a/v1", apiKey: "k" }] }, model: "m", patienceMs: 300_000, json: true },
+  ]);
+  writeFileSync(join(cwd, "a.yaml"), "upstreams: [{ baseUrl: http://b/v1, profile: vllm }]");
+  const file = await run(["doctor", "--config", "a.yaml"]);
+  expect(file.examined).toMatchObject([{ config: { upstreams: [{ baseUrl: "http://b/v1", profile: "vllm" }] } }]);
+});
+
+it("ends with the doctor's exit code, and with 2 where there is nothing to examine", async () => {
+  expect((await run(["doctor", "http://a/v1", "--model", "broken"])).code).toBe(1);
+  const { code, err, examined } = await run(["doctor"]);
+  expect({ code, examined }).toEqual({ code: 2, examined: [] });
+  expect(err).toContain("perennial doctor URL");
+  expect((await run(["doctor", "http://a/v1", "--timeout", "soon"])).err).toContain("expected a duration");
+});
+
 it("hands record and replay their options", async () => {
   const asked = ["record", "--out", "a.json", "--upstream", "https://a/v1", "--mask-texts", "--count", "3", "--port", "0"];
   expect((await run(asked)).captures).toEqual([
@@ -141,7 +195,7 @@ it.each([
 });
 
 it.each([
-  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, chaos, record, replay)"],
+  [["serv"], "unknown command 'serv' (commands: serve, check-config, profiles, doctor, init, try, top, chaos, record, replay)"],
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
@@ -164,7 +218,7 @@ it("prints help with examples, and the version", async () => {
 it("leaves an error of the server to its caller", async () => {
   const serve = async () => Promise.reject(new Error("EADDRINUSE"));
   const output = { write: () => true };
-  await expect(
-    runProgram([], { serve, chaos: serve, record: serve, replay: serve, stdout: output, stderr: output, env: {}, cwd }),
-  ).rejects.toThrow("EADDRINUSE");
+  const doctor = async () => 0;
+  const actions = { serve, chaos: serve, record: serve, replay: serve, doctor, init: doctor, try: doctor, top: doctor };
+  await expect(runProgram([], { ...actions, stdout: output, stderr: output, env: {}, cwd })).rejects.toThrow("EADDRINUSE");
 });

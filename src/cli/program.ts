@@ -7,6 +7,9 @@ import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { printConfig } from "../config/print.ts";
 import { listProfiles } from "../config/profiles.ts";
+import { CommandEnded } from "./command-ended.ts";
+import { addDoctor, type DoctorContext } from "./doctor-command.ts";
+import { addSetup, type SetupActions } from "./setup-commands.ts";
 import { readVersion } from "./version.ts";
 
 export interface ChaosOptions {
@@ -46,10 +49,11 @@ interface Output {
   write(text: string): unknown;
 }
 
-export interface ProgramActions {
+export interface ProgramActions extends SetupActions {
   /** @param read the configuration as its sources are now. Throws ConfigError. */
   serve(loaded: LoadedConfig, read: () => LoadedConfig): Promise<void>;
   chaos(options: ChaosOptions): Promise<void>;
+  readonly doctor: DoctorContext["doctor"];
   record(options: RecordOptions): Promise<void>;
   replay(options: ReplayOptions): Promise<void>;
   readonly stdout: Output;
@@ -73,12 +77,16 @@ Options of serve may be given without its name:
   --host H          address to listen on
   --port N          port to listen on
   --log-level L     trace, debug, info, warn, error, fatal or silent
+  --quiet, --json   log warnings and errors only; log JSON, on a terminal too
 
 Examples:
   $ perennial                                          try it with the built-in sandbox upstream
   $ perennial --upstream https://api.openai.com/v1     stand in front of OpenAI
   $ perennial --upstream http://127.0.0.1:8080/v1 --profile llamacpp
   $ perennial --config ${DEFAULT_FILE} --port 9000      with a configuration file
+  $ perennial doctor https://api.openai.com/v1         is the key right, does the server end its streams, which settings fit
+  $ perennial init                                     asks three questions and writes a configuration file
+  $ perennial try "Hello!"                             one question through the Perennial that runs
   $ perennial check-config                             show the resulting configuration, or what is wrong with it
   $ perennial chaos --list                             what can go wrong with a stream
 
@@ -115,6 +123,8 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--host <host>", "address to listen on")
     .option("--port <number>", "port to listen on")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent")
+    .option("--quiet", "log warnings and errors only")
+    .option("--json", "log JSON, on a terminal too")
     .allowExcessArguments()
     .action(async ({ config: file, ...flags }: { config?: string } & ConfigFlags, command: Command) => {
       // Whatever is no command arrives here, at the default one.
@@ -144,6 +154,9 @@ export function createProgram(actions: ProgramActions): Command {
     .action(() => {
       stdout.write(listProfiles());
     });
+
+  addDoctor(program, FILE_MEANING, { doctor: actions.doctor, env, cwd });
+  addSetup(program, actions);
 
   program
     .command("chaos")
@@ -188,7 +201,7 @@ function addCaptures(program: Command, { record, replay }: ProgramActions): void
 /**
  * Runs one command line.
  * @param args without the interpreter and the script: `process.argv.slice(2)`
- * @returns the exit code: 0, or 2 for a wrong command line or configuration, already explained on stderr
+ * @returns the exit code: 0, what a command has to say with it, or 2 for a wrong command line or configuration, already explained on stderr
  * @throws whatever else a command throws
  */
 export async function runProgram(args: readonly string[], actions: ProgramActions): Promise<number> {
@@ -196,6 +209,7 @@ export async function runProgram(args: readonly string[], actions: ProgramAction
     await createProgram(actions).parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
+    if (error instanceof CommandEnded) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     if (!(error instanceof ConfigError)) throw error;
     actions.stderr.write(`${error.problems.join("\n")}\n`);

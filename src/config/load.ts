@@ -6,6 +6,7 @@ import { type ConfigFile, type Path, readConfigFile } from "./config-file.ts";
 import { type Env, envSettings, type Setting, toNumber } from "./env.ts";
 import { type Complaint, explainIssues } from "./explain-issues.ts";
 import { firstUpstreamIn, pathInFirstUpstream } from "./first-upstream.ts";
+import { explainKeyShape } from "./key-shape.ts";
 import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -27,6 +28,10 @@ export interface ConfigFlags {
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly logLevel?: string | undefined;
+  /** Only warnings and errors, unless `logLevel` says otherwise. */
+  readonly quiet?: boolean | undefined;
+  /** The log as JSON, on a terminal too. */
+  readonly json?: boolean | undefined;
 }
 
 export interface LoadOptions {
@@ -70,10 +75,8 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   problems.push(...unread);
   const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
   if (config !== undefined) problems.push(...findPemProblems(config));
-  const warnings = [...new Set(foreign.map(({ origin }) => origin))].map(
-    (origin) =>
-      `${origin} names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own`,
-  );
+  const origins = [...new Set(foreign.map(({ origin }) => origin))];
+  const warnings = [...origins.map(warnOfForeign), ...warnOfKeys(config)];
   if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
 
   const strayLines = stray.map(({ origin }) => `${origin}: ${STRAY.get(origin)}`);
@@ -105,13 +108,15 @@ function formatProblems(problems: readonly Complaint[], source: ConfigFile | und
 }
 
 /** An empty flag stays, for the schema to complain about: it is a shell's unset variable, and no wish for the sandbox. */
-function flagSettings({ upstream, profile, host, port, logLevel }: ConfigFlags): Setting[] {
+function flagSettings({ upstream, profile, host, port, logLevel, quiet, json }: ConfigFlags): Setting[] {
   const settings: Setting[] = [
     { origin: "--upstream", path: pathInFirstUpstream("baseUrl"), value: upstream },
     { origin: "--profile", path: pathInFirstUpstream("profile"), value: profile },
     { origin: "--host", path: ["host"], value: host },
     { origin: "--port", path: ["port"], value: toNumber(port) },
+    { origin: "--quiet", path: ["log", "level"], value: quiet ? "warn" : undefined },
     { origin: "--log-level", path: ["log", "level"], value: logLevel },
+    { origin: "--json", path: ["log", "format"], value: json ? "json" : undefined },
   ];
   return settings.filter(({ value }) => value !== undefined);
 }
@@ -145,6 +150,20 @@ function foreignKey(fileValues: unknown, settings: readonly Setting[]): Setting[
     ...(typeof apiKey === "string" && apiKey !== "" && !isReplaced ? [takeAway("apiKey")] : []),
     ...(Array.isArray(apiKeys) ? [takeAway("apiKeys")] : []),
   ];
+}
+
+function warnOfForeign(origin: string): string {
+  return `${origin} names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own`;
+}
+
+/** By its shape alone; nothing of a key is said. */
+function warnOfKeys(config: Config | undefined): string[] {
+  return (config?.upstreams ?? []).flatMap(({ name, baseUrl, apiKey, apiKeys }) => {
+    const problems = (apiKeys ?? [apiKey]).map((key) => (key === undefined ? undefined : explainKeyShape(baseUrl, key)));
+    return [...new Set(problems.filter((problem) => problem !== undefined))].map(
+      (problem) => `upstream ${name}: the key ${problem}`,
+    );
+  });
 }
 
 function originOfUrl(url: unknown): string | undefined {

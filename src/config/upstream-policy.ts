@@ -29,6 +29,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
     emptyFallback: upstream.emptyFallback,
     repairRawAnswer: upstream.repairRawAnswer,
     requireDone: upstream.requireDone,
+    finish: upstream.finish,
     recovery: upstream.recovery ?? config.recovery,
     resume: { ...config.resume, ...withoutUnset(upstream.resume) },
     continuation: upstream.continuation === "auto" ? continuationOf(upstream.profile) : upstream.continuation,

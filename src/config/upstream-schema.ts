@@ -64,6 +64,12 @@ export const upstreamSchema = z
       .boolean()
       .default(false)
       .describe("Count a stream without a final [DONE] as cut, even when every choice has finished. Default: false."),
+    finish: z
+      .enum(["auto", "done"])
+      .default("auto")
+      .describe(
+        "What ends an answer: auto, its finish_reason; done, a final [DONE] alone as well, for servers without a finish_reason. Default: auto.",
+      ),
     ca: file()
       .optional()
       .describe(
@@ -120,5 +126,12 @@ export const upstreamSchema = z
     path: ["clientKey"],
     error: "a key of yours is sent in place of the client's own key: leave one of the two out",
     when: ({ value }) => isObject(value) && value.clientKey === true,
+  })
+  .refine(({ finish, requireDone }) => finish !== "done" || !requireDone, {
+    path: ["finish"],
+    error: "done takes [DONE] alone for a finish, and requireDone wants it beside one: set one of the two",
+    // Also beside other mistakes, so that all are reported at once; not when its own parts are wrong.
+    when: ({ value, issues }) =>
+      isObject(value) && !issues.some((issue) => /^(finish|requireDone)$/.test(String(issue.path?.[0]))),
   })
   .describe("One upstream: an LLM API that Perennial stands in front of.");

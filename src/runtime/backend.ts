@@ -196,6 +196,7 @@ function createWarmUp(
       timeoutMs: policy.timeouts.total,
       maxBytes: limits.maxBodyBytes,
       requireDone: policy.requireDone,
+      terminatorFinishes: policy.finish === "done",
     },
     idleMs: warmup.on === "idle" ? warmup.after : 0,
     ...createWarmUpLog(logger, upstream.name, path),

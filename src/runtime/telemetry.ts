@@ -10,6 +10,7 @@ import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
 import type { History } from "../telemetry/history.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createTally } from "../telemetry/tally.ts";
 import type { Traces } from "../telemetry/traces.ts";
 
 /** What is counted when it is asked for. */
@@ -33,10 +34,11 @@ export interface Telemetry {
 
 export async function openTelemetry(logger: Logger, counted: Counted): Promise<Telemetry> {
   const traces = await startTraces(logger);
+  const tally = createTally();
   let metrics: Promise<Metrics> | undefined;
   let history: Promise<History> | undefined;
   return {
-    observers: [createExchangeLog(logger), ...(traces === undefined ? [] : [traces.observer])],
+    observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
     onDefect: createDefectLog(logger),
     metrics() {
@@ -47,7 +49,11 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
       history ??= import("../telemetry/history.ts").then(({ createHistory }) => createHistory());
       return history;
     },
-    close: async () => traces?.close(),
+    async close() {
+      const summary = tally.summary();
+      if (summary !== undefined) logger.info(summary);
+      await traces?.close();
+    },
   };
 }
 

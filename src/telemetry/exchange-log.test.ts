@@ -126,12 +126,24 @@ describe("the line of an exchange", () => {
     expect(line().model).toHaveLength(200);
   });
 
-  it("has a debug line for each retry, without what the upstream said", () => {
+  it("says of each retry why and what comes next, without what the upstream said", () => {
     const { log, line } = createLog();
-    const failure = new Failure("upstream_status", "503", { upstreamMessage: SECRET });
-    log.onRetry?.(exchange(), attempt(1, { status: 503 }), failure, 1000.4);
-    expect(line()).toMatchObject({ level: "debug", id: "ex1", n: 1, failure: "upstream_status", delayMs: 1000 });
-    expect(line().msg).toBe("attempt 1 failed: upstream_status, next in 1000 ms");
+    const failure = new Failure("upstream_status", "HTTP status 500", { upstreamMessage: SECRET });
+    log.onRetry?.(exchange(), attempt(1, { status: 500 }), failure, 1000.4);
+    expect(line()).toMatchObject({ level: "info", id: "ex1", n: 1, failure: "upstream_status", delayMs: 1000 });
+    expect(line().msg).toBe("attempt 1 failed: HTTP status 500 (upstream_status); asked again in 1000 ms, unseen by the client");
+  });
+
+  it("says of an outage once a minute that requests wait for it", () => {
+    const { log, text } = createLog();
+    const failure = new Failure("upstream_unreachable", "refused", { outage: "connection" });
+    for (let n = 1; n <= 3; n++) log.onRetry?.(exchange(), attempt(n), failure, 0);
+    log.onRetry?.(exchange(), attempt(4, { upstream: "other" }), failure, 0);
+    const levels = text()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).level);
+    expect(levels).toEqual(["info", "debug", "debug", "info"]);
   });
 });
 
@@ -191,21 +203,42 @@ describe("on a terminal", () => {
       exchange([attempt(1, { failure: "upstream_status", status: 503 }), attempt(2)]),
       end({ outcome: "recovered" }),
     );
-    expect(text()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: recovered after 2 attempts id=ex1 dialect=chat model=gpt-x /);
-    expect(text()).toContain("attempts=1:main:503:upstream_status:12ms,2:main:200:12ms");
+    expect(text()).toMatch(
+      /^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: ↻ recovered {4}gpt-x {2}20 ms \(first word 4 ms\) {2}saved from HTTP 503 at attempt 2 {2}ex1\n$/,
+    );
     expect(text().trimEnd()).not.toContain("\n");
+  });
+
+  it.each([
+    [end(), undefined, "● complete     gpt-x  20 ms (first word 4 ms)  ex1"],
+    [end({ outcome: "repaired" }), undefined, "✚ repaired     gpt-x  20 ms (first word 4 ms)  what it lacked was supplied  ex1"],
+    [
+      end({ outcome: "failed", failure: "empty_stream", status: 502, durationMs: 3_210 }),
+      "empty_stream",
+      "✖ failed       gpt-x  3.2 s (first word 4 ms)  empty_stream 502  2 attempts: empty_stream  ex1",
+    ],
+    [
+      end({ outcome: "interrupted", failure: "stream_truncated" }),
+      undefined,
+      "▲ interrupted  gpt-x  20 ms (first word 4 ms)  stream_truncated 200  ex1",
+    ],
+  ] as const)("has a mark for how it ended, and says what was tried: %#", (ended, failure, words) => {
+    const { log, text } = createLog("pretty");
+    const attempts = failure === undefined ? [attempt(1)] : [attempt(1, { failure }), attempt(2, { failure })];
+    log.onExchangeEnd?.(exchange(attempts), ended);
+    expect(text()).toContain(words);
   });
 
   it("shows a client's odd model name harmlessly", () => {
     const { log, text } = createLog("pretty");
     log.onExchangeEnd?.(exchange(undefined, "\x1b[2J\n\u202e x=y"), end());
-    expect(text()).toContain(String.raw`model="\u001b[2J\n\u202e x=y"`);
+    expect(text()).toContain(String.raw`"\u001b[2J\n\u202e x=y"`);
   });
 
   it("shows the stack of a defect below", () => {
     const { log, text } = createLog("pretty");
     log.onExchangeEnd?.(exchange(), end({ outcome: "failed", failure: "internal_error", defect: new TypeError(SECRET) }));
-    expect(text()).toMatch(/ERROR: failed: internal_error .*\n\s*TypeError\n\s+at /);
+    expect(text()).toMatch(/ERROR: ✖ failed .*internal_error.*\n\s*TypeError\n\s+at /);
     expect(text()).not.toContain(SECRET);
   });
 });

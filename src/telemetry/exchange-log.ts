@@ -4,6 +4,7 @@ import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
 import { describeDefect } from "./describe-defect.ts";
+import { createRateLimit } from "./rate-limit.ts";
 
 /** The client names the model, so it could be anything, of any length. */
 const MAX_MODEL_LENGTH = 200;
@@ -19,24 +20,37 @@ const LEVELS: Readonly<Record<Outcome, "info" | "warn">> = {
   rejected: "warn",
 };
 
-/** A warning for each request that waits would drown the rest of the log, in milliseconds. */
-const QUEUE_WARNING_MS = 60_000;
+/** A warning for each request would drown the rest of the log, in milliseconds. */
+const WARNING_MS = 60_000;
 
 export function createExchangeLog(logger: Logger): Observer {
-  const warnOfQueue = createQueueWarning(logger);
+  const isDue = createRateLimit(WARNING_MS);
+  /** An odd answer is worth a warning, its like within the minute is not. Of what kind it is stands before the word that varies. */
+  const levelOf = ({ outcome }: ExchangeEnd, warning: string | undefined): (typeof LEVELS)[Outcome] => {
+    const isNews = warning !== undefined && LEVELS[outcome] === "info" && isDue(warning.split(/[":]/, 1)[0] ?? "");
+    return isNews ? "warn" : LEVELS[outcome];
+  };
   return {
-    onQueueStart: (_exchange, upstream) => warnOfQueue(upstream),
+    onQueueStart(_exchange, upstream) {
+      if (!isDue(`queue ${upstream}`)) return;
+      logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
+    },
 
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
-      const wait = Math.round(delayMs);
-      logger.debug(
-        { id, n: number, upstream, status, failure: failure.code, delayMs: wait },
-        `attempt ${number} failed: ${failure.code}, next in ${wait} ms`,
-      );
+      const fields = { id, n: number, upstream, status, failure: failure.code, delayMs: Math.round(delayMs) };
+      const why = `attempt ${number} failed: ${failure.message} (${failure.code})`;
+      if (failure.outage === undefined) {
+        logger.info(fields, `${why}; asked again in ${fields.delayMs} ms, unseen by the client`);
+        return;
+      }
+      // All that wait for an upstream that is out would say the same, again and again.
+      const level = isDue(`outage ${upstream}`) ? "info" : "debug";
+      logger[level](fields, `${why}; the upstream is out, and requests wait for it as long as retry.outage says`);
     },
 
     onExchangeEnd(exchange, end) {
-      const level = end.defect === undefined ? LEVELS[end.outcome] : "error";
+      const warning = exchange.attempts.findLast((attempt) => attempt.warning !== undefined)?.warning;
+      const level = end.defect === undefined ? levelOf(end, warning) : "error";
       if (!logger.isLevelEnabled(level)) return;
       const { attempts, stats } = exchange;
       logger[level](
@@ -47,6 +61,7 @@ export function createExchangeLog(logger: Logger): Observer {
           upstream: attempts.at(-1)?.upstream,
           outcome: end.outcome,
           failure: end.failure,
+          warning,
           ...describeSeams(end),
           status: end.status,
           attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
@@ -90,16 +105,6 @@ function describeSeams({ seams = [], seam }: ExchangeEnd): object {
   return {
     ...(seams.length === 0 ? {} : { by: [...new Set(seams)].join(","), seams: seams.length }),
     ...(seam === undefined ? {} : { seam }),
-  };
-}
-
-function createQueueWarning(logger: Logger): (upstream: string) => void {
-  const lastAt = new Map<string, number>();
-  return (upstream) => {
-    const now = performance.now();
-    if (now - (lastAt.get(upstream) ?? Number.NEGATIVE_INFINITY) < QUEUE_WARNING_MS) return;
-    lastAt.set(upstream, now);
-    logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
   };
 }
 

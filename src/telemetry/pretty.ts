@@ -1,5 +1,6 @@
-/** Log lines for people: one line each, `key=value`, attempts in short form. */
+/** Log lines for people: one line each; those of exchanges in words, all others `key=value`. */
 import { PinoPretty, type PrettyOptions } from "pino-pretty";
+import { exchangeLine } from "./exchange-line.ts";
 
 type Log = Record<string, unknown>;
 
@@ -19,21 +20,17 @@ export function createPrettyStream(destination: PrettyOptions["destination"], co
 function formatLine(log: Log, messageKey: string): string {
   const fields = Object.entries(log)
     .filter(([key, value]) => ![messageKey, "time", "level", "err"].includes(key) && value !== undefined && value !== null)
-    .map(([key, value]) => `${key}=${formatValue(key, value)}`);
-  const line = [log[messageKey], ...fields].filter(Boolean).join(" ");
+    .map(([key, value]) => `${key}=${shown(value)}`);
   const stack = (log.err as { stack?: unknown } | undefined)?.stack;
-  return typeof stack === "string" ? `${line}\n${stack}` : line;
+  const below = typeof stack === "string" ? `\n${stack}` : "";
+  if (log.outcome !== undefined) return exchangeLine(log, shown) + below;
+  const line = [log[messageKey], ...fields].filter(Boolean).join(" ");
+  return line + below;
 }
 
-function formatValue(key: string, value: unknown): string {
-  if (key === "attempts" && Array.isArray(value)) return value.map(formatAttempt).join(",");
+function shown(value: unknown): string {
   // Quoted unless harmless: a client's text must not move the cursor or fake another field.
   return typeof value === "string" && /^[\w./:@+-]+$/.test(value) ? value : escapeControls(JSON.stringify(value));
-}
-
-/** `2:main:503:upstream_status:120ms` */
-function formatAttempt({ n, upstream, status, failure, ms }: Log): string {
-  return [n, upstream, status, failure, `${ms}ms`].filter((part) => part !== undefined).join(":");
 }
 
 /** JSON leaves DEL, C1 controls and bidirectional marks as they are; terminals do not. */

@@ -30,7 +30,7 @@ export interface RequestHeaderPolicy {
   /** The client's credentials open our own door and are not for the upstream. */
   readonly dropCredentials: boolean;
   /** They are meant for another upstream. */
-  readonly isForeign: boolean;
+  readonly isForeign?: boolean;
 }
 
 /** The client's headers as the upstream may see them. */

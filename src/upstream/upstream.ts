@@ -20,7 +20,7 @@ export interface UpstreamOptions {
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
   /** The client's credentials are meant for another upstream: whatever may be one of them ends here. */
-  readonly isForeign: boolean;
+  readonly isForeign?: boolean;
   /** Undefined for no limit. */
   readonly maxConnections: number | undefined;
   readonly keepAliveMs: number;
@@ -65,8 +65,10 @@ export interface Call {
 
 export interface Upstream {
   readonly name: string;
-  /** It gets a key of ours, or none, and not its clients' own: that it wants another says nothing of theirs. */
+  /** It gets a key of ours, and not its clients' own. */
   readonly hasOwnKey: boolean;
+  /** It gets its clients' own credentials: that it wants others is theirs to mend. */
+  readonly getsClientKey: boolean;
   /** The same upstream, asked with another key. */
   withKey(apiKey: string): Upstream;
   /** The whole URL that a path is asked at. */
@@ -99,7 +101,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     name: own.name,
     withKey: (apiKey) => withKey({ ...own, apiKey }),
     addressOf: (path) => origin + basePath + path,
-    hasOwnKey: own.apiKey !== undefined || own.isForeign || own.dropCredentials,
+    hasOwnKey: own.apiKey !== undefined,
+    getsClientKey: own.apiKey === undefined && !own.isForeign && !own.dropCredentials,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,

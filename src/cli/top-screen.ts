@@ -1,0 +1,61 @@
+/** What the dashboard shows, as lines of a terminal. */
+import type { DashboardView, StreamView } from "../telemetry/history/view.ts";
+
+const MARKS: Readonly<Record<string, string>> = {
+  queued: "…",
+  waiting: "…",
+  retrying: "↻",
+  flowing: "▸",
+  complete: "●",
+  recovered: "↻",
+  repaired: "✚",
+  resumed: "↻",
+  cancelled: "○",
+  interrupted: "▲",
+  failed: "✖",
+  rejected: "⊘",
+};
+
+/** @param rows and columns of the terminal: no line is wider, and there are no more. */
+export function topScreen(view: DashboardView, rows: number, columns: number): string[] {
+  const { open, today, total, causes, recent, upstreams } = view;
+  const saved = `${today.recovered} recovered, ${today.resumed} resumed, ${today.repaired} repaired`;
+  const lost = `${today.interrupted} interrupted, ${today.failed} failed`;
+  const lines = [
+    `perennial · ${upstreams.map(({ name, host }) => `${name} ${host}`).join(", ")}${view.warm ? "" : " (not warm yet)"}`,
+    `open ${open.count}: ${open.flowing} flow at ${Math.round(open.perSecond)} characters a second, ${open.waiting} wait, ${open.retrying} retry, ${open.queued} queue`,
+    `today ${today.total}: ${saved}; ${lost} (${total} since the start)`,
+    ...causes.slice(0, 3).map(({ upstream, code, fault, count }) => `${count} × ${code} at ${upstream ?? "-"}: ${FAULTS[fault]}`),
+    "",
+    ...open.streams.map(streamLine),
+    ...recent.map(streamLine),
+  ];
+  return lines.slice(0, Math.max(1, rows - 1)).map((line) => harmless(line).slice(0, columns));
+}
+
+const FAULTS = {
+  upstream: "the upstream's fault",
+  request: "the request's fault",
+  client: "the client's doing",
+  perennial: "a limit or a bug of Perennial's",
+} as const;
+
+function streamLine({ id, model, dialect, state, ms, characters, attempts, upstream }: StreamView): string {
+  const name = state.at === "ended" ? state.outcome : state.at;
+  const failure = state.at === "ended" ? state.failure : undefined;
+  return [
+    `${MARKS[name] ?? "·"} ${name.padEnd(11)}`,
+    `${(ms / 1_000).toFixed(1)} s`.padStart(8),
+    `${characters} chars`.padStart(13),
+    `${attempts.length} att.`,
+    (model ?? dialect).slice(0, 24).padEnd(24),
+    upstream ?? "-",
+    failure ?? "",
+    id.slice(0, 8),
+  ].join("  ");
+}
+
+/** A client names its model: that must not move the cursor. */
+function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, "�");
+}
