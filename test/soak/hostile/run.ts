@@ -47,7 +47,7 @@ const WARM_UP_STREAMS = 300;
 const SAMPLE_MS = 2_000;
 /** Resident memory that may stay: the allocator keeps the holes of what was many times as much. In bytes. */
 const RSS_GROWTH = 160 * 1024 ** 2;
-/** What is compiled of the paths that no honest stream of the warm-up takes: the same after one round of all kinds as after three. */
+/** For what is compiled of the paths that no honest stream of the warm-up takes; docs/soak.md says what was measured. In bytes. */
 const HEAP_GROWTH = 8 * 1024 ** 2;
 /** A second apart. */
 const REST_TRIES = 20;
