@@ -34,6 +34,7 @@ const LIBRARY_ROOMS: Record<string, string[]> = {
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],
+  cockatiel: ["balance"],
   yaml: ["config"],
   zod: ["config"],
   commander: ["cli"],

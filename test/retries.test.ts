@@ -239,3 +239,14 @@ test.for(["501 Never", "505 Never"])("%s will not change, and is passed on at on
   expect((await chat(perennial.baseUrl)).status).toBe(Number.parseInt(status, 10));
   expect(upstream.requests).toHaveLength(1);
 });
+
+test("retries of all requests together are bounded, and what is beyond that gets its failure at once", async ({ serve }) => {
+  const { perennial, upstream } = await serve([refusal("500 Oops")], {
+    retry: { backoff: { initial: 0 }, budget: { percent: 10, min: 3 } },
+  });
+  for (let count = 0; count < 5; count++) expect((await chat(perennial.baseUrl)).status).toBe(500);
+  expect(upstream.requests).toHaveLength(5 + 3);
+  const { body } = await send(`${perennial.url}/metrics`);
+  // Two attempts of the second request, and those of the three behind it.
+  expect(body).toContain("perennial_retries_refused_total 4");
+});

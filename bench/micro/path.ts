@@ -4,14 +4,18 @@
  */
 import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
+import { RetryBudget } from "../../src/balance/retry-budget.ts";
+import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
+import { servesOf } from "../../src/config/routes.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { servedUpstreams } from "../../src/config/served-upstreams.ts";
 import { resolvePolicy } from "../../src/config/upstream-policy.ts";
 import { HeldMemory } from "../../src/core/held-memory.ts";
 import { OPENAI_ROUTES } from "../../src/dialect/registry.ts";
-import { type RelayContext, relay } from "../../src/relay/relay.ts";
+import { relay } from "../../src/relay/relay.ts";
 import type { RelaySettings } from "../../src/relay/relay-settings.ts";
+import type { RelayContext } from "../../src/relay/start-run.ts";
 import { RunRegistry } from "../../src/run/registry.ts";
 import { createExchange } from "../../src/server/exchange-factory.ts";
 import { readRequestPath } from "../../src/server/request-path.ts";
@@ -49,21 +53,30 @@ export async function openStream(url: string, headers: Record<string, string>, b
   let upstream: ResponseSink | undefined;
   const [served] = servedUpstreams(config);
   const settings: RelaySettings = {
-    candidate: {
-      upstream: {
-        name: "micro",
-        hasOwnKey: false,
-        addressOf: (path) => `http://127.0.0.1:1${path}`,
-        send(_request, sink) {
-          upstream = sink;
-          return { pause() {}, resume() {}, abort() {}, release() {} };
+    offers: [
+      {
+        upstream: {
+          name: "micro",
+          hasOwnKey: false,
+          getsClientKey: true,
+          withKey: () => {
+            throw new Error("there is no other key");
+          },
+          addressOf: (path) => `http://127.0.0.1:1${path}`,
+          send(_request, sink) {
+            upstream = sink;
+            return { pause() {}, resume() {}, abort() {}, release() {} };
+          },
+          async close() {},
         },
-        async close() {},
+        policy: resolvePolicy(config, served),
+        shared: createUpstreamShared(undefined),
+        share: { priority: 0, weight: 1 },
+        serves: servesOf(served, "/v1"),
+        names: { map: {}, only: undefined },
       },
-      policy: resolvePolicy(config, served),
-      model: undefined,
-      shared: createUpstreamShared(undefined),
-    },
+    ],
+    failover: { on: new Set(), codes: new Set() },
     retry: config.retry,
     limits: config.limits,
     client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
@@ -77,6 +90,8 @@ export async function openStream(url: string, headers: Record<string, string>, b
       },
     },
     propagator: { headersFor: () => ({}) },
+    sticky: new StickyUpstreams(),
+    retries: new RetryBudget(),
   };
   const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));

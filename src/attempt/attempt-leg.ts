@@ -20,7 +20,7 @@ import type { AskLeg, Rest } from "./seam/next-leg.ts";
 import { NumberedSplice } from "./seam/numbered-splice.ts";
 import { ReplaySplice } from "./seam/replay-splice.ts";
 import { refusedSeam, Splice } from "./seam/splice.ts";
-import { dialectCall, parsedBody } from "./upstream-request.ts";
+import { dialectCall, parsedBody, pathOf, upstreamBody } from "./upstream-request.ts";
 
 /** @throws Failure */
 export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<AttemptResult> {
@@ -182,10 +182,12 @@ function proofOf(context: DialectAttempt, continuing: Continuing, style: Continu
   const { exchange, dialect, plan, limits, signal } = context;
   const { upstream, policy, shared } = plan.candidate;
   const body = parsedBody(exchange.request);
-  const { path, headers } = exchange.request;
+  const { headers } = exchange.request;
+  const asked = upstreamBody(context, body);
+  const path = pathOf(context);
   const seek = (): Promise<ServerProof> =>
     proveServer({
-      ...{ upstream, dialect, continuing, style, path, headers, body },
+      ...{ upstream, dialect, continuing, style, path, headers, body: asked },
       timeoutMs: policy.timeouts.firstToken,
       maxBytes: limits.maxBodyBytes,
     });

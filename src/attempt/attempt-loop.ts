@@ -1,16 +1,21 @@
 /** Runs what the policy decides, until one attempt wins or it gives up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
+import { isUpstreamsFault } from "../balance/breaker.ts";
+import type { Candidate } from "../balance/candidate.ts";
 import type { Release } from "../balance/connection-queue.ts";
+import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import { type AttemptPlan, type AttemptPolicy, isRefusedAlteration, type PastAttempt, type RunState } from "./attempt-policy.ts";
+import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
+import { isRefusedAlteration } from "./choose-ask.ts";
 import { enterQueue } from "./enter-queue.ts";
 import { explainRefusal } from "./explain-refusal.ts";
-import { OutageDoor } from "./outage-door.ts";
+import { attemptsAt } from "./failover.ts";
+import { OutageDoor, partOf } from "./outage-door.ts";
 
 /** Where clients bring a key. */
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
@@ -67,17 +72,25 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       status: undefined,
     };
     attempts.push(attempt);
+    const { open } = plan.candidate.shared;
+    open.count++;
     observer.onAttemptStart?.(exchange, attempt);
     try {
-      const isHopeful = turn?.asksForAll !== true && history.every(({ failure }) => failure.outage === undefined);
-      return await run({ attempt, plan, isHopeful, onTaken: () => turn?.works() });
+      const wasOut = attemptsAt(history, plan.candidate).some(({ failure }) => failure.outage !== undefined);
+      const isHopeful = turn?.asksForAll !== true && !wasOut;
+      const onTaken = (): void => {
+        turn?.works();
+        door.isOver();
+      };
+      return await run({ attempt, plan, isHopeful, onTaken });
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
       attempt.warning = explainRefusal(failure, {
         upstream: attempt.upstream,
         hasOwnKey: plan.candidate.upstream.hasOwnKey,
-        clientHasKey: CREDENTIALS.some((name) => exchange.request.headers[name] !== undefined),
+        clientHasKey:
+          plan.candidate.upstream.getsClientKey && CREDENTIALS.some((name) => exchange.request.headers[name] !== undefined),
         dialect: exchange.api?.dialect.name,
       });
       forgetReply(history);
@@ -85,29 +98,38 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       throw failure;
     } finally {
       attempt.durationMs = Math.round(performance.now() - began);
+      open.count--;
       release();
       observer.onAttemptEnd?.(exchange, attempt);
     }
   }
 
+  const part = partOf(exchange);
   let outage: OutageView | undefined;
   return pRetry(
     async () => {
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
-      const turn = await door.enter(plan.candidate.shared.outages, { inVain, isNew: history.length === 0 }, (out) => {
-        plan = nextPlan(out);
-      });
+      const turn = await door.enter(
+        () => plan.candidate.shared.outages,
+        { inVain, isNew: history.length === 0 },
+        (out) => {
+          plan = nextPlan(out);
+        },
+      );
       try {
         const release = await enterQueue(plan.candidate, exchange, observer, signal);
         const result = await attemptOnce(turn, release);
+        learnSuccess(plan.candidate, part);
         turn?.works();
         rememberRefusals(plan, history, exchange);
         return result;
       } catch (thrown) {
         const tried = history.at(-1);
-        if (tried !== undefined && tried.failure === thrown) outage = door.learn(turn, tried.failure);
-        else turn?.giveBack();
+        if (tried !== undefined && tried.failure === thrown) {
+          outage = door.learn(turn, tried.failure);
+          learnFailure(tried, part, policy.hasOthers);
+        } else turn?.giveBack();
         throw thrown;
       }
     },
@@ -122,24 +144,42 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         if (past?.failure !== error) throw error;
         plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
-        // While the upstream is out, the wait is where all wait.
-        if (outage === undefined) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+        if (!plan.atGate) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
   );
 }
 
-/** What an attempt before the last was refused with can be large, and is told to nobody any more. */
+/** For all who ask the same after this one. */
+function learnSuccess({ shared, credential }: Candidate, part: string): void {
+  shared.breaker.succeeded(part);
+  credential?.works(part);
+}
+
+function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: boolean): void {
+  const { shared, credential, policy } = plan.candidate;
+  if (isAboutKey(failure)) credential?.rest(part, failure);
+  const { breaker } = policy;
+  // That it will not go on with an answer says nothing of other requests.
+  if (typeof plan.ask === "object") return;
+  if (breaker === undefined || !(breaker.alone || hasOthers) || !isUpstreamsFault(failure)) return;
+  if (shared.breaker.failed(part, breaker)) shared.outages.rest(part, failure, breaker.restMs);
+}
+
+/** In bytes. */
+const SMALL_REPLY = 65_536;
+
+/** What an attempt before the last was refused with can be large; a small one may be told yet, when no other upstream has a better word. */
 function forgetReply(history: PastAttempt[]): void {
   const last = history.at(-1);
-  if (last?.failure.reply !== undefined)
+  if (last?.failure.reply !== undefined && last.failure.reply.body.length > SMALL_REPLY)
     history[history.length - 1] = { ...last, failure: withDetails(last.failure, { reply: undefined }) };
 }
 
 /** The client's own request was taken: what was refused before was the alteration. */
 function rememberRefusals({ candidate, ask }: AttemptPlan, history: readonly PastAttempt[], { api }: Exchange): void {
   if (ask !== "as-asked") return;
-  for (const past of history) {
+  for (const past of attemptsAt(history, candidate)) {
     const { ask: altered } = past.plan;
     if (typeof altered === "string" && altered !== "as-asked" && isRefusedAlteration(past))
       candidate.shared.refusedAsks.add(api?.request.model, altered);

@@ -3,11 +3,11 @@ import { callUpstream } from "../call/call-upstream.ts";
 import type { AttemptResult } from "../core/attempt-output.ts";
 import type { AttemptContext } from "./attempt-context.ts";
 import { isIdempotent } from "./idempotent.ts";
-import { callOf } from "./upstream-request.ts";
+import { callOf, pathOf } from "./upstream-request.ts";
 
 export async function attemptPassthrough(context: AttemptContext): Promise<AttemptResult> {
   const { exchange, plan, output } = context;
-  const { path, method, headers, body } = exchange.request;
+  const { method, headers, body } = exchange.request;
   const { idle, total, unstreamed } = plan.candidate.policy.timeouts;
   const length = headers["content-length"];
   await callUpstream<void>(
@@ -15,7 +15,7 @@ export async function attemptPassthrough(context: AttemptContext): Promise<Attem
       ...callOf(context),
       request: {
         method,
-        path,
+        path: pathOf(context),
         headers,
         body,
         idempotent: isIdempotent(exchange),

@@ -5,6 +5,7 @@ import type { Attempt } from "../core/attempt.ts";
 import { Failure, type FailureCode, type FailureDetails } from "../core/failure.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { type Ask, type AttemptPolicyOptions, createAttemptPolicy, type Decision, type RunState } from "./attempt-policy.ts";
+import { FAILOVER_CAUSES } from "./failover.ts";
 
 const BACKOFF = { initial: 1_000, factor: 2, max: 3_000, jitter: false };
 const FOR_EVER = 3_600_000;
@@ -26,6 +27,7 @@ interface Setup extends Partial<Pick<AttemptPolicyOptions, "kind" | "idempotent"
 function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
   return {
     upstream: { name: "main" } as Upstream,
+    share: { priority: 0, weight: 1 },
     model: undefined,
     shared: createUpstreamShared(undefined),
     policy: {
@@ -59,7 +61,10 @@ function decide(failures: readonly Failure[], setup: Setup = {}): Decision {
   const candidate = candidateWith(setup.policy ?? {});
   const policy = createAttemptPolicy(
     {
-      candidate,
+      candidates: [candidate],
+      failover: { on: new Set(FAILOVER_CAUSES), codes: new Set() },
+      part: "m",
+      model: "m",
       retry: {
         maxAttempts: setup.maxAttempts ?? 4,
         outage: 25_000,
@@ -69,7 +74,7 @@ function decide(failures: readonly Failure[], setup: Setup = {}): Decision {
       kind: setup.kind ?? "streamed",
       idempotent: setup.idempotent ?? true,
       hasTools: setup.hasTools ?? false,
-      refusedAsks: new Set(setup.refusedAsks),
+      refusedAsks: () => new Set(setup.refusedAsks),
     },
     () => setup.random ?? 0,
   );
@@ -280,5 +285,147 @@ describe("what Perennial altered is not blamed on the client", () => {
     ["tools: via a stream elsewhere", [], { ...viaStream, hasTools: true }, "via-stream in 0"],
   ])("%s", (_what, failures, setup, expected) => {
     expect(inWords(decide(failures, setup))).toBe(expected);
+  });
+});
+
+describe("with several upstreams", () => {
+  const named = (name: string, more: Partial<Candidate> = {}): Candidate => ({
+    ...candidateWith({}),
+    upstream: { name } as Upstream,
+    ...more,
+  });
+  const elsewhere = fails("upstream_status", { status: 404, scope: "elsewhere" });
+  const refused = fails("upstream_unreachable", { outage: "connection" });
+  const never = fails("upstream_status", { status: 400, scope: "never" });
+  const same = fails("stream_corrupted", { fingerprint: "x" });
+
+  /** Who is asked next, and when, after these failures at these upstreams. */
+  function after(past: readonly (readonly [string, Failure])[], more: Partial<AttemptPolicyOptions> = {}): string {
+    const candidates = ["a", "b"].map((name, priority) => named(name, { share: { priority, weight: 1 } }));
+    const policy = createAttemptPolicy(
+      {
+        candidates,
+        failover: { on: new Set(FAILOVER_CAUSES), codes: new Set() },
+        retry: { maxAttempts: 4, outage: 25_000, backoff: { ...BACKOFF }, maxRetryAfter: 60_000 },
+        part: "m",
+        model: "m",
+        kind: "streamed",
+        idempotent: true,
+        hasTools: false,
+        refusedAsks: () => new Set(),
+        ...more,
+      },
+      () => 0,
+    );
+    const history = past.map(([name, failure]) => {
+      const candidate = candidates.find(({ upstream }) => upstream.name === name) as Candidate;
+      return { attempt, failure, plan: { candidate, ask: "as-asked", delayMs: 0, acceptEmpty: false } as const };
+    });
+    const last = history.at(-1)?.failure;
+    const outage = last?.outage === undefined ? undefined : { failure: last, lastedMs: 0, waitMs: 1_000, keptMs: 0 };
+    const decision = policy.next({ history, state: { at: "waiting" }, remainingMs: FOR_EVER, outage });
+    if ("giveUp" in decision) return `give up: ${decision.giveUp.status} ${decision.giveUp.code}`;
+    return `${decision.plan.candidate.upstream.name} in ${decision.plan.delayMs}`;
+  }
+
+  test.each<[string, (readonly [string, Failure])[], Partial<AttemptPolicyOptions>, string]>([
+    ["the preferred one is asked first", [], {}, "a in 0"],
+    ["after a cut the next, at once", [["a", cut]], {}, "b in 0"],
+    ["whatever wait the first names", [["a", slowDown(50_000)]], {}, "b in 0"],
+    [
+      "when each has failed, the first, after its backoff",
+      [
+        ["a", cut],
+        ["b", cut],
+      ],
+      {},
+      "a in 1000",
+    ],
+    [
+      "or the one that may be asked sooner",
+      [
+        ["a", slowDown(5_000)],
+        ["b", cut],
+      ],
+      {},
+      "b in 1000",
+    ],
+    [
+      "in turn",
+      [
+        ["a", cut],
+        ["b", cut],
+        ["a", cut],
+      ],
+      {},
+      "b in 1000",
+    ],
+    [
+      "attempts count over all",
+      [
+        ["a", cut],
+        ["b", cut],
+        ["a", cut],
+        ["b", cut],
+      ],
+      {},
+      "give up: 502 stream_truncated",
+    ],
+    [
+      "one that will not is not asked again",
+      [
+        ["a", elsewhere],
+        ["b", cut],
+      ],
+      {},
+      "b in 1000",
+    ],
+    ["and the next is asked at once", [["a", elsewhere]], {}, "b in 0"],
+    [
+      "when none will, the preferred one's word is told",
+      [
+        ["a", elsewhere],
+        ["b", fails("upstream_status", { status: 401, scope: "elsewhere" })],
+      ],
+      {},
+      "give up: 404 upstream_status",
+    ],
+    ["what is wrong in itself is told", [["a", never]], {}, "give up: 400 upstream_status"],
+    ["an outage leads to another at once", [["a", refused]], {}, "b in 0"],
+    [
+      "late twice is enough, whoever it was",
+      [
+        ["a", late],
+        ["b", late],
+      ],
+      {},
+      "give up: 504 first_token_timeout",
+    ],
+    [
+      "the same garbage twice bars one upstream",
+      [
+        ["a", same],
+        ["b", same],
+        ["a", same],
+      ],
+      {},
+      "b in 1000",
+    ],
+    [
+      "failover.on: what is not in it stays with its upstream",
+      [["a", cut]],
+      { failover: { on: new Set(["status"]), codes: new Set() } },
+      "a in 1000",
+    ],
+    [
+      "failover.on: or with the client",
+      [["a", elsewhere]],
+      { failover: { on: new Set(["empty"]), codes: new Set() } },
+      "give up: 404 upstream_status",
+    ],
+    ["what may be sent once is", [["a", cut]], { idempotent: false }, "give up: 502 stream_truncated"],
+    ["there may be none", [], { candidates: [] }, "give up: 404 not_found"],
+  ])("%s", (_what, past, more, expected) => {
+    expect(after(past, more)).toBe(expected);
   });
 });

@@ -64,7 +64,7 @@ function asRefusedFallback(thrown: unknown): Failure {
   const failure = toFailure(thrown);
   if (failure.code !== "upstream_status" || failure.scope === "again") return failure;
   const message = `the upstream's streams are empty, and it refuses to answer without one (HTTP status ${failure.status})`;
-  return new Failure("empty_stream", message, { scope: "never", cause: failure });
+  return new Failure("empty_stream", message, { scope: "elsewhere", cause: failure });
 }
 
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {

@@ -18,6 +18,11 @@ export interface Asked {
   readonly isNew: boolean;
 }
 
+/** What may be out by itself: of a gateway one model may be loading while the others answer. */
+export function partOf({ api, request }: Pick<Exchange, "api" | "request">): string {
+  return api?.request.model ?? request.path;
+}
+
 export class OutageDoor {
   readonly #options: OutageDoorOptions;
   readonly #clock = new OutageClock();
@@ -28,15 +33,16 @@ export class OutageDoor {
 
   /**
    * While the upstream is out, one asks for all.
+   * @param outagesOf those of the upstream that is to be asked: another one, maybe, once this is found to be out.
    * @param onOut told each time that another has asked in vain; throws when this one waits no longer.
    */
-  async enter(outages: Outages, asked: Asked, onOut: (outage: OutageView) => void): Promise<Turn | undefined> {
+  async enter(outagesOf: () => Outages, asked: Asked, onOut: (outage: OutageView) => void): Promise<Turn | undefined> {
     const { exchange, pace, signal } = this.#options;
     if (pace === undefined) return undefined;
-    const part = exchange.api?.request.model ?? exchange.request.path;
+    const part = partOf(exchange);
     const { arrivedAt } = exchange;
     for (let { isNew } = asked; ; isNew = false) {
-      const entered = await outages.enter(part, { arrivedAt, asked: asked.inVain, isNew, pace, signal });
+      const entered = await outagesOf().enter(part, { arrivedAt, asked: asked.inVain, isNew, pace, signal });
       if ("works" in entered) return entered;
       this.#clock.start();
       onOut(this.#forThisRun(entered));
@@ -49,15 +55,21 @@ export class OutageDoor {
       this.#clock.start();
       return turn && this.#forThisRun(turn.isOut(failure));
     }
-    this.#clock.stop();
+    this.isOver();
     // What ended it from outside says nothing of the upstream.
     if (this.#options.signal.aborted) turn?.giveBack();
     else turn?.works();
     return undefined;
   }
 
+  /** An upstream works on the request: what is waited for from now on is its answer. */
+  isOver(): void {
+    this.#clock.stop();
+  }
+
   /** The upstream may have answered others in between. */
   #forThisRun(outage: OutageView): OutageView {
-    return { ...outage, lastedMs: Math.max(outage.lastedMs, this.#clock.totalMs) };
+    const keptMs = this.#clock.totalMs;
+    return { ...outage, lastedMs: Math.max(outage.lastedMs, keptMs), keptMs };
   }
 }

@@ -2,6 +2,7 @@
 import type { CallOptions } from "../call/call-upstream.ts";
 import type { WatchdogOptions } from "../call/watchdog.ts";
 import type { ExchangeRequest } from "../core/exchange.ts";
+import { isObject } from "../dialect/json.ts";
 import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
 
 /** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
@@ -11,18 +12,45 @@ export function dialectCall(
   body = context.exchange.request.body,
   set: Readonly<Record<string, string>> = {},
 ): CallOptions {
-  const { path, method, body: original } = context.exchange.request;
+  const { method, body: original, plain } = context.exchange.request;
+  const { model } = context.plan.candidate;
+  const asked = model === undefined ? body : withModel(body === original ? (plain ?? body) : body, model);
   // A body that was rewritten is sent plain, whatever the client's was.
   const { "content-encoding": encoding, ...others } = context.exchange.request.headers;
-  const headers = encoding === undefined || body === original ? context.exchange.request.headers : others;
+  const headers = encoding === undefined || asked === original ? context.exchange.request.headers : others;
   return {
     ...callOf(context),
     // Asked for identity: a compressor holds back events, and a proxy cannot judge what it cannot read.
-    request: { method, path, headers, body, idempotent: true, set: { ...set, "accept-encoding": "identity" } },
+    request: {
+      method,
+      path: pathOf(context),
+      headers,
+      body: asked,
+      idempotent: true,
+      set: { ...set, "accept-encoding": "identity" },
+    },
     watchdog: { ...watchdog, pausedMs: context.plan.candidate.policy.timeouts.total },
     answersBelow: 300,
     inflates: true,
   };
+}
+
+/** Where this upstream is asked. */
+export function pathOf({ exchange, plan }: Pick<AttemptContext, "exchange" | "plan">): string {
+  return plan.candidate.path ?? exchange.request.path;
+}
+
+/** What the client asked, for what this upstream calls the model. */
+export function upstreamBody({ plan }: Pick<AttemptContext, "plan">, parsed: unknown): unknown {
+  const { model } = plan.candidate;
+  return model === undefined || !isObject(parsed) ? parsed : { ...parsed, model };
+}
+
+/** The same request for what this upstream calls the model. */
+function withModel(body: ExchangeRequest["body"], model: string): ExchangeRequest["body"] {
+  if (!Buffer.isBuffer(body)) return body;
+  const parsed = parseExactly(body.toString("utf8"));
+  return isObject(parsed) ? Buffer.from(JSON.stringify({ ...parsed, model })) : body;
 }
 
 /** What all calls of an attempt have in common. */
@@ -56,7 +84,7 @@ export function parsedBody({ body, plain }: ExchangeRequest): unknown {
 }
 
 /** JSON whose large numbers come out again as they were: a seed of 64 bits would lose its last digits. */
-function parseExactly(text: string): unknown {
+export function parseExactly(text: string): unknown {
   const keepNumber = (_key: string, value: unknown, { source }: { source?: string } = {}): unknown =>
     typeof value === "number" && source !== undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER ? rawJSON(source) : value;
   // With a function for each value it takes ten times as long, and most bodies hold no such number.

@@ -2,8 +2,10 @@
 import type { ContinuationStyle } from "../core/continuing.ts";
 import type { Recovery } from "../core/exchange.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { Breaker, type BreakerPolicy } from "./breaker.ts";
 import { ConnectionQueue } from "./connection-queue.ts";
 import { ContinuationMemory } from "./continuation-memory.ts";
+import { CredentialRests } from "./credential-rests.ts";
 import { Outages } from "./outages.ts";
 import { RefusedAsks } from "./refused-asks.ts";
 
@@ -11,8 +13,22 @@ export interface Candidate {
   readonly upstream: Upstream;
   readonly policy: UpstreamPolicy;
   readonly shared: UpstreamShared;
+  /** Who is asked before whom. */
+  readonly share: Share;
+  /** What is known of the key of ours that it is asked with; undefined where it is asked with none, or the client's own. */
+  readonly credential?: CredentialRests | undefined;
   /** What the upstream calls the model; undefined for the name that the client used. */
   readonly model: string | undefined;
+  /** Where it is asked, under its base URL; undefined for the path that the client used. */
+  readonly path?: string | undefined;
+}
+
+/** Its part of the requests that it and others can serve. */
+export interface Share {
+  /** Those of a lower number are asked first. */
+  readonly priority: number;
+  /** Among those of one priority: how many requests it gets for each that one of weight 1 gets. */
+  readonly weight: number;
 }
 
 /** What all exchanges with one upstream have in common; it outlives a configuration, as the upstream's connections do. */
@@ -21,15 +37,28 @@ export interface UpstreamShared {
   readonly connections: ConnectionQueue;
   readonly refusedAsks: RefusedAsks;
   readonly continuations: ContinuationMemory;
+  readonly breaker: Breaker;
+  /** What is known of a key of ours. */
+  credential(apiKey: string): CredentialRests;
+  /** Attempts that run. */
+  readonly open: { count: number };
 }
 
 /** @param maxConnections undefined for no limit. */
 export function createUpstreamShared(maxConnections: number | undefined): UpstreamShared {
+  const credentials = new Map<string, CredentialRests>();
   return {
+    credential(apiKey) {
+      const known = credentials.get(apiKey) ?? new CredentialRests();
+      credentials.set(apiKey, known);
+      return known;
+    },
     outages: new Outages(),
     connections: new ConnectionQueue(maxConnections),
     refusedAsks: new RefusedAsks(),
     continuations: new ContinuationMemory(),
+    breaker: new Breaker(),
+    open: { count: 0 },
   };
 }
 
@@ -59,6 +88,8 @@ export interface UpstreamPolicy {
     /** Longest time for which one call is held; then it goes on as it comes. */
     readonly holdFor: number;
   };
+  /** When it rests that keeps failing; undefined for never. */
+  readonly breaker?: BreakerPolicy | undefined;
   /** When a streamed request that finds only empty streams is asked whole: at the next attempt, at the last, or never. */
   readonly emptyFallback: "next" | "last" | "off";
   /** A raw last event that begins with all that came before is taken for the whole answer: ChatGLM3 sends it so. */

@@ -26,6 +26,10 @@ export class ConnectionQueue {
     this.#max = max ?? Number.POSITIVE_INFINITY;
   }
 
+  get isFull(): boolean {
+    return this.#used >= this.#max;
+  }
+
   get waiting(): number {
     return this.#waiters.size;
   }

@@ -43,6 +43,16 @@ export interface OutageView {
   readonly lastedMs: number;
   /** Until it is asked next. */
   readonly waitMs: number;
+  /** It was found to fail too often, and rests: its clients cannot do anything with how it failed last. */
+  readonly rests?: boolean;
+  /** For how long outages have kept one exchange waiting, of whichever upstreams; where it is one's that is told how things stand. */
+  readonly keptMs?: number;
+}
+
+/** An upstream that is out, as those see it who could ask another one. */
+export interface OutageStanding extends OutageView {
+  /** Another asks it, or waits to ask. */
+  readonly isTaken: boolean;
 }
 
 type State =
@@ -57,6 +67,7 @@ type State =
       /** In a row, of those that asked for all. */
       failures: number;
       isAsking: boolean;
+      rests: boolean;
     };
 
 interface Waiter {
@@ -76,6 +87,13 @@ export class OutageGate {
     return this.#state.at === "up";
   }
 
+  /** Undefined while the upstream is not known to be out. */
+  get standing(): OutageStanding | undefined {
+    const view = this.#view();
+    const isAsking = this.#state.at === "out" && this.#state.isAsking;
+    return view && { ...view, isTaken: isAsking || this.#waiters.size > 0 };
+  }
+
   /**
    * At once while the upstream is not known to be out. Else resolves with leave to ask, or with how things stand when another
    * has asked in vain: who still wants to wait then enters again.
@@ -89,7 +107,7 @@ export class OutageGate {
       return this.#turn(asker, false);
     }
     // Its client would by itself have asked at once; those for whom the wait was have given up.
-    if (asker.isNew && this.#waiters.size === 0 && !state.isAsking) {
+    if (asker.isNew && !state.rests && this.#waiters.size === 0 && !state.isAsking) {
       state.askAt = Math.min(state.askAt, state.failedAt + asker.pace.pauseMs(1));
     }
     return new Promise((resolve, reject) => {
@@ -118,6 +136,28 @@ export class OutageGate {
     return this.#view() as OutageView;
   }
 
+  /** It was found to be down, and is asked again from elsewhere; by who waits here only after so long. */
+  close(failure: Failure, forMs: number): void {
+    const now = performance.now();
+    const state = this.#state;
+    const { since, failures, isAsking } = state.at === "up" ? { since: now, failures: 1, isAsking: false } : state;
+    this.#state = { at: "out", since, failure, failedAt: now, askAt: now + forMs, failures, isAsking, rests: false };
+    this.#arm();
+  }
+
+  open(): void {
+    if (this.#state.at === "out") this.#open();
+  }
+
+  /** It fails too often: whoever waits here asks it again one by one, when it has rested. */
+  rest(failure: Failure, restMs: number): void {
+    const now = performance.now();
+    const state = this.#state;
+    const since = state.at === "up" ? now : state.since;
+    this.#state = { at: "out", since, failure, failedAt: now, askAt: now + restMs, failures: 1, isAsking: false, rests: true };
+    this.#arm();
+  }
+
   #turn(asker: Asker, asksForAll: boolean): Turn {
     const beganAt = performance.now();
     let isOver = false;
@@ -141,7 +181,8 @@ export class OutageGate {
     const state = this.#state;
     if (state.at === "up") return undefined;
     const now = performance.now();
-    return { failure: state.failure, lastedMs: now - state.since, waitMs: Math.max(0, state.askAt - now) };
+    const { failure, since, askAt, rests } = state;
+    return { failure, lastedMs: now - since, waitMs: Math.max(0, askAt - now), rests };
   }
 
   #open(): void {
@@ -154,7 +195,7 @@ export class OutageGate {
   #close(failure: Failure, pace: OutagePace, askedForAll: boolean, beganAt: number): void {
     const now = performance.now();
     if (this.#state.at === "up") {
-      this.#state = { at: "out", since: beganAt, failure, failedAt: now, askAt: 0, failures: 0, isAsking: false };
+      this.#state = { at: "out", since: beganAt, failure, failedAt: now, askAt: 0, failures: 0, isAsking: false, rests: false };
     } else if (!askedForAll) {
       // It went out before the outage was known.
       return;

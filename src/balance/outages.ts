@@ -1,5 +1,6 @@
 /** What is known of one upstream's outages: that of its connection, which is for all, and those of each of its models. */
-import { type Asker, OutageGate, type OutageView, type Turn } from "./outage-gate.ts";
+import type { Failure } from "../core/failure.ts";
+import { type Asker, OutageGate, type OutageStanding, type OutageView, type Turn } from "./outage-gate.ts";
 
 /** Clients name the models, so that there could be any number of them. */
 const MAX_KEYS = 1_000;
@@ -27,6 +28,31 @@ export class Outages {
     if ("works" in outer) return this.#join(part, gate, asker, inner, outer);
     inner.giveBack();
     return outer;
+  }
+
+  /** How it stands with this part of the upstream; undefined while it is not known to be out. */
+  standing(part: string): OutageStanding | undefined {
+    const inner = this.#parts.get(part)?.standing;
+    const outer = this.#connection.standing;
+    if (inner === undefined || outer === undefined) return inner ?? outer;
+    return inner.waitMs > outer.waitMs ? inner : outer;
+  }
+
+  /** It was found to be down by one who asks it again by itself: others may as well wait for that. */
+  closeConnection(failure: Failure, forMs: number): void {
+    this.#connection.close(failure, forMs);
+  }
+
+  /** It answers. */
+  openConnection(): void {
+    this.#connection.open();
+  }
+
+  /** A part of the upstream fails too often. */
+  rest(part: string, failure: Failure, restMs: number): void {
+    const gate = this.#parts.get(part) ?? new OutageGate();
+    if (!this.#parts.has(part)) this.#keep(part, gate);
+    gate.rest(failure, restMs);
   }
 
   #join(part: string, gate: OutageGate, asker: Asker, inner: Turn, outer: Turn): Turn {

@@ -248,7 +248,7 @@ function readErrorReply<T>(
     onProgress: () => control.notice("content"),
     onWhole(body) {
       const waitMs = readRetryAfterMs(headers, dateOf(headers), { status, body });
-      const context = { hasOwnKey: upstream.hasOwnKey, namesWait: waitMs !== undefined, tookMs: tookMs() };
+      const context = { hasOwnKey: !upstream.getsClientKey, namesWait: waitMs !== undefined, tookMs: tookMs() };
       const { status: meant, scope, message, isOutage, isLoading } = meaningOf({ status, headers, body }, context);
       control.fail(
         new Failure("upstream_status", `the upstream answered with HTTP status ${status}`, {

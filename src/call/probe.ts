@@ -38,14 +38,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
   const { upstream, dialect, path, timeoutMs, maxBytes } = options;
   const fields = { ...dialect.question.fields, ...options.request, stream: options.streamed === true };
   const request = dialect.parseRequest(fields);
-  const attempt: Attempt = {
-    number: 1,
-    upstream: upstream.name,
-    startedAt: Date.now(),
-    durationMs: 0,
-    failure: undefined,
-    status: undefined,
-  };
+  const attempt = createAttempt(upstream.name);
   await callUpstream<void>(
     {
       upstream,
@@ -102,4 +95,43 @@ function readAnswer(
   const form = streamed || dialect.askStreamed({}, false) === undefined ? "stream" : "json";
   const onUndecided = (): void => control.notice("content");
   return chooseReader(headers, { stream, json }, { form, maxBytes, onUndecided, onFailure: control.fail });
+}
+
+export interface PathProbeOptions {
+  readonly upstream: Upstream;
+  /** Where it is asked, under the base URL. */
+  readonly path: string;
+  /** How long the answer may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** The head of the answer says enough, and no more than this of it is read. */
+const MAX_PATH_BYTES = 1_048_576;
+
+/**
+ * Resolves when a path answers at all.
+ * @throws Failure
+ */
+export async function askPath({ upstream, path, timeoutMs }: PathProbeOptions, signal: AbortSignal): Promise<void> {
+  await callUpstream<void>(
+    {
+      upstream,
+      attempt: createAttempt(upstream.name),
+      signal,
+      request: { method: "GET", path, headers: { accept: "application/json" }, set: {}, body: null, idempotent: true },
+      propagated: {},
+      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
+      answersBelow: 400,
+      inflates: false,
+      maxReplyBytes: MAX_PATH_BYTES,
+    },
+    (_head, control) => ({
+      onData: () => control.succeed(undefined, false),
+      onEnd: (cause) => (cause === undefined ? control.succeed(undefined, true) : control.fail(cause)),
+    }),
+  );
+}
+
+function createAttempt(upstream: string): Attempt {
+  return { number: 1, upstream, startedAt: Date.now(), durationMs: 0, failure: undefined, status: undefined };
 }

@@ -12,7 +12,7 @@ export interface ErrorReply {
 }
 
 export interface ReplyContext {
-  /** The key that the upstream got is ours: its client cannot help that it is refused. */
+  /** The key that the upstream got is ours, or it got none: its client cannot help that it is refused. */
   readonly hasOwnKey: boolean;
   /** The upstream named a time after which it may be asked again. */
   readonly namesWait: boolean;

@@ -33,8 +33,11 @@ describe("what is there without a word of configuration", () => {
           maxAttempts: 3,
           outage: 25_000,
           backoff: { initial: 1000, factor: 2, max: 5000, jitter: true },
+          budget: { percent: 20, min: 20 },
           maxRetryAfter: 60_000,
         },
+        failover: { on: ["unreachable", "status", "timeout", "empty", "truncated", "credentials"], codes: [] },
+        health: { every: false, path: "/models" },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         resume: {
@@ -160,6 +163,9 @@ describe("which source wins", () => {
     const flags = { upstream: "http://b/v1" };
     expect(load(yaml, { flags }).config.upstreams[0]).toMatchObject({ baseUrl: "http://b/v1", apiKey: undefined });
     expect(load(yaml, { flags, env: { U: "http://b/v2", K: "k" } }).config.upstreams[0]?.apiKey).toBe("k");
+    const several = "upstreams:\n  - { baseUrl: http://a/v1, apiKeys: [k1, k2] }\n";
+    expect(load(several, { flags }).config.upstreams[0]).toMatchObject({ baseUrl: "http://b/v1", apiKeys: undefined });
+    expect(load(several, {}).config.upstreams[0]?.apiKeys).toEqual(["k1", "k2"]);
     expect(problemsOf(yaml, { flags, env: { U: "http://b/v2" } })[0]).toContain("variable K is not set");
   });
 
@@ -274,10 +280,26 @@ describe("mistakes", () => {
     expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
   });
 
-  it("says that failover is not there yet, and that names are unique", () => {
+  it("says what is wrong with several upstreams", () => {
+    const two = (first: string, second: string, more = ""): string =>
+      `upstreams:\n  - { name: a, baseUrl: http://a, ${first} }\n  - { name: b, baseUrl: http://b, ${second} }\n${more}`;
     expect(problemsOf("upstreams:\n  - baseUrl: http://a\n  - baseUrl: http://b\n")).toEqual([
-      "perennial.yaml:1:1: upstreams: failover is not there yet: one upstream is supported",
       'perennial.yaml:3:5: upstreams[1].name: the name "main" is used twice',
+    ]);
+    expect(problemsOf(two("weight: 0", "priority: -1"))).toEqual([
+      "perennial.yaml:2:35: upstreams[0].weight: expected a number of more than 0, got 0",
+      "perennial.yaml:3:35: upstreams[1].priority: expected a whole number of at least 0, got -1",
+    ]);
+    expect(problemsOf(two("only: []", "models: { a: 1 }"))).toEqual([
+      "perennial.yaml:2:35: upstreams[0].only: expected at least one name, such as qwen*; leave it out for all models, got a list",
+      "perennial.yaml:3:45: upstreams[1].models.a: expected the name of a model, got 1",
+    ]);
+    expect(problemsOf(two("apiKey: k, clientKey: true", "clientKey: true"))).toEqual([
+      "perennial.yaml:2:46: upstreams[0].clientKey: a key of yours is sent in place of the client's own key: leave one of the two out",
+    ]);
+    expect(problemsOf(two("weight: 1", "weight: 2", "failover: { on: [late], codes: [200] }"))).toEqual([
+      'perennial.yaml:4:18: failover.on[0]: expected unreachable, status, timeout, empty, truncated or credentials, got "late"',
+      "perennial.yaml:4:33: failover.codes[0]: expected a whole number from 400 to 599, got 200",
     ]);
   });
 });

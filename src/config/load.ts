@@ -75,7 +75,8 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   problems.push(...unread);
   const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
   if (config !== undefined) problems.push(...findPemProblems(config));
-  const warnings = [...foreign.map(warnOfForeign), ...warnOfKeys(config)];
+  const origins = [...new Set(foreign.map(({ origin }) => origin))];
+  const warnings = [...origins.map(warnOfForeign), ...warnOfKeys(config)];
   if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
 
   const strayLines = stray.map(({ origin }) => `${origin}: ${STRAY.get(origin)}`);
@@ -136,22 +137,32 @@ function hasUpstream(fileValues: unknown, settings: readonly Setting[]): boolean
  * environment or a flag. Where no origin can be told, the key goes nowhere.
  */
 function foreignKey(fileValues: unknown, settings: readonly Setting[]): Setting[] {
-  const { baseUrl, apiKey } = firstUpstreamIn(fileValues);
+  const { baseUrl, apiKey, apiKeys } = firstUpstreamIn(fileValues);
   const named = settings.findLast(({ path }) => path.at(-1) === "baseUrl");
-  if (named === undefined || baseUrl === undefined || typeof apiKey !== "string" || apiKey === "") return [];
-  if (settings.some(({ path }) => path.at(-1) === "apiKey") || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
-  return [{ origin: named.origin, path: pathInFirstUpstream("apiKey"), value: undefined }];
+  if (named === undefined || baseUrl === undefined || originOfUrl(named.value) === originOfUrl(baseUrl)) return [];
+  const isReplaced = settings.some(({ path }) => path.at(-1) === "apiKey");
+  const takeAway = (key: "apiKey" | "apiKeys"): Setting => ({
+    origin: named.origin,
+    path: pathInFirstUpstream(key),
+    value: undefined,
+  });
+  return [
+    ...(typeof apiKey === "string" && apiKey !== "" && !isReplaced ? [takeAway("apiKey")] : []),
+    ...(Array.isArray(apiKeys) ? [takeAway("apiKeys")] : []),
+  ];
 }
 
-function warnOfForeign({ origin }: Setting): string {
+function warnOfForeign(origin: string): string {
   return `${origin} names another host than the file, so the file's apiKey is not sent to it; set PERENNIAL_API_KEY for a key of its own`;
 }
 
 /** By its shape alone; nothing of a key is said. */
 function warnOfKeys(config: Config | undefined): string[] {
-  return (config?.upstreams ?? []).flatMap(({ name, baseUrl, apiKey }) => {
-    const problem = apiKey === undefined ? undefined : explainKeyShape(baseUrl, apiKey);
-    return problem === undefined ? [] : [`upstream ${name}: the key ${problem}`];
+  return (config?.upstreams ?? []).flatMap(({ name, baseUrl, apiKey, apiKeys }) => {
+    const problems = (apiKeys ?? [apiKey]).map((key) => (key === undefined ? undefined : explainKeyShape(baseUrl, key)));
+    return [...new Set(problems.filter((problem) => problem !== undefined))].map(
+      (problem) => `upstream ${name}: the key ${problem}`,
+    );
   });
 }
 

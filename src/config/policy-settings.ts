@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { UNSTREAMED_TOTALS } from "../balance/candidate.ts";
 import { MAX_DURATION_MS } from "./units.ts";
-import { someTime } from "./values.ts";
+import { someTime, text } from "./values.ts";
 
 const ALIVE_MS = 600_000;
 
@@ -165,3 +165,29 @@ export const warmup = firstQuestion
 export const ownWarmup = firstQuestion
   .optional()
   .describe("The first question to this upstream, in place of warmup for all; or off. Default: as for all.");
+
+const healthEvery = z
+  .union([z.literal("off"), z.literal(false), someTime()], { error: "expected off, or a duration of more than 0, such as 10s" })
+  .transform((value) => (value === "off" ? false : value));
+
+const healthPath = text(/^\//, "expected a path that begins with /, such as /models");
+
+export const health = z
+  .strictObject({
+    every: healthEvery
+      .prefault("off")
+      .describe("How often each upstream is asked whether it answers, as a duration; or off: its requests tell. Default: off."),
+    path: healthPath
+      .default("/models")
+      .describe("Where it is asked, under its base URL; whatever answers but a 5xx is alive. Default: /models."),
+  })
+  .prefault({})
+  .describe("Whether upstreams are asked how they are, so that one that is down is found before a client does.");
+
+export const ownHealth = z
+  .strictObject({
+    every: healthEvery.optional().describe("How often this upstream is asked whether it answers; or off. Default: as for all."),
+    path: healthPath.optional().describe("Where it is asked, under its base URL. Default: as for all."),
+  })
+  .prefault({})
+  .describe("Whether this upstream is asked how it is; over health for all.");

@@ -27,8 +27,12 @@ export function printConfig(config: Config): string {
       maxAttempts: retry.maxAttempts,
       outage: formatDuration(retry.outage),
       backoff: { ...retry.backoff, initial: formatDuration(retry.backoff.initial), max: formatDuration(retry.backoff.max) },
+      budget: retry.budget,
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
+    failover: config.failover,
+    ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
+    health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
     recovery: config.recovery,
     resume: config.resume,
@@ -52,16 +56,23 @@ export function printConfig(config: Config): string {
     log: config.log,
     metrics: config.metrics,
     dashboard: config.dashboard,
-  } satisfies { [key in keyof Config]: unknown });
+  } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
+}
+
+function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {
+  if (breaker === false) return "off";
+  return { ...breaker, window: formatDuration(breaker.window), rest: formatDuration(breaker.rest) };
 }
 
 /** What an upstream leaves to the settings for all is left out. */
 function printUpstream({
   apiKey,
+  apiKeys,
   maxConnections,
   keepAlive,
   timeouts,
   gate,
+  health,
   warmup,
   recovery,
   resume,
@@ -73,13 +84,22 @@ function printUpstream({
   return {
     ...rest,
     ...(apiKey === undefined ? {} : { apiKey: MASK }),
+    ...(apiKeys === undefined ? {} : { apiKeys: apiKeys.map(() => MASK) }),
     maxConnections: maxConnections ?? "unlimited",
     keepAlive: formatDuration(keepAlive),
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
     ...(recovery === undefined ? {} : { recovery }),
     ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
     ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
+    ...(Object.values(health).every((value) => value === undefined) ? {} : { health: printOwnHealth(health) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+  };
+}
+
+function printOwnHealth({ every, path }: UpstreamConfig["health"]): object {
+  return {
+    ...(every === undefined ? {} : { every: every === false ? "off" : formatDuration(every) }),
+    ...(path === undefined ? {} : { path }),
   };
 }
 

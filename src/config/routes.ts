@@ -1,5 +1,7 @@
 /** The paths at which an upstream speaks a known API. */
+import type { Serves } from "../balance/offer.ts";
 import type { Dialect } from "../core/dialect.ts";
+import { anthropicMessages } from "../dialect/anthropic-messages.ts";
 import { isJsonRoute } from "../dialect/json-routes.ts";
 import { AZURE_ROUTES, CHATCHAT_ROUTES, OPENAI_ROUTES, type Route } from "../dialect/registry.ts";
 import { RouteTable } from "../dialect/route-table.ts";
@@ -61,6 +63,42 @@ export function bareOf({ api, mount }: Served): readonly string[] {
 /** What is asked at a path under its mount. */
 export function dialectAt(served: Served, path: string): Dialect | undefined {
   return new RouteTable(routesOf(served)).find(path)?.dialect;
+}
+
+/**
+ * @param mount under which clients reach all upstreams together.
+ * @returns where this upstream serves which of their paths, as the balance asks.
+ */
+export function servesOf(served: Served, mount: Mount): Serves {
+  const table = new RouteTable(routesOf(served));
+  return {
+    pathOf: (path) => ownPath(served, mount, path),
+    speaks(path, dialect) {
+      // Azure's clients alone ask so, and others would not know what it is.
+      if (dialect === undefined) return !path.startsWith("/openai/") || served.mount === "/" || bareOf(served).length > 0;
+      const asked = plainPath(path);
+      const { name, operation } = dialect;
+      return [asked, asked.replace(/^\/v1(?=\/)/, "")].some((each) => {
+        const own = table.find(each)?.dialect;
+        return own?.name === name && own.operation === operation;
+      });
+    },
+    isNative: (dialect) => served.api !== "anthropic" || dialect === anthropicMessages || dialect.operation === "count_tokens",
+  };
+}
+
+/** A path under the mount of all as it is under an upstream's own: where one has none, clients say `/v1` to all. */
+function ownPath(served: Served, all: Mount, path: string): string | undefined {
+  if (served.mount === all || bareOf(served).some((start) => path.startsWith(start))) return path;
+  return path.startsWith("/v1/") ? path.slice("/v1".length) : undefined;
+}
+
+function plainPath(path: string): string {
+  try {
+    return decodeURIComponent(path).replace(/(?<=.)\/+$/, "");
+  } catch {
+    return path;
+  }
 }
 
 /** What clients can reach through all upstreams together: the widest mount, and the dialects by their paths under it. */

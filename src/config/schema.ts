@@ -1,9 +1,10 @@
 /** Every setting: its name, type, default and meaning. The one place to add a setting. */
 import { z } from "zod";
+import { FAILOVER_CAUSES } from "../attempt/failover.ts";
 import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
-import { gate, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
@@ -14,17 +15,33 @@ export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "
 const upstreams = z
   .array(upstreamSchema)
   .default([])
-  .refine((list) => list.length <= 1, {
-    error: "failover is not there yet: one upstream is supported",
-    when: ({ value }) => Array.isArray(value),
-  })
   .superRefine((list, ctx) => {
     list.forEach(({ name }, index) => {
       if (list.findIndex((other) => other.name === name) < index)
         ctx.addIssue({ code: "custom", path: [index, "name"], message: `the name "${name}" is used twice` });
     });
   })
-  .describe("The upstreams; one is supported so far. Default: none, and the built-in sandbox upstream answers.");
+  .describe(
+    "The upstreams, the preferred one first; the next is asked when one fails. Default: none, and the built-in sandbox upstream answers.",
+  );
+
+const failover = z
+  .strictObject({
+    on: z
+      .array(z.enum(FAILOVER_CAUSES))
+      .default([...FAILOVER_CAUSES])
+      .describe(
+        "After which failures another upstream is asked: unreachable, status, timeout, empty, truncated, credentials; with [] none ever is. Default: all of these.",
+      ),
+    codes: z
+      .array(wholeNumber(400, 599))
+      .default([])
+      .describe(
+        "HTTP statuses after which another upstream is asked as well, although they blame the request, such as 400. Default: none.",
+      ),
+  })
+  .prefault({})
+  .describe("When another upstream is asked in place of one that has failed.");
 
 const backoff = z
   .strictObject({
@@ -56,6 +73,20 @@ const retry = z
         "How long requests wait while the upstream is down, restarts or loads, which costs nothing and is not counted as attempts; 0 for not at all. Default: 25s.",
       ),
     backoff,
+    budget: z
+      .strictObject({
+        percent: z
+          .number({ error: "expected a number from 0 to 100" })
+          .min(0, { error: "expected a number from 0 to 100" })
+          .max(100, { error: "expected a number from 0 to 100" })
+          .default(20)
+          .describe("Most retries that may cost something, per hundred requests of the last 10 s; 100 or less. Default: 20."),
+        min: wholeNumber(0).default(20).describe("So many within 10 s are always allowed. Default: 20."),
+      })
+      .prefault({})
+      .describe(
+        "Bounds the retries of all requests together, so that trouble is not made larger; waiting out an outage is not counted.",
+      ),
     maxRetryAfter: duration()
       .prefault("60s")
       .describe(
@@ -64,6 +95,29 @@ const retry = z
   })
   .prefault({})
   .describe("When and how often a failed attempt is tried again, as long as the client has seen no content.");
+
+const breaker = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        failures: wholeNumber(1)
+          .default(5)
+          .describe("So many failures in a row, or so many and more than half of all within the window. Default: 5."),
+        window: someTime().prefault("30s").describe("How long a failure counts, as a duration of more than 0. Default: 30s."),
+        rest: someTime()
+          .prefault("10s")
+          .describe("How long it rests before one request looks whether it answers again, as a duration. Default: 10s."),
+      }),
+    ],
+    { error: "expected off, or a mapping with failures, window and rest" },
+  )
+  .optional()
+  .transform((value) => (value === "off" ? false : value))
+  .describe(
+    "When an upstream that keeps failing is left alone, each model by itself; set, it holds for a single upstream too. Default: failures 5, window 30s, rest 10s where another can be asked in its place.",
+  );
 
 const heartbeat = z
   .union(
@@ -163,6 +217,9 @@ export const configSchema = z
     upstreams,
     timeouts,
     retry,
+    failover,
+    breaker,
+    health,
     heartbeat,
     recovery,
     resume,

@@ -1,4 +1,5 @@
 /** What holds for each upstream: its own settings, which its profile has preset, over those for all. */
+import type { BreakerPolicy } from "../balance/breaker.ts";
 import type { UpstreamPolicy } from "../balance/candidate.ts";
 import { unstreamedAfter } from "./policy-settings.ts";
 import { continuationOf } from "./profiles.ts";
@@ -23,6 +24,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
       toolCalls: gate.toolCalls ?? config.gate.toolCalls,
       holdFor: gate.holdFor ?? config.gate.holdFor,
     },
+    breaker: resolveBreaker(config),
     nonStreaming: nonStreaming ?? config.nonStreaming,
     emptyFallback: upstream.emptyFallback,
     repairRawAnswer: upstream.repairRawAnswer,
@@ -41,6 +43,15 @@ function withoutUnset<T extends object>(own: T): { [Key in keyof T]?: Exclude<T[
   };
 }
 
+const BREAKER = { failures: 5, windowMs: 30_000, restMs: 10_000, alone: false };
+
+/** One upstream alone rests only where that was asked for: its clients would have to wait where they may be lucky. */
+function resolveBreaker({ breaker }: Config): BreakerPolicy | undefined {
+  if (breaker === false) return undefined;
+  if (breaker === undefined) return BREAKER;
+  return { failures: breaker.failures, windowMs: breaker.window, restMs: breaker.rest, alone: true };
+}
+
 /** Longest wait for a connection, in milliseconds. */
 export function resolveConnectTimeout({ timeouts }: Config, upstream: UpstreamConfig): number {
   return upstream.timeouts.connect ?? timeouts.connect;
@@ -49,4 +60,9 @@ export function resolveConnectTimeout({ timeouts }: Config, upstream: UpstreamCo
 /** The first question, or false where none is wanted. */
 export function resolveWarmUp({ warmup }: Config, upstream: UpstreamConfig): Config["warmup"] {
   return upstream.warmup ?? warmup;
+}
+
+/** How often it is asked how it is, and where. */
+export function resolveHealth({ health }: Config, upstream: UpstreamConfig): Config["health"] {
+  return { every: upstream.health.every ?? health.every, path: upstream.health.path ?? health.path };
 }

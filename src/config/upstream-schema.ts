@@ -1,11 +1,17 @@
 /** The settings of one upstream, those it has of its own over the ones for all among them. */
 import { z } from "zod";
 import { isObject } from "../dialect/json.ts";
-import { ownGate, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
+import { ownGate, ownHealth, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
 import { continuation, ownRecovery, ownResume } from "./recovery-settings.ts";
 import { APIS } from "./routes.ts";
 import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
+
+const WEIGHT_EXPECTED = "expected a number of more than 0";
+
+const apiKey = text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks");
+
+const modelName = text(/./, "expected the name of a model");
 
 export const upstreamSchema = z
   .strictObject({
@@ -17,6 +23,13 @@ export const upstreamSchema = z
       .transform((key) => (key === "" ? undefined : key))
       .optional()
       .describe("Key sent to the upstream. Default: not set (or empty); the client's own Authorization is passed on."),
+    apiKeys: z
+      .array(apiKey)
+      .min(1, { error: "expected at least one key; leave it out for none" })
+      .optional()
+      .describe(
+        "Several keys in place of apiKey: when one is refused (401, 402, 403) or over its limit (429) the next is used, until that one's reset. Default: none.",
+      ),
     profile: z
       .enum(PROFILE_NAMES)
       .default("openai")
@@ -71,10 +84,48 @@ export const upstreamSchema = z
     continuation,
     recovery: ownRecovery,
     resume: ownResume,
+    priority: wholeNumber(0)
+      .optional()
+      .describe(
+        "Which upstreams are asked first: those of the lowest number, the others only when none of them can be. Default: the order of the list; 0 where one of them has a priority or a weight.",
+      ),
+    weight: z
+      .number({ error: WEIGHT_EXPECTED })
+      .positive({ error: WEIGHT_EXPECTED })
+      .optional()
+      .describe("Its share of the requests among upstreams of one priority: 2 gets twice as many as 1. Default: 1."),
+    clientKey: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Send it the client's own key, although it is not the first upstream without an apiKey: for another address of the same company. Default: false.",
+      ),
+    models: z
+      .record(z.string(), modelName)
+      .default({})
+      .describe(
+        "What this upstream calls the models that clients ask for, as name: its name; * stands for any. Answers name what was asked for. Default: as clients call them.",
+      ),
+    only: z
+      .array(modelName)
+      .min(1, { error: "expected at least one name, such as qwen*; leave it out for all models" })
+      .optional()
+      .describe("The only models that it serves, beside those in models; * stands for any characters. Default: all."),
     timeouts: ownTimeouts,
     gate: ownGate,
     nonStreaming: ownNonStreaming,
+    health: ownHealth,
     warmup: ownWarmup,
+  })
+  .refine(({ apiKey, apiKeys }) => apiKey === undefined || apiKeys === undefined, {
+    path: ["apiKeys"],
+    error: "apiKey stands beside it: put that one into the list, or leave one of the two out",
+    when: ({ value }) => isObject(value) && typeof value.apiKey === "string" && Array.isArray(value.apiKeys),
+  })
+  .refine(({ apiKey, apiKeys, clientKey }) => (apiKey ?? apiKeys) === undefined || !clientKey, {
+    path: ["clientKey"],
+    error: "a key of yours is sent in place of the client's own key: leave one of the two out",
+    when: ({ value }) => isObject(value) && value.clientKey === true,
   })
   .refine(({ finish, requireDone }) => finish !== "done" || !requireDone, {
     path: ["finish"],

@@ -85,6 +85,8 @@ export interface FailureDetails {
   readonly upstreamMessage?: string;
   /** The upstream's answer, for `upstream_status`. */
   readonly reply?: UpstreamReply;
+  /** The upstream whose failure it is, where another one was asked after it. */
+  readonly upstream?: string;
   /** The stream had a good end but no content, which a model may mean: see the empty rule in docs/architecture.md. */
   readonly formallyWhole?: boolean;
   /** Why an answer that broke could not go on. */
@@ -110,6 +112,7 @@ export class Failure extends Error {
   readonly retryAfterMs: number | undefined;
   readonly upstreamMessage: string | undefined;
   readonly reply: UpstreamReply | undefined;
+  readonly upstream: string | undefined;
   readonly formallyWhole: boolean;
   readonly seam: SeamRule | undefined;
   readonly outage: Outage | undefined;
@@ -128,6 +131,7 @@ export class Failure extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.upstreamMessage = details.upstreamMessage;
     this.reply = details.reply;
+    this.upstream = details.upstream;
     this.formallyWhole = details.formallyWhole ?? false;
     this.seam = details.seam;
     this.outage = details.outage || undefined;

@@ -17,6 +17,8 @@ export interface Observer {
   onAttemptEnd?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt failed and another will follow after `delayMs`. */
   onRetry?(exchange: Exchange, attempt: Attempt, failure: Failure, delayMs: number): void;
+  /** An attempt failed, and none follows that would have: too many of all requests are retried (`retry.budget`). */
+  onRetryRefused?(exchange: Exchange): void;
   /** An attempt has won: its content goes to the client, and no other can follow. */
   onCommit?(exchange: Exchange, attempt: Attempt): void;
   /** The exchange is over; called exactly once for each. */

@@ -3,14 +3,18 @@ import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 
-/** @param exchange whose attempts are told as they are at this moment. */
+/**
+ * @param exchange whose attempts are told as they are at this moment.
+ * @param answeredBy the upstream whose reply it is. @defaultValue the one that was asked last
+ */
 export function writeResponseHead(
   raw: ServerResponse,
   { id, attempts }: Pick<Exchange, "id" | "attempts">,
   status: number,
   headers: ReplyHeaders,
+  answeredBy?: string,
 ): void {
-  const upstream = attempts.at(-1)?.upstream;
+  const upstream = answeredBy ?? attempts.at(-1)?.upstream;
   raw.writeHead(status, {
     ...headers,
     "x-perennial-id": id,

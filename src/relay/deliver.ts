@@ -66,19 +66,20 @@ function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Fail
   const isExhausted = failure.exhausted || (TOO_LATE.has(failure.code) && exchange.attempts.length > 0);
   const exhausted = isExhausted && isIdempotent(exchange) ? { "x-should-retry": "false" } : {};
   if (reply !== undefined) {
-    sendReply(raw, exchange, { ...reply, headers: { ...wait, ...reply.headers, ...exhausted } });
+    sendReply(raw, exchange, { ...reply, upstream: failure.upstream, headers: { ...wait, ...reply.headers, ...exhausted } });
     return;
   }
   sendReply(raw, exchange, {
     status: failure.status,
     headers: { "content-type": "application/json; charset=utf-8", ...wait, ...exhausted },
     body: JSON.stringify(body),
+    upstream: failure.upstream,
   });
 }
 
 /** When to come back, where waiting is all that is needed. What the upstream itself says stands over it. */
 function retryAfterOf({ code, outage, retryAfterMs }: Failure): { "retry-after"?: string } {
   if (code === "draining") return { "retry-after": "1" };
-  const isWaitAll = outage !== undefined || code === "overloaded";
+  const isWaitAll = outage !== undefined || code === "overloaded" || code === "circuit_open";
   return isWaitAll && retryAfterMs !== undefined ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

@@ -1,15 +1,19 @@
 /** The settings of an exchange, as configured and as narrowed by its client. */
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
-import type { Candidate } from "../balance/candidate.ts";
+import type { FailoverOptions } from "../attempt/failover.ts";
+import type { Offer } from "../balance/offer.ts";
+import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
 import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
 /** Times in milliseconds, sizes in bytes. */
 export interface RelaySettings {
-  readonly candidate: Candidate;
-  readonly retry: RetryOptions;
+  /** Every upstream, in the order of the configuration. */
+  readonly offers: readonly Offer[];
+  readonly failover: FailoverOptions;
+  readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
 }
@@ -17,28 +21,30 @@ export interface RelaySettings {
 /** The client's own policy can only be stricter than the configured one; when it is shown its answer is its own choice. */
 export function narrowSettings(settings: RelaySettings, { overrides }: Exchange): RelaySettings {
   const { maxAttempts, firstTokenMs, idleMs, totalMs, gateOpen, recovery } = overrides;
-  const { retry, candidate } = settings;
-  const { policy } = candidate;
-  const { timeouts } = policy;
+  const { retry, offers } = settings;
   return {
     ...settings,
     retry: { ...retry, maxAttempts: Math.min(retry.maxAttempts, maxAttempts ?? retry.maxAttempts) },
-    candidate: {
-      ...candidate,
-      policy: {
-        ...policy,
-        recovery: RECOVERIES[Math.min(rankOf(policy.recovery), rankOf(recovery ?? policy.recovery))] ?? "error",
-        gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
-        timeouts: {
-          ...timeouts,
-          firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
-          idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
-          total: Math.min(timeouts.total, totalMs ?? timeouts.total),
-          // Its client has said how long it will wait, whatever is on its way.
-          unstreamed: Math.min(timeouts.unstreamed, totalMs ?? timeouts.unstreamed),
+    offers: offers.map((offer) => {
+      const { policy } = offer;
+      const { timeouts } = policy;
+      return {
+        ...offer,
+        policy: {
+          ...policy,
+          recovery: RECOVERIES[Math.min(rankOf(policy.recovery), rankOf(recovery ?? policy.recovery))] ?? "error",
+          gate: { ...policy.gate, open: gateOpen ?? policy.gate.open },
+          timeouts: {
+            ...timeouts,
+            firstToken: Math.min(timeouts.firstToken, firstTokenMs ?? timeouts.firstToken),
+            idle: Math.min(timeouts.idle, idleMs ?? timeouts.idle),
+            total: Math.min(timeouts.total, totalMs ?? timeouts.total),
+            // Its client has said how long it will wait, whatever is on its way.
+            unstreamed: Math.min(timeouts.unstreamed, totalMs ?? timeouts.unstreamed),
+          },
         },
-      },
-    },
+      };
+    }),
   };
 }
 
@@ -50,10 +56,16 @@ const HEADERS = [
   ["unstreamed", "x-perennial-total-timeout", "totalMs"],
 ] as const;
 
-/** A failure at a limit, by the name under which that is raised: the client's own header, where that is what has narrowed it. */
-export function nameLimit(failure: Failure, { candidate }: RelaySettings, { overrides }: Exchange): Failure {
+/**
+ * A failure at a limit, by the name under which that is raised: the client's own header, where that is what has narrowed it.
+ * @param settings as narrowed.
+ */
+export function nameLimit(failure: Failure, { offers }: RelaySettings, { attempts, overrides }: Exchange): Failure {
   const [name, header, override] = HEADERS.find(([name]) => failure.setting === `timeouts.${name}`) ?? [];
-  const isNarrowed = name !== undefined && (overrides[override] ?? Number.POSITIVE_INFINITY) < candidate.policy.timeouts[name];
+  // An attempt has the limits of its upstream, all of them together the longest of any.
+  const isOfAll = name === "total" || name === "unstreamed";
+  const those = isOfAll ? offers : offers.filter(({ upstream }) => upstream.name === attempts.at(-1)?.upstream);
+  const isNarrowed = name !== undefined && those.some(({ policy }) => policy.timeouts[name] === overrides[override]);
   return isNarrowed ? withDetails(failure, { setting: header }) : failure;
 }
 

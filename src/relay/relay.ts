@@ -1,33 +1,17 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
-import { proofKey, refusalKey } from "../attempt/attempt-leg.ts";
-import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
-import { isIdempotent } from "../attempt/idempotent.ts";
-import { NativeSession } from "../attempt/native-session.ts";
-import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
-import { parsedBody } from "../attempt/upstream-request.ts";
-import { type Candidate, UNSTREAMED_TOTALS } from "../balance/candidate.ts";
-import type { Continuing } from "../core/continuing.ts";
-import type { Api, Exchange } from "../core/exchange.ts";
+import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
-import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
-import type { Observer, Propagator } from "../core/observer.ts";
-import type { Outcome } from "../core/outcome.ts";
+import type { HeldShare } from "../core/held-memory.ts";
+import type { Outcome, ResumedBy } from "../core/outcome.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
-import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunEnd } from "../run/run.ts";
 import { deliver, respondWithFailure } from "./deliver.ts";
+import { type ModelListOptions, offersOfList, sendModelList } from "./model-list.ts";
 import { nameLimit, narrowSettings, type RelaySettings } from "./relay-settings.ts";
-
-/** Where exchanges are relayed: what all of them share. */
-export interface RelayContext {
-  readonly runs: RunRegistry;
-  readonly held: HeldMemory;
-  readonly observer: Observer;
-  readonly propagator: Propagator;
-}
+import { type RelayContext, startRun } from "./start-run.ts";
 
 /** Never throws: whatever happens is told to the client, and to the observer. */
 export async function relay(
@@ -53,12 +37,11 @@ async function relayHolding(
   const { observer } = context;
   const client = new ClientStream(raw, exchange, settings.client, unread);
   observer.onExchangeStart?.(exchange);
-  const run = startRun(exchange, settings, context);
-  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
-  const ended = await run.listen(client, exchange.signal);
-  const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, configured, exchange) } : ended;
-  client.stopTimers();
-  const told = tell(exchange, raw, client, run, end);
+  const listing = offersOfList(exchange, settings.offers);
+  const told =
+    listing === undefined
+      ? await answer(exchange, raw, client, settings, context)
+      : await tellModels(exchange, raw, client, { ...context, offers: listing, maxBytes: settings.limits.maxBodyBytes });
   unread.set(raw.writableFinished ? 0 : raw.writableLength);
   const hadToEnd = exchange.signal.aborted;
   // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
@@ -71,77 +54,46 @@ async function relayHolding(
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
     durationMs: Math.round(performance.now() - exchange.arrivedAt),
-    seams: run.seams,
+    seams: told.seams ?? [],
     seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
   });
 }
 
-function startRun(exchange: Exchange, { candidate, retry, limits }: RelaySettings, context: RelayContext): Run {
-  const { api } = exchange;
-  const continuing = candidate.policy.recovery !== "error" && api?.request.stream ? api.dialect.continuing : undefined;
-  const session = new NativeSession();
-  const policy = createAttemptPolicy({
-    candidate,
-    retry,
-    kind: api === undefined ? "passthrough" : api.request.stream ? "streamed" : "whole",
-    idempotent: isIdempotent(exchange),
-    inBackground: policyInBackground(exchange, candidate, continuing),
-    afterBreak: continuing && api && afterBreakOf(exchange, candidate, { ...api, continuing }, session),
-    hasTools: api?.request.hasTools ?? false,
-    refusedAsks: refusedAsksOf(candidate, api?.request.model),
-  });
-  const { runs, held, observer, propagator } = context;
-  const { total, unstreamed, stream } = candidate.policy.timeouts;
-  // Of what is not streamed nothing can be seen before it is whole: it may well be on its way.
-  const uncommittedMs = api?.request.stream ? total : unstreamed;
-  const uncommittedSetting = uncommittedMs === total * UNSTREAMED_TOTALS ? "timeouts.total" : "timeouts.unstreamed";
-  const times = {
-    totalMs: total,
-    uncommittedMs,
-    uncommittedSetting: api?.request.stream ? "timeouts.total" : uncommittedSetting,
-    streamMs: stream,
-  };
-  return runs.start({ exchange, policy, limits, times, held, observer, propagator, recorder: continuing?.record(), session });
+async function answer(
+  exchange: Exchange,
+  raw: ServerResponse,
+  client: ClientStream,
+  settings: RelaySettings,
+  context: RelayContext,
+): Promise<Told> {
+  const run = startRun(exchange, settings, context);
+  if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
+  const ended = await run.listen(client, exchange.signal);
+  const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, settings, exchange) } : ended;
+  client.stopTimers();
+  return { ...tell(exchange, raw, client, run, end), seams: run.seams };
 }
 
-/** Whether its answer is asked for in the background, where the upstream keeps it. */
-function policyInBackground({ request }: Exchange, { policy }: Candidate, continuing: Continuing | undefined): boolean {
-  return policy.resume.background && continuing?.askInBackground?.(parsedBody(request)) !== undefined;
-}
-
-/** How its answer may go on after a break. */
-function afterBreakOf(
-  { request }: Exchange,
-  { shared, policy }: Candidate,
-  api: Api & { continuing: Continuing },
-  session: NativeSession,
-): NextLegOptions {
-  const { continuing, dialect } = api;
-  const memory = shared.continuations;
-  const body = (): unknown => parsedBody(request);
-  return {
-    policy,
-    continuing,
-    body,
-    known: {
-      kept(given) {
-        const path = session.kept?.pathAfter(given);
-        return session.kept && path !== undefined ? { path, from: session.kept.from } : undefined;
-      },
-      hasRefused: () => memory.hasRefused(refusalKey(api)),
-      isUnfit: () => memory.proofOf(proofKey(dialect, continuing, body()))?.goesOn === false,
-    },
-  };
-}
-
-function refusedAsksOf({ shared }: Candidate, model: string | undefined): ReadonlySet<Ask> {
-  return new Set((["whole", "via-stream", "background"] as const).filter((ask) => shared.refusedAsks.has(model, ask)));
+async function tellModels(
+  exchange: Exchange,
+  raw: ServerResponse,
+  client: ClientStream,
+  options: ModelListOptions,
+): Promise<Told> {
+  try {
+    await sendModelList(exchange, raw, options);
+    return { outcome: "complete", failure: undefined };
+  } catch (thrown) {
+    return tellFailure(exchange, raw, client, toFailure(thrown), { characters: 0, lastEvent: undefined, record: undefined });
+  }
 }
 
 interface Told {
   readonly outcome: Outcome;
   readonly failure: Failure | undefined;
+  /** How its answer went on over each of its breaks. */
+  readonly seams?: readonly ResumedBy[];
 }
 
 /** Gives the client what is still to be given. Never throws: a defect on the way cuts the client off, who must not wait for ever. */

@@ -5,6 +5,7 @@ import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
 import type { NativeSession } from "../attempt/native-session.ts";
+import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
+  /** Where it is written down who made what; undefined where there is one upstream. */
+  readonly sticky?: StickyUpstreams | undefined;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
   /** What an upstream keeps for it. */
@@ -161,7 +164,7 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, times } = this.#options;
+    const { exchange, policy, limits, observer, propagator, held, times, sticky } = this.#options;
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
@@ -188,6 +191,7 @@ export class Run {
           signal: this.#controller.signal,
           session: this.#options.session,
           output: this.#outputOf(attempt, share, onTaken),
+          onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
         });
       } catch (thrown) {
         const failure = toFailure(thrown);

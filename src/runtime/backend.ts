@@ -1,16 +1,19 @@
 /** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
 import type { Logger } from "pino";
-import { type Candidate, createUpstreamShared, type UpstreamShared } from "../balance/candidate.ts";
+import { createUpstreamShared, type Share, type UpstreamPolicy, type UpstreamShared } from "../balance/candidate.ts";
+import { HealthCheck } from "../balance/health-check.ts";
+import type { Offer } from "../balance/offer.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
-import { bareOf, dialectAt, type Served } from "../config/routes.ts";
+import { bareOf, dialectAt, routesOf, type Served, servesOf, uniteRoutes } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
-import { resolveConnectTimeout, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
+import { resolveConnectTimeout, resolveHealth, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
 import type { Observer } from "../core/observer.ts";
 import { openAiChat } from "../dialect/openai-chat.ts";
 import { readRequestPath } from "../server/request-path.ts";
+import { createHealthLog } from "../telemetry/health-log.ts";
 import { createWarmUpLog } from "../telemetry/warm-up-log.ts";
 import { chooseProxy, type UpstreamProxy } from "../upstream/proxy.ts";
 import { createUpstream, type Upstream, type UpstreamOptions } from "../upstream/upstream.ts";
@@ -26,8 +29,8 @@ export interface Backend {
   readonly shared: readonly UpstreamShared[];
   /** What the first questions need to hear of. */
   readonly observers: readonly Observer[];
-  /** Every upstream that is to answer a first question has done so. */
-  isWarm(): boolean;
+  /** The upstream at this place has answered its first question, where it is to be asked one, and is not known to be down. */
+  isWarm(index: number): boolean;
   /** Asks no more first questions; requests go on. */
   stopWarmUps(): void;
   close(): Promise<void>;
@@ -38,11 +41,14 @@ interface UpstreamPlan {
   readonly transport: Omit<UpstreamOptions, "proxy">;
   readonly served: Served;
   readonly warmup: Config["warmup"];
+  readonly health: Config["health"];
 }
 
 export function planBackend(config: Config, { authorities }: PemFiles): readonly UpstreamPlan[] {
-  return servedUpstreams(config).map((upstream) => {
-    const { name, baseUrl, apiKey, keyHeader, maxConnections, api, mount } = upstream;
+  const served = servedUpstreams(config);
+  const owner = served.find(({ apiKey, apiKeys }) => (apiKey ?? apiKeys) === undefined);
+  return served.map((upstream) => {
+    const { name, baseUrl, apiKey = upstream.apiKeys?.[0], keyHeader, maxConnections, api, mount } = upstream;
     const transport = {
       name,
       baseUrl,
@@ -50,11 +56,18 @@ export function planBackend(config: Config, { authorities }: PemFiles): readonly
       keyHeader,
       maxConnections,
       dropCredentials: config.auth.keys.length > 0,
+      // A client's own credentials are meant for the first that has none of ours.
+      isForeign: served.length > 1 && upstream !== owner && !upstream.clientKey,
       keepAliveMs: upstream.keepAlive,
       connectTimeoutMs: resolveConnectTimeout(config, upstream),
       ca: authorities.get(name),
     };
-    return { transport, served: { api, mount }, warmup: resolveWarmUp(config, upstream) };
+    return {
+      transport,
+      served: { api, mount },
+      warmup: resolveWarmUp(config, upstream),
+      health: resolveHealth(config, upstream),
+    };
   });
 }
 
@@ -69,20 +82,34 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
     return createUpstream({ ...transport, baseUrl: address?.url ?? transport.baseUrl, proxy: proxies[index] });
   });
   const shared = plan.map(({ transport }) => createUpstreamShared(transport.maxConnections));
-  const warmUps = candidatesOf(config, { upstreams, shared }).flatMap((candidate, index) =>
-    createWarmUp(candidate, plan[index], config, logger),
+  const warmUps = servedUpstreams(config).map((served, index) =>
+    createWarmUp(upstreams[index] as Upstream, resolvePolicy(config, served), plan[index], config, logger),
   );
-  for (const warmUp of warmUps) warmUp.start();
+  const questions = warmUps.filter((warmUp) => warmUp !== undefined);
+  const checks = plan.map(({ health, transport }, index) => {
+    if (health.every === false) return undefined;
+    return new HealthCheck({
+      upstream: upstreams[index] as Upstream,
+      outages: (shared[index] as UpstreamShared).outages,
+      path: health.path,
+      everyMs: health.every,
+      timeoutMs: HEALTH_TIMEOUT_MS,
+      onChange: createHealthLog(logger, transport.name),
+    });
+  });
+  for (const warmUp of questions) warmUp.start();
+  for (const check of checks) check?.start();
   const stopWarmUps = (): void => {
-    for (const warmUp of warmUps) warmUp.close();
+    for (const warmUp of questions) warmUp.close();
+    for (const check of checks) check?.close();
   };
   return {
     plan,
     upstreams,
     sandboxUrl: address?.url,
     shared,
-    observers: warmUps.map(({ observer }) => observer),
-    isWarm: () => warmUps.every(({ isWarm }) => isWarm),
+    observers: questions.map(({ observer }) => observer),
+    isWarm: (index) => warmUps[index]?.isWarm !== false && checks[index]?.isUp !== false,
     stopWarmUps,
     async close() {
       stopWarmUps();
@@ -91,21 +118,43 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   };
 }
 
-/** Each open upstream with the policy that the configuration has for it; the connections may be older than that. */
-export function candidatesOf(
-  config: Config,
-  { upstreams, shared }: Pick<Backend, "upstreams" | "shared">,
-): readonly [Candidate, ...Candidate[]] {
-  const [first, ...others] = servedUpstreams(config);
-  const candidate = (served: UpstreamConfig, index: number): Candidate => {
-    return {
-      upstream: upstreams[index] as Upstream,
-      shared: shared[index] as UpstreamShared,
+/** Each open upstream with what the configuration has for it; the connections may be older than that. */
+export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "upstreams" | "shared">): readonly Offer[] {
+  const all = servedUpstreams(config);
+  const { mount } = uniteRoutes(all);
+  return all.flatMap((served, index) => {
+    const upstream = upstreams[index] as Upstream;
+    const common = shared[index] as UpstreamShared;
+    const share = shareOf(served, index, all);
+    const keys = served.apiKeys ?? (served.apiKey === undefined ? [] : [served.apiKey]);
+    const offer = {
+      upstream,
+      shared: common,
       policy: resolvePolicy(config, served),
-      model: undefined,
+      share,
+      serves: servesOf(served, mount),
+      names: { map: served.models, only: served.only },
     };
-  };
-  return [candidate(first, 0), ...others.map((served, index) => candidate(served, index + 1))];
+    // Each key is a way of its own to ask it.
+    const keyed = keys.map((key) => ({ ...offer, upstream: upstream.withKey(key), credential: common.credential(key) }));
+    return keyed.length === 0
+      ? [offer]
+      : keyed.map((each) => ({ ...each, share: { ...share, weight: share.weight / keys.length } }));
+  });
+}
+
+/** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */
+export function isReady(config: Config, { isWarm }: Backend): boolean {
+  const upstreams = servedUpstreams(config);
+  const paths = (served: Served): string[] => routesOf(served).map(({ path }) => `${served.mount} ${path}`);
+  const ready = new Set(upstreams.flatMap((served, index) => (isWarm(index) ? paths(served) : [])));
+  return upstreams.every((served) => paths(served).every((path) => ready.has(path)));
+}
+
+/** The order of the list is that of preference, until one of its members says more. */
+function shareOf({ priority, weight = 1 }: UpstreamConfig, index: number, all: readonly UpstreamConfig[]): Share {
+  const isOrdered = all.every((each) => each.priority === undefined && each.weight === undefined);
+  return { priority: priority ?? (isOrdered ? index : 0), weight };
 }
 
 /** @throws ConfigError */
@@ -120,30 +169,36 @@ function proxyOf(baseUrl: string, logger: Logger): UpstreamProxy | undefined {
   }
 }
 
+/** A server that is at work on an answer may take a while for this one, in milliseconds. */
+const HEALTH_TIMEOUT_MS = 10_000;
+
 /** Where the first question is asked when no path is set, as clients ask. */
 const WARM_UP_PATH = "/v1/chat/completions";
 
-/** @returns a list of one, or of none where no first question is wanted. */
-function createWarmUp(candidate: Candidate, plan: UpstreamPlan | undefined, { limits }: Config, logger: Logger): WarmUp[] {
-  if (plan === undefined || plan.warmup === false) return [];
-  const { upstream, policy } = candidate;
+/** Undefined where no first question is wanted. */
+function createWarmUp(
+  upstream: Upstream,
+  policy: UpstreamPolicy,
+  plan: UpstreamPlan | undefined,
+  { limits }: Config,
+  logger: Logger,
+): WarmUp | undefined {
+  if (plan === undefined || plan.warmup === false) return undefined;
   const { served, warmup } = plan;
   const path = warmup.path ?? WARM_UP_PATH;
   const target = readRequestPath(path, { mount: served.mount, bare: bareOf(served) });
-  return [
-    new WarmUp({
-      probe: {
-        upstream,
-        dialect: dialectAt(served, target.plain) ?? openAiChat,
-        path: target.path + target.query,
-        request: warmup.request,
-        timeoutMs: policy.timeouts.total,
-        maxBytes: limits.maxBodyBytes,
-        requireDone: policy.requireDone,
-        terminatorFinishes: policy.finish === "done",
-      },
-      idleMs: warmup.on === "idle" ? warmup.after : 0,
-      ...createWarmUpLog(logger, upstream.name, path),
-    }),
-  ];
+  return new WarmUp({
+    probe: {
+      upstream,
+      dialect: dialectAt(served, target.plain) ?? openAiChat,
+      path: target.path + target.query,
+      request: warmup.request,
+      timeoutMs: policy.timeouts.total,
+      maxBytes: limits.maxBodyBytes,
+      requireDone: policy.requireDone,
+      terminatorFinishes: policy.finish === "done",
+    },
+    idleMs: warmup.on === "idle" ? warmup.after : 0,
+    ...createWarmUpLog(logger, upstream.name, path),
+  });
 }

@@ -6,7 +6,7 @@ import type { Dashboard } from "../server/dashboard/dashboard-routes.ts";
 import { createSessions } from "../server/dashboard/sessions.ts";
 import type { DashboardView, UpstreamView } from "../telemetry/history/view.ts";
 import type { History } from "../telemetry/history.ts";
-import type { Backend } from "./backend.ts";
+import { type Backend, isReady } from "./backend.ts";
 
 export interface Shown {
   readonly history: History;
@@ -27,7 +27,7 @@ export function createDashboard(config: Config, { history, backend, held }: Show
       sandbox: backend.sandboxUrl !== undefined,
       canTry: tryUrl !== undefined,
       signedIn: config.auth.keys.length > 0,
-      warm: backend.isWarm(),
+      warm: isReady(config, backend),
       maxStreams: config.limits.maxStreams,
       heldBytes: held.bytes,
       upstreams,

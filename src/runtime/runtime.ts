@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { RetryBudget } from "../balance/retry-budget.ts";
+import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
@@ -53,9 +55,11 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
+  const sticky = new StickyUpstreams();
+  const retries = new RetryBudget();
   const telemetry = await openTelemetry(logger, { open, held });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
-    createSettings(config, { backend, telemetry, runs, held });
+    createSettings(config, { backend, telemetry, runs, held, sticky, retries });
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
   let lastReload: Promise<unknown> = Promise.resolve();

@@ -1,4 +1,6 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
+import type { RetryBudget } from "../balance/retry-budget.ts";
+import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
@@ -7,7 +9,7 @@ import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
-import { type Backend, candidatesOf } from "./backend.ts";
+import { type Backend, isReady, offersOf } from "./backend.ts";
 import { createDashboard } from "./dashboard.ts";
 import { metricsFor, type Telemetry } from "./telemetry.ts";
 
@@ -17,15 +19,18 @@ export interface Parts {
   readonly telemetry: Telemetry;
   readonly runs: RunRegistry;
   readonly held: HeldMemory;
+  readonly sticky: StickyUpstreams;
+  readonly retries: RetryBudget;
 }
 
-export async function createSettings(config: Config, { backend, telemetry, runs, held }: Parts): Promise<ServerSettings> {
-  const { auth, retry, limits, interruptEnd, heartbeat } = config;
+export async function createSettings(
+  config: Config,
+  { backend, telemetry, runs, held, sticky, retries }: Parts,
+): Promise<ServerSettings> {
+  const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
-  // There is one until there is a selector; the schema refuses a second.
-  const [candidate] = candidatesOf(config, backend);
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
@@ -34,13 +39,21 @@ export async function createSettings(config: Config, { backend, telemetry, runs,
     keyOf: createKeyCheck(auth.keys),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,
-    isWarm: backend.isWarm,
+    isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
     dashboard: history && createDashboard(config, { history, backend, held }),
-    relay: { candidate, retry, limits, client: { interruptEnd, heartbeat } },
+    relay: {
+      offers: offersOf(config, backend),
+      failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
+      retry,
+      limits,
+      client: { interruptEnd, heartbeat },
+    },
     context: {
       runs,
       held,
+      sticky,
+      retries,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

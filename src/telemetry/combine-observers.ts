@@ -9,6 +9,7 @@ const EVENTS: Readonly<Record<keyof Observer, true>> = {
   onAttemptStart: true,
   onAttemptEnd: true,
   onRetry: true,
+  onRetryRefused: true,
   onCommit: true,
   onExchangeEnd: true,
   onRejected: true,

@@ -73,6 +73,11 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     labelNames: ["upstream", "result"],
     registers,
   });
+  const retriesRefused = new Counter({
+    name: "perennial_retries_refused_total",
+    help: "Retries that were not made since too many of all requests were retried (retry.budget).",
+    registers: [registry],
+  });
   const retries = new Counter({
     name: "perennial_retries_total",
     help: "Attempts that were followed by another, by the failure that caused it.",
@@ -186,6 +191,10 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
 
     onRetry(_exchange, { upstream }, { code }) {
       retries.inc({ upstream, cause: code });
+    },
+
+    onRetryRefused() {
+      retriesRefused.inc();
     },
 
     onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam }) {

@@ -6,7 +6,7 @@ import type { Headers } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 import { type ConnectedCall, Connection, type Turn } from "./connection.ts";
 import { isOutOfDescriptors } from "./descriptors.ts";
-import { toClientHeaders, toUpstreamHeaders } from "./headers.ts";
+import { toClientHeaders, toUpstreamHeaders, toUpstreamPath } from "./headers.ts";
 import { createTunnelConnector, ProxyError, type UpstreamProxy } from "./proxy.ts";
 import { type TransportStage, toTransportFailure } from "./transport-failure.ts";
 
@@ -19,6 +19,8 @@ export interface UpstreamOptions {
   readonly keyHeader: "authorization" | "x-api-key" | "api-key";
   /** The client's credentials are Perennial's own keys, and end here. */
   readonly dropCredentials: boolean;
+  /** The client's credentials are meant for another upstream: whatever may be one of them ends here. */
+  readonly isForeign?: boolean;
   /** Undefined for no limit. */
   readonly maxConnections: number | undefined;
   readonly keepAliveMs: number;
@@ -65,6 +67,10 @@ export interface Upstream {
   readonly name: string;
   /** It gets a key of ours, and not its clients' own. */
   readonly hasOwnKey: boolean;
+  /** It gets its clients' own credentials: that it wants others is theirs to mend. */
+  readonly getsClientKey: boolean;
+  /** The same upstream, asked with another key. */
+  withKey(apiKey: string): Upstream;
   /** The whole URL that a path is asked at. */
   addressOf(path: string): string;
   send(request: UpstreamRequest, sink: ResponseSink): Call;
@@ -91,15 +97,17 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     factory: (origin, client) => new Connection(origin, client, route.connect),
   });
 
-  return {
-    name: options.name,
+  const withKey = (own: UpstreamOptions): Upstream => ({
+    name: own.name,
+    withKey: (apiKey) => withKey({ ...own, apiKey }),
     addressOf: (path) => origin + basePath + path,
-    hasOwnKey: options.apiKey !== undefined,
+    hasOwnKey: own.apiKey !== undefined,
+    getsClientKey: own.apiKey === undefined && !own.isForeign && !own.dropCredentials,
     send(request, sink) {
       const call = new PooledCall(pool, request.idempotent, sink, {
         method: request.method as Dispatcher.HttpMethod,
-        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, request.path),
-        headers: { ...toUpstreamHeaders(request.headers, options), ...request.set, ...route.proxied?.headers },
+        path: (route.proxied === undefined ? "" : origin) + joinPaths(basePath, toUpstreamPath(request.path, own)),
+        headers: { ...toUpstreamHeaders(request.headers, own), ...request.set, ...route.proxied?.headers },
         body: request.body,
         ...route.proxied?.tls,
       });
@@ -107,7 +115,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return call;
     },
     close: () => pool.destroy(),
-  };
+  });
+  return withKey(options);
 }
 
 /** Azure's clients say `/openai/…` themselves, which a base URL for others may end with. */
