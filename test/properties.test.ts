@@ -14,7 +14,7 @@ import type { StreamEvent } from "../src/core/stream-event.ts";
 import { openAiChat } from "../src/dialect/openai-chat.ts";
 import { readEvents } from "./conformance/events.ts";
 import { chat, type Seen } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { startPerennial, type TestPerennial, UNBOUND } from "./support/perennial.ts";
 import { FRAMINGS, type Framing, jsonReply, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 
 const { PROPERTY_SEED = "20261121", PROPERTY_RUNS } = process.env;
@@ -454,7 +454,7 @@ describe("a client of Perennial, whatever the upstream does", () => {
     const settings = {
       log: { level: "silent" },
       upstream: { emptyFallback: "off" },
-      retry: { maxAttempts: MAX_ATTEMPTS, backoff: { initial: 0, jitter: false } },
+      retry: { maxAttempts: MAX_ATTEMPTS, backoff: { initial: 0, jitter: false }, budget: UNBOUND },
     };
     quiet = await startPerennial(upstream.baseUrl, { ...settings, heartbeat: "off" });
     beating = await startPerennial(upstream.baseUrl, { ...settings, heartbeat: { after: 0, every: "1ms" } });

@@ -1,7 +1,7 @@
 /** What outlives one step of a run: the gate's state between events, and the clients of a journal that come and go. */
 import { describe, expect, test } from "vitest";
 import type { EventKind } from "../src/core/event-sink.ts";
-import { HeldMemory } from "../src/core/held-memory.ts";
+import { HeldMemory, heldBytes } from "../src/core/held-memory.ts";
 import { type StreamEvent, wireBytes } from "../src/core/stream-event.ts";
 import { Gate } from "../src/run/gate.ts";
 import { ForwardingJournal, type RunClient } from "../src/run/journal.ts";
@@ -65,7 +65,7 @@ describe("a gate", () => {
     const { gate: held, next, memory, commits } = gate();
     held.push(event("a"), "meta");
     held.push(event("b"), "meta");
-    expect([next.told, commits(), memory.bytes]).toEqual([[], 0, 2 * wireBytes(event("a"))]);
+    expect([next.told, commits(), memory.bytes]).toEqual([[], 0, 2 * heldBytes(event("a"))]);
     held.push(event("c"), "content");
     held.push(event("d"), "meta");
     held.push(event("e"), "content");

@@ -22,7 +22,7 @@ const STALL_MS = 30_000;
 const PERENNIAL_YAML = (baseUrl: string): string => `port: 0
 upstreams: [{ baseUrl: ${baseUrl} }]
 timeouts: { firstToken: 600ms, idle: 600ms, alive: 2s, total: 5s, unstreamed: 5s }
-retry: { outage: 500ms, backoff: { initial: 1ms } }
+retry: { outage: 500ms, backoff: { initial: 1ms }, budget: { min: 1000000 } }
 drain: { timeout: 0 }
 `;
 

@@ -18,8 +18,12 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-/** Defaults, but that nobody waits before the next attempt. */
-const SETTINGS = { port: 0, retry: { backoff: { initial: "1ms", jitter: false } }, log: { level: "error" } };
+/** Defaults, but that nobody waits before the next attempt, and that every request may be asked again: nearly all are broken. */
+const SETTINGS = {
+  port: 0,
+  retry: { backoff: { initial: "1ms", jitter: false }, budget: { min: 1_000_000 } },
+  log: { level: "error" },
+};
 
 export async function openArena(): Promise<Arena> {
   const upstream = await startFuzzUpstream();

@@ -5,6 +5,9 @@ import { type App, startApp } from "../../src/app.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
 import { configSchema } from "../../src/config/schema.ts";
 
+/** For an upstream that breaks nearly every reply: no bound on the retries of all requests together. */
+export const UNBOUND = { min: 1_000_000 };
+
 export interface TestPerennial extends App {
   /** Base URL for clients, with `/v1`. */
   readonly baseUrl: string;

@@ -2,10 +2,10 @@
 import { Agent } from "node:http";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { send } from "./support/client.ts";
-import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { FRAMINGS, type Framing, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { send } from "../support/client.ts";
+import { type DialectFixture, FIXTURES, readDialectStream } from "../support/dialect-fixtures.ts";
+import { startPerennial, type TestPerennial, UNBOUND } from "../support/perennial.ts";
+import { FRAMINGS, type Framing, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "../support/raw-upstream.ts";
 
 const PARALLEL = 32;
 const agent = new Agent({ keepAlive: true });
@@ -34,7 +34,11 @@ describe.each(FIXTURES)("$name", (fixture) => {
     });
     // Chatchat's base URL has no /v1.
     const baseUrl = fixture.path.startsWith("/v1/") ? upstream.baseUrl : upstream.baseUrl.replace("/v1", "");
-    perennial = await startPerennial(baseUrl, { log: { level: "silent" }, upstream: fixture.upstream });
+    perennial = await startPerennial(baseUrl, {
+      log: { level: "silent" },
+      upstream: fixture.upstream,
+      retry: { backoff: { initial: "1ms", jitter: false }, budget: UNBOUND },
+    });
   });
 
   afterAll(async () => {

@@ -1,14 +1,14 @@
 /** The conformance run in small: it must find what a plain byte proxy lets through, and nothing in Perennial. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FAULTS } from "../../src/chaos/registry.ts";
+import { startByteProxies } from "../conformance/byte-proxy.ts";
+import { type CaseFraming, listCases } from "../conformance/cases.ts";
+import { DIALECTS } from "../conformance/dialects.ts";
+import { type Result, runCases } from "../conformance/run-cases.ts";
+import { isServing, keepsContract, resultsIn, scoreOf } from "../conformance/score.ts";
+import { givenTarget, startUpstreams, type Target } from "../conformance/targets.ts";
 import { startHttpServer } from "../support/http-server.ts";
-import { startPerennial } from "../support/perennial.ts";
-import { startByteProxies } from "./byte-proxy.ts";
-import { type CaseFraming, listCases } from "./cases.ts";
-import { DIALECTS } from "./dialects.ts";
-import { type Result, runCases } from "./run-cases.ts";
-import { isServing, keepsContract, resultsIn, scoreOf } from "./score.ts";
-import { givenTarget, startUpstreams, type Target } from "./targets.ts";
+import { startPerennial, UNBOUND } from "../support/perennial.ts";
 
 const FRAMINGS: readonly CaseFraming[] = ["chunked", "close-delimited"];
 const SUBSET = [
@@ -41,7 +41,15 @@ async function startPerennialsHere(upstreams: Target): Promise<Target> {
   const timeouts = { firstToken: "800ms", idle: "800ms", alive: "2s", total: "4s", unstreamed: "4s" };
   const started = await Promise.all(
     [...upstreams.urls].map(
-      async ([framing, url]) => [framing, await startPerennial(url, { timeouts, drain: { timeout: 0 } })] as const,
+      async ([framing, url]) =>
+        [
+          framing,
+          await startPerennial(url, {
+            timeouts,
+            drain: { timeout: 0 },
+            retry: { backoff: { initial: "1ms", jitter: false }, budget: UNBOUND },
+          }),
+        ] as const,
     ),
   );
   return {
