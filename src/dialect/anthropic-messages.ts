@@ -191,6 +191,7 @@ class MessagesInspector implements StreamInspector {
   #onBlockDelta(json: JsonObject): Verdict {
     const delta = isObject(json.delta) ? json.delta : {};
     if (this.#openBlocks.get(json.index)?.isTool) {
+      if (this.#stop !== undefined) this.#distrusted = true;
       if (typeof delta.partial_json === "string") this.toolBytes += Buffer.byteLength(delta.partial_json);
       return "tool-call";
     }

@@ -14,6 +14,7 @@ const calls = (finish: string | null = null): object =>
   choice({ delta: { tool_calls: [{ index: 0, function: { arguments: "x" } }] } }, finish);
 
 const block = (type = "text"): object => ({ type: "content_block_start", index: 0, content_block: { type, text: "x" } });
+const piece = { type: "content_block_delta", index: 0, delta: { type: "input_json_delta", partial_json: "{}" } };
 const closed = { type: "content_block_stop", index: 0 };
 const reason = (stop_reason: string | null): object => ({ type: "message_delta", delta: { stop_reason } });
 
@@ -45,6 +46,12 @@ test.each<[string, boolean, Dialect, object[], number?]>([
   ["a message with a block that is open", false, anthropicMessages, [block(), reason("end_turn")]],
   ["a message without a reason", false, anthropicMessages, [block(), closed, reason(null)]],
   ["a message that goes on behind its reason", false, anthropicMessages, [reason("end_turn"), block(), closed]],
+  [
+    "a message whose call goes on behind its reason",
+    false,
+    anthropicMessages,
+    [block("tool_use"), reason("tool_use"), piece, closed],
+  ],
   ["a message with two reasons", false, anthropicMessages, [block(), closed, reason("end_turn"), reason("end_turn")]],
 ])("%s: %s", (_what, expected, dialect, events, n) => {
   expect(isFinished(dialect, events, n)).toBe(expected);

@@ -55,8 +55,11 @@ const CAN_BE_MADE_WHOLE: ReadonlySet<string> = new Set(["json"]);
 /** Says that the same request would fail again: its prompt is too long. */
 const IS_FINAL: ReadonlySet<string> = new Set(["error-field"]);
 
-/** Where nothing is streamed, only the total time can tell these from a model that thinks for long. */
-const ENDED_BY_TOTAL_TIME: ReadonlySet<string> = new Set(["stall-headers", "stall-comments"]);
+/** Where nothing is streamed, only the total time can tell it from a model that thinks for long. */
+const ENDED_BY_TOTAL_TIME: ReadonlySet<string> = new Set(["stall-headers"]);
+
+/** Signs of life: the model is at it, and would work twice if the same upstream were asked again. */
+const IS_ALIVE: ReadonlySet<string> = new Set(["stall-comments"]);
 
 export interface CasesOptions {
   /** Only these faults. @defaultValue all */
@@ -141,6 +144,7 @@ export function modelOf(spec: string): string {
 /** The client has seen nothing, and the upstream did not say that trying again is of no use. */
 function canRecover(fault: Fault, own: Rehearsal, streamed: boolean): boolean {
   if (IS_FINAL.has(fault.name)) return false;
+  if (IS_ALIVE.has(fault.name)) return false;
   if (streamed ? own.hasContent : ENDED_BY_TOTAL_TIME.has(fault.name)) return false;
   const { status = 200, headers = {} } = own.head ?? {};
   const asked = headers["x-should-retry"];

@@ -94,8 +94,9 @@ ${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, c
 
 The first attempt meets the fault, before any content where the fault lets one choose; the second would be whole.
 Streamed / not streamed. Nobody can recover unseen from \`two-choices\`, whose stream begins with content, and from \`tools-cut\` only who
-holds a tool call back until it is whole; a 4xx, \`no-retry\` and \`error-field\` (a prompt that is too long) are not to be tried again; and where nothing is streamed, only the time
-for all of it can tell \`stall-headers\` and \`stall-comments\` from a slow model.
+holds a tool call back until it is whole; a 4xx, \`no-retry\` and \`error-field\` (a prompt that is too long) are not to be tried again; one that
+shows signs of life (\`stall-comments\`) is at work, and would work twice; and where nothing is streamed, only the time for all of it can tell
+\`stall-headers\` from a slow model.
 
 ${renderRecoveries(targets, chat)}
 `;
