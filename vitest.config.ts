@@ -17,8 +17,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
-    // A third of the processor time would go into loading the same modules for each file; no test changes what another sees.
-    isolate: false,
     maxConcurrency: 16,
     // The tests wait more than they work: on two cores the default would be one worker.
     maxWorkers: 5,
