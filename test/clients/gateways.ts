@@ -1,7 +1,7 @@
 /** The ways to the faulty upstream: directly, and through Perennial in each of the settings that clients can tell apart. */
 import { createServer } from "node:net";
 import { createChaosServer } from "../../src/chaos/chaos-server.ts";
-import { startPerennial } from "../support/perennial.ts";
+import { startPerennial, UNBOUND } from "../support/perennial.ts";
 
 /** `auto` is the default. */
 export type InterruptEnd = "auto" | "clean" | "cut";
@@ -31,7 +31,8 @@ export async function startGateways(): Promise<Gateways> {
   const nobody = `http://127.0.0.1:${await unusedPort()}/v1`;
   const running: { close(): Promise<void> }[] = [];
 
-  async function each(upstream: string, settings: Record<string, unknown> = {}): Promise<Record<InterruptEnd, string>> {
+  async function each(upstream: string, own: Record<string, unknown> = {}): Promise<Record<InterruptEnd, string>> {
+    const settings = { retry: { backoff: { initial: "1ms", jitter: false }, budget: UNBOUND }, ...own };
     const [auto, clean, cut] = await Promise.all([
       startPerennial(upstream, settings),
       startPerennial(upstream, { ...settings, interruptEnd: "clean" }),

@@ -33,7 +33,7 @@ test("nobody in the container is root, and nothing in it can be written", async 
 test("the program is the container's first process, so that signals reach it", async () => {
   await using stage = await openStage();
   const { output } = await stage.perennial.exec("cat", "/proc/1/cmdline");
-  expect(output.split("\0").slice(0, 2)).toEqual(["node", "/app/dist/main.js"]);
+  expect(output.split("\0").slice(0, 3)).toEqual(["node", "--disable-sigusr1", "/app/dist/main.js"]);
 });
 
 test("the image has the production dependencies and the built program, and nothing for developers", () => {

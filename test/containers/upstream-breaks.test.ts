@@ -5,6 +5,8 @@ import { chat, readStream } from "../support/client.ts";
 import { chatAndBreak, isPart, openStage, WHOLE } from "./stage.ts";
 
 /** Tries for as long as an upstream takes to start. */
+/** Does not wait for what is down. */
+const IMPATIENT = { retry: { maxAttempts: 2, outage: 0, backoff: { initial: "5ms" } } };
 const PATIENT = { retry: { maxAttempts: 20, backoff: { initial: "500ms", factor: 1, jitter: false } } };
 
 const POLL = { timeout: 10_000, interval: 100 };
@@ -49,7 +51,7 @@ test("a frozen upstream that sends no first token is a 504 in the time that was 
 });
 
 test("a stream whose upstream drops off the network is a part and stream_stalled; then its name is gone; then it is back", async () => {
-  await using stage = await openStage();
+  await using stage = await openStage(IMPATIENT);
   const { upstream, perennial } = stage;
   const { seen, stream } = await chatAndBreak(perennial.baseUrl, 100, () => upstream.disconnect());
   expect(seen).toMatchObject({ status: 200, end: "clean" });
@@ -66,7 +68,7 @@ test("a stream whose upstream drops off the network is a part and stream_stalled
 });
 
 test("a kept connection into a black hole ends in an HTTP error, not in waiting", async () => {
-  await using stage = await openStage();
+  await using stage = await openStage(IMPATIENT);
   const { upstream, perennial } = stage;
   expect(readStream((await chat(perennial.baseUrl, { model: "chaos/ok" })).body)).toMatchObject(WHOLE);
   await upstream.disconnect();
