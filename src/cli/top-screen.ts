@@ -1,4 +1,5 @@
 /** What the dashboard shows, as lines of a terminal. */
+import { OUTCOME_MARKS } from "../telemetry/exchange-line.ts";
 import type { DashboardView, StreamView } from "../telemetry/history/view.ts";
 
 const MARKS: Readonly<Record<string, string>> = {
@@ -6,14 +7,7 @@ const MARKS: Readonly<Record<string, string>> = {
   waiting: "…",
   retrying: "↻",
   flowing: "▸",
-  complete: "●",
-  recovered: "↻",
-  repaired: "✚",
-  resumed: "↻",
-  cancelled: "○",
-  interrupted: "▲",
-  failed: "✖",
-  rejected: "⊘",
+  ...OUTCOME_MARKS,
 };
 
 /** @param rows and columns of the terminal: no line is wider, and there are no more. */

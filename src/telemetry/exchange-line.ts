@@ -3,7 +3,8 @@
 /** A log line's fields, as createExchangeLog writes them. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-const MARKS: Readonly<Record<string, string>> = {
+/** One mark for each outcome. */
+export const OUTCOME_MARKS: Readonly<Record<string, string>> = {
   complete: "●",
   recovered: "↻",
   repaired: "✚",
@@ -23,7 +24,7 @@ export function exchangeLine(log: Fields, show: (value: unknown) => string): str
   const name = String(outcome);
   const first = typeof firstTokenMs === "number" ? ` (first word ${seconds(firstTokenMs)})` : "";
   return [
-    `${MARKS[name] ?? "·"} ${name.padEnd(OUTCOME_WIDTH)}`,
+    `${OUTCOME_MARKS[name] ?? "·"} ${name.padEnd(OUTCOME_WIDTH)}`,
     show(model ?? dialect),
     typeof durationMs === "number" ? `${seconds(durationMs)}${first}` : undefined,
     failure === undefined ? undefined : `${failure}${status === undefined ? "" : ` ${status}`}`,
