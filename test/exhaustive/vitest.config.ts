@@ -1,4 +1,4 @@
-/** Vitest for what tries every place: half the processor time of all tests, so it has a script of its own. */
+/** Vitest for what tries every place and every combination: half the processor time of all tests, so it has a script of its own. */
 import { mergeConfig } from "vitest/config";
 import base from "../../vitest.config.ts";
 

@@ -1,9 +1,9 @@
 /** One kind of bad, or only odd, stream in every dialect: what breaks trust, what is lost, what holds nothing, what says failure. */
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Seen, send } from "./support/client.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
-import { jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "./support/raw-upstream.ts";
+import { type Seen, send } from "../support/client.ts";
+import { startPerennial, type TestPerennial } from "../support/perennial.ts";
+import { jsonReply, type RawUpstream, SSE_HEAD, sendFramed, startRawUpstream } from "../support/raw-upstream.ts";
 import {
   chatchatSpeaker,
   chatSpeaker,
@@ -12,7 +12,7 @@ import {
   SPEAKERS,
   type Speaker,
   whole,
-} from "./support/speakers.ts";
+} from "../support/speakers.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;

@@ -3,16 +3,16 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { beforeAll, describe, expect } from "vitest";
-import { createChaosServer } from "../src/chaos/chaos-server.ts";
-import { FAULTS } from "../src/chaos/registry.ts";
-import { configSchema } from "../src/config/schema.ts";
-import type { Verdict } from "../src/doctor/report.ts";
-import { examineAll, runDoctor } from "../src/doctor/run-doctor.ts";
-import { chat, readStream } from "./support/client.ts";
-import { choice, DONE, STARTED, WHOLE } from "./support/events.ts";
-import { chatAnswer, jsonReply, type RawRequest } from "./support/raw-upstream.ts";
-import { atOnce } from "./support/replies.ts";
-import { type Answer, test } from "./support/test.ts";
+import { createChaosServer } from "../../src/chaos/chaos-server.ts";
+import { FAULTS } from "../../src/chaos/registry.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import type { Verdict } from "../../src/doctor/report.ts";
+import { examineAll, runDoctor } from "../../src/doctor/run-doctor.ts";
+import { chat, readStream } from "../support/client.ts";
+import { choice, DONE, STARTED, WHOLE } from "../support/events.ts";
+import { chatAnswer, jsonReply, type RawRequest } from "../support/raw-upstream.ts";
+import { atOnce } from "../support/replies.ts";
+import { type Answer, test } from "../support/test.ts";
 
 const KEY = "S3CRET-key";
 
@@ -312,7 +312,7 @@ describe("on the way to a server", () => {
   });
 
   test("a certificate of an unknown authority is ✖, and with ca it is not", async ({ closing }) => {
-    const fixture = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
+    const fixture = (name: string): string => new URL(`../fixtures/${name}`, import.meta.url).pathname;
     const tls = { cert: readFileSync(fixture("server.pem")), key: readFileSync(fixture("server-key.pem")) };
     const server = createServer(tls, (_request, response) => response.end("{}"));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,11 +1,11 @@
 /** Every fault of the library, asked for in every dialect the sandbox speaks: a whole answer or a typed error, never anything between. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ANSWER } from "../src/chaos/answer.ts";
-import { type ChaosServer, createChaosServer } from "../src/chaos/chaos-server.ts";
-import { FAULTS } from "../src/chaos/registry.ts";
-import { send } from "./support/client.ts";
-import { FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
-import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { ANSWER } from "../../src/chaos/answer.ts";
+import { type ChaosServer, createChaosServer } from "../../src/chaos/chaos-server.ts";
+import { FAULTS } from "../../src/chaos/registry.ts";
+import { send } from "../support/client.ts";
+import { FIXTURES, readDialectStream } from "../support/dialect-fixtures.ts";
+import { startPerennial, type TestPerennial } from "../support/perennial.ts";
 
 let chaos: ChaosServer;
 /** With time for what is slow only because the machine is busy. */
