@@ -49,6 +49,8 @@ const QUESTIONS: readonly Question[] = [
 /** A small model may be wrong once. */
 const MAY_FAIL = 1;
 const MAX_TOKENS = 8;
+/** What a proof costs at most: answers, of eight tokens each. */
+export const QUESTION_COUNT = QUESTIONS.length;
 
 /** @throws Failure when the questions cannot be asked now; a refusal of them is an answer. */
 export async function proveServer(questions: ServerQuestions): Promise<ServerProof> {

@@ -2,6 +2,7 @@
 import type { Attempt } from "../core/attempt.ts";
 import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { DISCARD } from "../core/event-sink.ts";
+import { toFailure } from "../core/failure.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { createAnswerReader, isFinishedAnswer, parseAnswer } from "./answer-reader.ts";
@@ -28,6 +29,9 @@ export interface ProbeOptions {
   readonly terminatorFinishes?: boolean;
 }
 
+/** What reasoning models take in place of `max_tokens`; their thoughts count too, so that it must be more. */
+const MAX_COMPLETION_TOKENS = 512;
+
 const HEADERS = { "content-type": "application/json", accept: "application/json" };
 
 /**
@@ -35,8 +39,26 @@ const HEADERS = { "content-type": "application/json", accept: "application/json"
  * @throws Failure
  */
 export async function probe(options: ProbeOptions, signal: AbortSignal): Promise<void> {
+  const fields: Fields = { ...options.dialect.question.fields, ...options.request, stream: options.streamed === true };
+  try {
+    await askOnce(options, fields, signal);
+  } catch (error) {
+    if (fields.max_tokens === undefined || !wantsCompletionTokens(error)) throw error;
+    const { max_tokens: _, ...others } = fields;
+    await askOnce(options, { ...others, max_completion_tokens: MAX_COMPLETION_TOKENS }, signal);
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** OpenAI: "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead." */
+function wantsCompletionTokens(error: unknown): boolean {
+  const { status, reply } = toFailure(error);
+  return (status === 400 || status === 422) && reply?.body.includes("max_completion_tokens") === true;
+}
+
+async function askOnce(options: ProbeOptions, fields: Fields, signal: AbortSignal): Promise<void> {
   const { upstream, dialect, path, timeoutMs, maxBytes } = options;
-  const fields = { ...dialect.question.fields, ...options.request, stream: options.streamed === true };
   const request = dialect.parseRequest(fields);
   const attempt = createAttempt(upstream.name);
   await callUpstream<void>(

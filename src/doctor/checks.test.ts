@@ -27,6 +27,7 @@ const healthy: Facts = {
     nonStreaming: "direct",
     emptyFallback: "last",
     firstTokenMs: 180_000,
+    recovery: "error",
     patienceMs: 60_000,
   },
   machine: { nodeVersion: "24.0.0", nodeProblem: undefined, descriptors: 20_000, descriptorProblem: undefined },

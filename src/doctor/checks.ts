@@ -3,6 +3,7 @@ import { PROFILES } from "../config/profiles.ts";
 import { checkAnswers } from "./checks/answers.ts";
 import { checkBaseUrl } from "./checks/base-url.ts";
 import { checkClock } from "./checks/clock.ts";
+import { checkContinuation } from "./checks/continuation.ts";
 import { checkEnding } from "./checks/ending.ts";
 import { checkKey } from "./checks/key.ts";
 import { checkMachine } from "./checks/machine.ts";
@@ -24,6 +25,7 @@ const CHECKS: readonly ((facts: Facts) => Finding[])[] = [
   checkServer,
   checkAnswers,
   checkEnding,
+  checkContinuation,
 ];
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the configuration that expands it

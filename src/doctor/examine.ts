@@ -9,6 +9,7 @@ import { fitToDescriptors, readDescriptorLimit } from "../server/file-descriptor
 import { chooseProxy, type UpstreamProxy } from "../upstream/proxy.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { ask, fetchSmall } from "./ask.ts";
+import { askToContinue } from "./ask-to-continue.ts";
 import { balancePath } from "./balance-path.ts";
 import type { Asked, Facts, Fetched, MachineFacts, ProxyFacts } from "./facts.ts";
 import { identify, modelNamesOf } from "./identify.ts";
@@ -106,7 +107,9 @@ async function askBoth(upstream: Upstream, facts: Facts, options: ExamineOptions
   // A refusal would be the same.
   const isRefused = streamed?.failure?.code === "upstream_status" && streamed.failure.scope !== "again";
   if (streamed === undefined || isRefused) return { streamed };
-  return { streamed, unstreamed: await ask(question(streamed.path, false), signal) };
+  const unstreamed = await ask(question(streamed.path, false), signal);
+  if (streamed.failure !== undefined) return { streamed, unstreamed };
+  return { streamed, unstreamed, continuation: await askToContinue(question(streamed.path, true), facts, configured) };
 }
 
 /** Where it is asked, the first that is there. */
@@ -134,7 +137,7 @@ function findProxy(baseUrl: string, env: ExamineOptions["env"]): { facts: ProxyF
 
 function upstreamFacts({ config, upstream, patienceMs }: ExamineOptions): Facts["upstream"] {
   const { name, baseUrl, profile, apiKey } = upstream;
-  const { requireDone, finish, nonStreaming, emptyFallback, timeouts } = resolvePolicy(config, upstream);
+  const { requireDone, finish, nonStreaming, emptyFallback, timeouts, recovery } = resolvePolicy(config, upstream);
   return {
     name,
     baseUrl,
@@ -146,6 +149,7 @@ function upstreamFacts({ config, upstream, patienceMs }: ExamineOptions): Facts[
     nonStreaming,
     emptyFallback,
     firstTokenMs: timeouts.firstToken,
+    recovery,
     patienceMs,
   };
 }

@@ -21,6 +21,16 @@ export interface Facts {
   readonly model: string | undefined;
   readonly streamed: Asked | undefined;
   readonly unstreamed: Asked | undefined;
+  /** Undefined where nothing is known of how it could be asked, and where its answers are not whole. */
+  readonly continuation?: ContinuationFacts | undefined;
+}
+
+/** Whether it went on with answers that it was given the beginning of. */
+export interface ContinuationFacts {
+  /** As it was asked. */
+  readonly style: string;
+  /** Undefined where the questions could not be asked. */
+  readonly goesOn: boolean | undefined;
 }
 
 /** As it is configured. */
@@ -36,6 +46,7 @@ export interface UpstreamFacts {
   readonly nonStreaming: "direct" | "viaStream";
   readonly emptyFallback: "next" | "last" | "off";
   readonly firstTokenMs: number;
+  readonly recovery: "error" | "resume" | "continue";
   /** For how long the questions waited, in milliseconds. */
   readonly patienceMs: number;
 }

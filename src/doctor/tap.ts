@@ -16,7 +16,7 @@ const KEPT_TAIL = 4_096;
 /** How long a body may stay open behind the end of its answer, in milliseconds. */
 const GRACE_MS = 1_000;
 
-/** For one call. */
+/** For one question; of several calls for it, the last is what is recorded. */
 export function createTap(upstream: Upstream): Tap {
   let status: number | undefined;
   let headers: ReplyHeaders = {};
@@ -24,19 +24,19 @@ export function createTap(upstream: Upstream): Tap {
   let headMs: number | undefined;
   let firstByteMs: number | undefined;
   let bytes = 0;
-  const start: Buffer[] = [];
+  let start: Buffer[] = [];
   let tail: Buffer[] = [];
   let tailBytes = 0;
-  let settle: (end: Recording["end"]) => void = () => {};
-  const ended = new Promise<Recording["end"]>((resolve) => {
-    settle = resolve;
-  });
+  let ended = Promise.withResolvers<Recording["end"]>();
   const since = (): number => Math.round(performance.now() - began);
 
   return {
     upstream: {
       ...upstream,
       send(request, sink) {
+        ended = Promise.withResolvers();
+        const settle = ended.resolve;
+        [began, headMs, firstByteMs, bytes, start, tail, tailBytes] = [performance.now(), undefined, undefined, 0, [], [], 0];
         const call = upstream.send(request, {
           onHandover() {
             began = performance.now();
@@ -86,7 +86,7 @@ export function createTap(upstream: Upstream): Tap {
       },
     },
     async recorded() {
-      const end = await ended;
+      const end = await ended.promise;
       const texts = {
         start: Buffer.concat(start).subarray(0, KEPT_START).toString("utf8"),
         tail: Buffer.concat(tail).subarray(-KEPT_TAIL).toString("utf8"),

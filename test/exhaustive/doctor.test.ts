@@ -7,39 +7,15 @@ import { createChaosServer } from "../../src/chaos/chaos-server.ts";
 import { FAULTS } from "../../src/chaos/registry.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import type { Verdict } from "../../src/doctor/report.ts";
-import { examineAll, runDoctor } from "../../src/doctor/run-doctor.ts";
+import { runDoctor } from "../../src/doctor/run-doctor.ts";
 import { chat, readStream } from "../support/client.ts";
+import { examine, ills, isStreamed, models, routes, saidOf } from "../support/doctor.ts";
 import { choice, DONE, STARTED, WHOLE } from "../support/events.ts";
 import { chatAnswer, jsonReply, type RawRequest } from "../support/raw-upstream.ts";
-import { atOnce } from "../support/replies.ts";
-import { type Answer, test } from "../support/test.ts";
+import { atOnce, late } from "../support/replies.ts";
+import { test } from "../support/test.ts";
 
 const KEY = "S3CRET-key";
-
-interface Examined {
-  readonly model?: string;
-  readonly upstream?: object;
-  readonly env?: Record<string, string>;
-  readonly patienceMs?: number;
-}
-
-/** For what is not silent: long enough for a machine under load. */
-const PATIENT_MS = 30_000;
-
-async function examine(baseUrl: string, { model, upstream, env = {}, patienceMs = PATIENT_MS }: Examined = {}): Promise<Verdict> {
-  const config = configSchema.parse({ upstreams: [{ baseUrl, ...upstream }] });
-  const [verdict] = await examineAll({ config, model, patienceMs, env }, new AbortController().signal);
-  return verdict as Verdict;
-}
-
-/** `check: mark`, of those that are not as they should be. */
-function ills({ findings }: Verdict): Record<string, string> {
-  return Object.fromEntries(findings.filter(({ mark }) => mark !== "ok").map(({ check, mark }) => [check, mark]));
-}
-
-function saidOf({ findings }: Verdict, check: string): string {
-  return findings.find((finding) => finding.check === check)?.says ?? "";
-}
 
 describe("before every fault", () => {
   /** Those that are whole, or that Perennial makes whole as it is. */
@@ -171,17 +147,6 @@ describe("before each stand-in", () => {
   });
 });
 
-/** A server of a few routes. */
-function routes(table: Readonly<Record<string, (request: RawRequest) => Answer | string | Buffer>>): Answer {
-  return (socket, request) => {
-    const reply = table[request.head.split(" ", 2).join(" ")]?.(request) ?? "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-    if (typeof reply === "function") reply(socket, request);
-    else socket.write(reply);
-  };
-}
-
-const isStreamed = ({ json }: RawRequest): boolean => json.stream === true;
-const models = (): Buffer | string => jsonReply(JSON.stringify({ data: [{ id: "text-embedding-3" }, { id: "m" }] }));
 const refusal = (status: number, body: object): string => {
   const text = JSON.stringify(body);
   return `HTTP/1.1 ${status} No\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
@@ -246,11 +211,30 @@ describe("of a server with one ill", () => {
     expect(readStream((await chat(perennial.baseUrl)).body).done).toBe(true);
   });
 
-  test("whose /v1 is missing in baseUrl, it is proposed", async ({ startUpstream }) => {
-    const server = await startUpstream(routes({ "GET /v1/models": models }));
+  test("whose /v1 is missing in baseUrl, it is proposed", async ({ startUpstream, startPerennial }) => {
+    const chats = (request: RawRequest) => (isStreamed(request) ? atOnce(WHOLE) : answered());
+    const server = await startUpstream(routes({ "GET /v1/models": models, [CHAT]: chats }));
     const verdict = await examine(server.baseUrl.replace("/v1", ""));
     expect(ills(verdict)).toEqual({ baseUrl: "fault" });
     expect(verdict.proposal).toEqual({ baseUrl: server.baseUrl });
+    const perennial = await startPerennial(String(verdict.proposal.baseUrl));
+    expect(readStream((await chat(perennial.baseUrl)).body).done).toBe(true);
+  });
+
+  test("that is nearly too late, a longer timeouts.firstToken is proposed", async ({ startUpstream, startPerennial }) => {
+    let waitMs = 1_600;
+    const chats = (request: RawRequest) =>
+      late(waitMs, isStreamed(request) ? atOnce(WHOLE) : (socket) => socket.write(answered()));
+    const server = await startUpstream(routes({ "GET /v1/models": models, [CHAT]: chats }));
+    const verdict = await examine(server.baseUrl, { upstream: { timeouts: { firstToken: "2s" } } });
+    expect(ills(verdict)).toEqual({ firstToken: "note" });
+    const { baseUrl, ...upstream } = verdict.proposal;
+    expect(upstream).toEqual({ timeouts: { firstToken: "1m" } });
+    // A longer question.
+    waitMs = 2_500;
+    const perennial = await startPerennial(String(baseUrl), { upstream });
+    expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true, errorCode: undefined });
+    expect(await perennial.exchangeLog()).toMatchObject({ attempts: [{ n: 1 }] });
   });
 
   const keys: [what: string, reply: string, upstream: object, says: string][] = [
