@@ -1,8 +1,8 @@
 /**
  * What strangers get: packs the package, looks at what is in it, lints it, installs it in an empty folder and uses it there.
  *   npm run check:package                      all of it
- *   node scripts/check-package.ts --installed  only the installation, on the Node that runs this
- * The linters are fetched at the versions below: they have more dependencies than Perennial, and are needed nowhere else.
+ *   node scripts/check-package.ts --installed  only the installation by npm, on the Node that runs this
+ * The linters, pnpm and Yarn are fetched at the versions below: they have more dependencies than Perennial, and are needed nowhere else.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,6 +13,17 @@ import { fileURLToPath } from "node:url";
 const PUBLINT = "publint@0.3.25";
 const ATTW = "@arethetypeswrong/cli@0.18.5";
 const KNIP = "knip@6.44.2";
+/** Others lay packages out in their own ways: linked, flat, or zipped and without node_modules (Yarn's Plug'n'Play). */
+const MANAGERS = [
+  { name: "pnpm", package: "pnpm@12.21.0", bin: "pnpm", files: {} },
+  { name: "Yarn 1", package: "yarn@1.22.22", bin: "yarn", files: {} },
+  {
+    name: "Yarn 4, Plug'n'Play",
+    package: "@yarnpkg/cli-dist@4.18.1",
+    bin: "yarn",
+    files: { ".yarnrc.yml": "nodeLinker: pnp\n" },
+  },
+] as const;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "perennial-package-"));
@@ -85,9 +96,11 @@ async function install(tarball: string): Promise<void> {
   } finally {
     for (const child of [perennial, chaos]) child.kill();
   }
-  writeFileSync(
-    join(home, "suite.mjs"),
-    `import { createFetch } from "perennial";
+  writeFileSync(join(home, "suite.mjs"), USE);
+  console.log(run("node", ["suite.mjs"], home).trim());
+}
+
+const USE = `import { createFetch } from "perennial";
 import { createChaosServer } from "perennial/chaos";
 const chaos = createChaosServer();
 const { url } = await chaos.listen();
@@ -98,9 +111,23 @@ const asked = { method: "POST", body: JSON.stringify({ model: "chaos/empty+ok", 
 const answer = await createFetch({ upstream: url })(url + "/chat/completions", asked);
 console.log("fetched: attempts:", answer.headers.get("x-perennial-attempts"), (await answer.text()).trimEnd().endsWith("[DONE]"));
 await chaos.close();
-`,
-  );
-  console.log(run("node", ["suite.mjs"], home).trim());
+`;
+
+/** It answers by its command, and takes requests as a dependency. */
+function installOtherwise(tarball: string, { name, package: wanted, bin, files }: (typeof MANAGERS)[number]): void {
+  const home = mkdtempSync(join(folder, "other-"));
+  const manager = (...args: string[]): string => run("npx", ["--yes", `--package=${wanted}`, bin, ...args], home).trim();
+  writeFileSync(join(home, "package.json"), JSON.stringify({ name: "other", private: true, type: "module" }));
+  // Without a lock file of its own, Yarn 4 would look for a project further up.
+  writeFileSync(join(home, "yarn.lock"), "");
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(home, file), text);
+  manager("add", `perennial@file:${tarball}`);
+  const version = manager(...(name === "pnpm" ? ["exec"] : ["run"]), "perennial", "--version");
+  writeFileSync(join(home, "use.mjs"), USE);
+  const used = manager(...(name === "pnpm" ? ["exec", "node"] : ["node"]), "use.mjs");
+  const fetched = /^fetched: .* true$/m.exec(used)?.[0];
+  if (fetched === undefined) throw new Error(`installed by ${name}, it does not answer: ${used}`);
+  console.log(`installed by ${name}: perennial ${/^\d+\.\d+\.\d+\S*$/m.exec(version)?.[0]}; ${fetched}`);
 }
 
 function start(home: string, args: readonly string[]): ChildProcess {
@@ -126,6 +153,7 @@ try {
   const tarball = pack();
   if (!process.argv.includes("--installed")) lint(tarball);
   await install(tarball);
+  if (!process.argv.includes("--installed")) for (const manager of MANAGERS) installOtherwise(tarball, manager);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

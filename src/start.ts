@@ -152,7 +152,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on("error", () => 
 
 const sayLine = (line: string): void => void process.stdout.write(`${line}\n`);
 
-try {
+// Awaited in no module's top: the single-file executable is made of a script, which has no such place.
+const run = async (): Promise<void> => {
   process.exitCode = await runProgram(process.argv.slice(2), {
     serve,
     async chaos(options) {
@@ -212,10 +213,11 @@ try {
     stdout: process.stdout,
     stderr: process.stderr,
   });
-} catch (error) {
-  process.stderr.write(`perennial: ${explainStart(error as NodeJS.ErrnoException)}\n`);
+};
+run().catch((error: NodeJS.ErrnoException) => {
+  process.stderr.write(`perennial: ${explainStart(error)}\n`);
   process.exitCode = 1;
-}
+});
 
 function explainStart(error: NodeJS.ErrnoException): string {
   if (error.code === "EADDRINUSE")

@@ -1,6 +1,7 @@
 /** The dashboard's page as it was built: a few files, read once and served from memory. */
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
+import { getAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 
 export interface PageFile {
@@ -27,21 +28,36 @@ const BUILT = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../../../dist/dashboard/" : "../../dashboard/", import.meta.url),
 );
 
+/** The whole page as one asset of the single-file executable: `html`, and `files` by name, in base64. */
+export const PAGE_ASSET = "page.json";
+
 /** @returns undefined where it was not built. */
 export function readPage(folder = BUILT): Page | undefined {
   try {
-    const html = readFileSync(`${folder}/index.html`, "utf8");
+    if (isSea()) return readAsset();
     const names = readdirSync(`${folder}/dashboard`);
-    return {
-      open: Buffer.from(html),
-      locked: Buffer.from(html.replace('data-locked="no"', 'data-locked="yes"')),
-      files: new Map(names.map((name) => [name, readPageFile(`${folder}/dashboard/${name}`)])),
-    };
+    const files = names.map((name) => [name, readFileSync(`${folder}/dashboard/${name}`)] as const);
+    return pageOf(readFileSync(`${folder}/index.html`, "utf8"), files);
   } catch {
     return undefined;
   }
 }
 
-function readPageFile(path: string): PageFile {
-  return { type: TYPES[extname(path)] ?? "application/octet-stream", body: readFileSync(path) };
+function readAsset(): Page {
+  const { html, files } = JSON.parse(getAsset(PAGE_ASSET, "utf8")) as { html: string; files: Record<string, string> };
+  return pageOf(
+    html,
+    Object.entries(files).map(([name, base64]) => [name, Buffer.from(base64, "base64")]),
+  );
+}
+
+function pageOf(html: string, files: readonly (readonly [name: string, body: Buffer])[]): Page {
+  const typed = ([name, body]: (typeof files)[number]): [string, PageFile] => {
+    return [name, { type: TYPES[extname(name)] ?? "application/octet-stream", body }];
+  };
+  return {
+    open: Buffer.from(html),
+    locked: Buffer.from(html.replace('data-locked="no"', 'data-locked="yes"')),
+    files: new Map(files.map(typed)),
+  };
 }
