@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { parseSpec } from "../src/chaos/fault-spec.ts";
 import { runProgram } from "../src/cli/program.ts";
 import { configFrom } from "../src/config/config-from.ts";
 
@@ -57,6 +58,17 @@ describe.each(PAGES)("%s", (page) => {
     }
   });
 
+  test("names settings that there are", () => {
+    for (const [, name = ""] of prose.matchAll(/`(?:upstreams\[\]\.)?([a-z]\w*(?:\.[a-z]\w*)+)(?::[^`]*)?`/g))
+      if (GROUPS.has(name.split(".")[0] ?? "")) expect([...SETTINGS], name).toContain(name);
+    for (const [, name = ""] of prose.matchAll(/`upstreams\[\]\.(\w+)[:`]/g))
+      expect([...SETTINGS], name).toContain(`upstreams.${name}`);
+  });
+
+  test("names faults that there are", () => {
+    for (const [, spec = ""] of prose.matchAll(/`chaos\/([^`…/$]+)`/g)) expect(() => parseSpec(spec), spec).not.toThrow();
+  });
+
   test("gives commands that are taken", async () => {
     for (const [command, args] of commandsIn(text)) {
       const { code, said } = await tryCommand(args);
@@ -66,6 +78,20 @@ describe.each(PAGES)("%s", (page) => {
       expect(Object.keys(scripts)).toContain(script);
   });
 });
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+}
+
+/** Every setting by its name, those in it included. */
+function settingsOf({ properties = {}, items, anyOf = [] }: Schema, path = ""): string[] {
+  const own = Object.entries(properties).flatMap(([key, schema]) => [path + key, ...settingsOf(schema, `${path}${key}.`)]);
+  return [...own, ...[...anyOf, ...(items === undefined ? [] : [items])].flatMap((schema) => settingsOf(schema, path))];
+}
+const SETTINGS = new Set(settingsOf(JSON.parse(read("config.schema.json"))));
+const GROUPS = new Set([...SETTINGS].filter((name) => name.includes(".")).map((name) => name.split(".")[0]));
 
 const OURS = new Set(["upstreams", "timeouts", "retry", "auth", "limits", "drain", "heartbeat"]);
 
@@ -113,6 +139,26 @@ async function tryCommand(args: string[]): Promise<{ code: number; said: string 
   const code = await runProgram(present, { ...actions, cwd: new URL(root).pathname });
   return { code, said };
 }
+
+/** What grows with every change keeps the lines it has. */
+const LONG = new Set(["CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/testing.md", "docs/conformance.md"]);
+
+test.each(PAGES.filter((page) => !LONG.has(page)))("%s has lines that an editor shows whole", (page) => {
+  const prose = read(page).replace(/^```.*?^```/gms, "");
+  expect(prose.split("\n").filter((line) => line.length > 130 && !/^(?:\||<!--|!\[)/.test(line))).toEqual([]);
+});
+
+test.each(PAGES.filter((page) => page.endsWith(".zh-CN.md")))("%s says what its English sibling says", (page) => {
+  const [chinese, english] = [read(page), read(page.replace(".zh-CN", ""))];
+  const outline = (text: string) => ({
+    headings: [...text.replace(/^```.*?^```/gms, "").matchAll(/^(#+) /gm)].map(([, depth]) => depth),
+    fences: [...text.matchAll(/^```(\w*)\n/gm)].map(([, language]) => language),
+  });
+  expect(outline(chinese)).toEqual(outline(english));
+  const base = (path: string): string => path.split("/").at(-1) ?? path;
+  expect(english).toContain(`(${base(page)})`);
+  expect(chinese).toContain(`(${base(page).replace(".zh-CN", "")})`);
+});
 
 test("the documents hold enough of both for this to mean something", () => {
   const texts = PAGES.map(read);

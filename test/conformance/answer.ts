@@ -42,7 +42,8 @@ export function addField(fields: Map<string, string>, path: string, value: unkno
   } else if (value !== null && value !== undefined && value !== "") {
     // Ids are drawn anew for every answer; that there is one, once, is what counts.
     const text = path.endsWith(".id") ? String(value).replace(/[0-9a-f]{24}/, "…") : String(value);
-    fields.set(path, (fields.get(path) ?? "") + text);
+    // Said again with each piece of a tool call, a type is still the same: no SDK joins them.
+    fields.set(path, path.endsWith(".type") ? text : (fields.get(path) ?? "") + text);
   }
 }
 

@@ -11,7 +11,9 @@ export async function startByteProxies(upstreams: Target): Promise<Target> {
       const server = createServer((incoming, outgoing) => {
         const { method, headers } = incoming;
         const asked = request(new URL(incoming.url ?? "/", upstream), { method, headers, agent: false }, (response) => {
-          outgoing.writeHead(response.statusCode ?? 502, { "content-type": response.headers["content-type"] ?? "text/plain" });
+          // Whose connection it is, and where its body ends, is each side's own.
+          const { connection: _, "keep-alive": _alive, "transfer-encoding": _coding, ...own } = response.headers;
+          outgoing.writeHead(response.statusCode ?? 502, own);
           outgoing.flushHeaders();
           response.on("error", () => outgoing.destroy());
           response.pipe(outgoing);

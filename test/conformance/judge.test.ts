@@ -48,6 +48,17 @@ describe("a whole answer", () => {
     expect(streamed(body)).toEqual({ verdict: "whole", detail: "100 % of the answer", breaches: [] });
   });
 
+  test("whose tool call says its type with each piece", () => {
+    const call = (fields: object) => delta({ tool_calls: [{ index: 0, type: "function", function: fields }] });
+    const right = answerOf({
+      message: { tool_calls: [{ index: 0, type: "function", function: { name: "f", arguments: "{}" } }] },
+      finish_reason: "tool_calls",
+    });
+    const body =
+      call({ name: "f", arguments: "" }) + call({ arguments: "{" }) + call({ arguments: "}" }) + delta({}, "tool_calls") + DONE;
+    expect(streamed(body, {}, [right]).verdict).toBe("whole");
+  });
+
   test("compressed", () => {
     const headers = { "content-type": "text/event-stream", "content-encoding": "gzip" };
     expect(streamed(gzipSync(WHOLE), { headers }).verdict).toBe("whole");

@@ -20,6 +20,7 @@ test.each([
   [["--header", "no colon"], "Name: value"],
   [["--only", "trunkate"], "no fault"],
   [["--patience", "soon"], "seconds"],
+  [["--with", "litellm,kong"], 'no recipe for "kong"'],
 ])("refuses what it cannot do: %j", (args, message) => {
   expect(() => readOptions(args)).toThrow(message);
 });
@@ -54,6 +55,14 @@ describe("the command that shows a verdict again", () => {
     );
     const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? "").slice(4);
     expect(casesFor(readOptions(words)).map(({ id }) => id)).toEqual([one.id]);
+  });
+
+  test("starts the gateway of a recipe again, and no other", () => {
+    const options = readOptions(["--with", "litellm,plain"]);
+    expect(options.peers).toEqual(["plain", "litellm"]);
+    const again = "npm run conformance -- --with litellm --only-target litellm --case 'ok streamed default'";
+    expect(commandFor("litellm", find("ok streamed default"), options)).toBe(again);
+    expect(commandFor("perennial", find("ok streamed default"), options)).toContain("--patience 15 --only-target perennial");
   });
 
   test("holds no key", () => {

@@ -4,13 +4,14 @@ import { findFault } from "../../src/chaos/registry.ts";
 import { type Case, type CaseFraming, FRAMINGS, listCases, modelOf } from "./cases.ts";
 import { DIALECTS, type Dialect } from "./dialects.ts";
 import type { AskStyle } from "./run-cases.ts";
-import { givenTarget, type Target } from "./targets.ts";
+import { givenTarget, PEER_NAMES, type Target } from "./targets.ts";
 
 export const HELP = `Usage: npm run conformance -- [options]
 
 Sends a request for every fault of the chaos server through each target, and judges what the client was told.
 Targets: direct (the chaos server itself), nginx (when it is installed), perennial, and those you add.
 
+  --with NAME,NAME     also these gateways, which are installed into .cache and started for the run: ${PEER_NAMES.join(", ")}, or all
   --target NAME=URL    also this gateway, by its base URL with /v1; may be given several times
   --only-target NAME   only this target; may be given several times
   --header 'K: V'      send this header to the gateways you add; may be given several times
@@ -20,10 +21,10 @@ Targets: direct (the chaos server itself), nginx (when it is installed), perenni
   --dialect NAME       only this API: chat, completions, responses, messages; may be given several times
   --only FAULT         only this fault; may be given several times
   --case ID            only this case, as it was printed; may be given several times
-  --patience SECONDS   how long a client waits in silence before it counts as hung (default: 6)
+  --patience SECONDS   how long a client waits in silence before it counts as hung (default: 6; 15 with --with)
   --list-models        print the names of the models that will be asked for, for gateways that want a list of them
   --json FILE          write every result, with what was received, and the command that shows it again
-  --write              write docs/conformance.md, also when a target is missing or added
+  --write              write docs/conformance.md, also when a target is missing or added; with --with all, the tables of gateways
   --help               print this
 
 To test a gateway of yours:
@@ -31,7 +32,7 @@ To test a gateway of yours:
   2. point the gateway at http://127.0.0.1:8788/v1; let model names that begin with chaos/ through as they are
      (--list-models prints all of them), and switch on what it has against failures
   3. npm run conformance -- --target mine=http://127.0.0.1:4000/v1 --only-target mine
-With --target, all targets are compared in the upstream's usual framing only.
+With --target or --with, all targets are compared in the upstream's usual framing only.
 
 Patience: an upstream that stalls stays silent for ten minutes, so that only the gateway's own timeouts can end it. A client that hears
 nothing for --patience seconds has been left hanging. Give your gateway timeouts that are shorter, or --patience that is longer than them.
@@ -46,6 +47,8 @@ export class UsageError extends Error {}
 
 const DEFAULT_KEY = "sk-conformance";
 const DEFAULT_PATIENCE = "6";
+/** Others are slower than Perennial, and have fewer timeouts: several attempts of theirs take longer than that. */
+const PATIENCE_WITH_PEERS = "15";
 
 export interface Options extends ReturnType<typeof readOptions> {}
 
@@ -57,13 +60,14 @@ export function readOptions(args?: string[]) {
       only: many,
       case: many,
       target: many,
+      with: many,
       "only-target": many,
       header: many,
       dialect: many,
       key: { type: "string", default: DEFAULT_KEY },
       "model-prefix": { type: "string", default: "" },
       path: { type: "string" },
-      patience: { type: "string", default: DEFAULT_PATIENCE },
+      patience: { type: "string" },
       json: { type: "string" },
       write: { type: "boolean", default: false },
       "list-models": { type: "boolean", default: false },
@@ -74,7 +78,8 @@ export function readOptions(args?: string[]) {
     if (findFault(name) === undefined) throw new UsageError(`There is no fault "${name}"; perennial chaos --list names them.`);
   }
   const given = values.target.map(readTarget);
-  const names = ["direct", "nginx", "perennial", ...given.map(({ name }) => name)];
+  const peers = readPeers(values.with);
+  const names = ["direct", "nginx", "perennial", ...peers, ...given.map(({ name }) => name)];
   for (const name of values["only-target"]) {
     if (!names.includes(name)) throw new UsageError(`There is no target "${name}": ${names.join(", ")}.`);
   }
@@ -84,8 +89,9 @@ export function readOptions(args?: string[]) {
   });
   if (values.path !== undefined && (dialects.length !== 1 || !values.path.startsWith("/")))
     throw new UsageError("--path begins with a slash, and needs one --dialect, whose path it is.");
-  const patienceMs = Number(values.patience) * 1000;
-  if (!(patienceMs > 0)) throw new UsageError(`"${values.patience}" is no number of seconds.`);
+  const patience = values.patience ?? defaultPatience(peers);
+  const patienceMs = Number(patience) * 1000;
+  if (!(patienceMs > 0)) throw new UsageError(`"${patience}" is no number of seconds.`);
   const plain: AskStyle = { key: values.key, patienceMs };
   const style: AskStyle = {
     ...plain,
@@ -93,7 +99,22 @@ export function readOptions(args?: string[]) {
     modelPrefix: values["model-prefix"],
     ...(values.path === undefined ? {} : { path: values.path }),
   };
-  return { ...values, given, dialects, plain, style };
+  return { ...values, patience, peers, given, dialects, plain, style };
+}
+
+function defaultPatience(peers: readonly string[]): string {
+  return peers.length > 0 ? PATIENCE_WITH_PEERS : DEFAULT_PATIENCE;
+}
+
+/** In the order of the table, whatever the order of the question. */
+function readPeers(lists: readonly string[]): string[] {
+  const asked = lists.flatMap((list) => list.split(","));
+  for (const name of asked) {
+    // nginx is there without being asked for.
+    if (name !== "all" && name !== "nginx" && !PEER_NAMES.includes(name))
+      throw new UsageError(`There is no recipe for "${name}": ${PEER_NAMES.join(", ")}, all.`);
+  }
+  return PEER_NAMES.filter((name) => asked.includes(name) || asked.includes("all"));
 }
 
 function readTarget(text: string): Target {
@@ -109,10 +130,10 @@ function readHeader(text: string): [string, string] {
 }
 
 /** What these options ask for. */
-export function casesFor({ only, given, dialects, case: ids }: Options): Case[] {
+export function casesFor({ only, given, peers, dialects, case: ids }: Options): Case[] {
   const chosen = { dialects: dialects.length > 0 ? dialects : DIALECTS, ...(only.length > 0 ? { only } : {}) };
   const listed = (framings: readonly CaseFraming[]): Case[] => listCases({ ...chosen, framings });
-  if (ids.length === 0) return listed(given.length > 0 ? ["default"] : FRAMINGS);
+  if (ids.length === 0) return listed(given.length + peers.length > 0 ? ["default"] : FRAMINGS);
   const all = [...listed(FRAMINGS), ...listed(["default"])];
   return ids.map((id) => {
     const found = all.find((one) => one.id === id);
@@ -129,7 +150,7 @@ export function listModels(options: Options): string[] {
 
 /** The command that asks this one case of this target again. */
 export function commandFor(target: string, { id }: Case, options: Options): string {
-  const { given, header, path, dialects, "model-prefix": prefix, key, patience } = options;
+  const { given, peers, header, path, dialects, "model-prefix": prefix, key, patience } = options;
   const words = ["npm run conformance --"];
   const flag = (name: string, value: string): void => void words.push(`--${name} ${quote(value)}`);
   const own = given.find(({ name }) => name === target);
@@ -139,8 +160,9 @@ export function commandFor(target: string, { id }: Case, options: Options): stri
     if (prefix !== "") flag("model-prefix", prefix);
     if (path !== undefined) words.push(`--dialect ${dialects[0]} --path ${quote(path)}`);
   }
+  if (peers.includes(target)) flag("with", target);
   if (key !== DEFAULT_KEY) words.push('--key "$KEY"');
-  if (patience !== DEFAULT_PATIENCE) flag("patience", patience);
+  if (patience !== defaultPatience(peers.filter((name) => name === target))) flag("patience", patience);
   flag("only-target", target);
   flag("case", id);
   return words.join(" ");

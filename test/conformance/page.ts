@@ -45,8 +45,9 @@ npm run conformance -- --only-target perennial --case 'truncate streamed chunked
 
 ${renderScores(scores)}
 
-- **direct**: the client talks to the failing server itself. **nginx**: \`proxy_buffering off\`, \`proxy_http_version 1.1\` and the same
-  short read timeout as Perennial, else out of the box. **perennial**: its own defaults, but short timeouts.
+- **direct**: the client talks to the failing server itself. **nginx**: unbuffered, with \`proxy_next_upstream\` for all that it can try
+  again, POST included, and the same short read timeout as Perennial. **perennial**: its own defaults, but short timeouts.
+  Other gateways, measured in the same way: [compare.md](compare.md).
 - **not misled**: the share of the faults after which the client knew what it had. **delivered**: the share of the cases in which the whole
   answer can be had (a whole answer in unusual clothes, or a fault before the first content and a healthy second attempt) that arrived whole. Errors count
   only while the target serves: between the cases it is asked healthy requests, and what it refuses while it refuses those is _no service_.
@@ -88,7 +89,7 @@ content-length, and the end of the connection. Faults that send no HTTP response
 
 Streamed / not streamed, each in its worst framing.
 
-${FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, chat)).join("\n\n")}
+${renderFaultTables(targets, chat)}
 
 ## Recovery
 
@@ -102,7 +103,7 @@ ${renderRecoveries(targets, chat)}
 `;
 }
 
-function renderScores(scores: readonly Score[]): string {
+export function renderScores(scores: readonly Score[]): string {
   return table(
     ["target", "not misled", "delivered", "whole", "error", "broken or bare status", "misled", "recovered"],
     scores.map((score) => [
@@ -118,9 +119,14 @@ function renderScores(scores: readonly Score[]): string {
   );
 }
 
-function twoNumbers(target: string, results: readonly Result[]): string {
+export function twoNumbers(target: string, results: readonly Result[]): string {
   const { cases, percent, deliveredPercent } = scoreOf(target, results);
   return cases === 0 ? "–" : `${percent.toFixed(1)} % / ${deliveredPercent.toFixed(1)} %`;
+}
+
+/** All faults, by group. */
+export function renderFaultTables(targets: readonly string[], chat: readonly Result[]): string {
+  return FAULT_GROUPS.map(({ title, faults }) => renderFaults(title, faults, targets, chat)).join("\n\n");
 }
 
 interface Described {
@@ -170,7 +176,7 @@ function escapeCell(text: string): string {
   return text.replaceAll("|", "\\|");
 }
 
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const line = (cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }

@@ -5,16 +5,17 @@
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import pc from "picocolors";
+import { Unavailable } from "../support/peers/peer.ts";
 import type { Case } from "./cases.ts";
+import { writeGateways } from "./gateways.ts";
 import { MISLED } from "./judge.ts";
-import { nginxVersion } from "./nginx.ts";
 import { casesFor, commandFor, HELP, listModels, type Options, readOptions, UsageError } from "./options.ts";
 import { renderPage } from "./page.ts";
 import { createProgress } from "./progress.ts";
 import { type Result, runCases, servedDialects, serves } from "./run-cases.ts";
 import { keepsContract, resultsIn, type Score, scoreOf } from "./score.ts";
 import { describeResult, renderDialects, renderScores } from "./table.ts";
-import { startNginxTarget, startPerennials, startUpstreams, type Target } from "./targets.ts";
+import { QUICK, startPeer, startPerennials, startUpstreams, type Target, UNHURRIED, versionOf } from "./targets.ts";
 
 const CONCURRENCY = 16;
 /** Of the cases in which a gateway of the user's did badly. */
@@ -31,24 +32,26 @@ interface Ran {
 
 /** Every case, of every target that is wanted, one target after the other. */
 async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran> {
-  const { given, "only-target": wanted } = options;
+  const { given, peers, "only-target": wanted } = options;
   const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
   const running: Target[] = [];
   const results: Result[] = [];
   const complaints: string[] = [];
   const targets: string[] = [];
   try {
-    if (["direct", "nginx", "perennial"].some(isWanted)) {
+    if (["direct", "nginx", "perennial", ...peers].some(isWanted)) {
       const upstreams = await startUpstreams([...new Set(cases.map(({ framing }) => framing))]);
       running.push(upstreams);
-      const nginx = isWanted("nginx") ? await startNginxTarget(upstreams) : undefined;
-      if (nginx !== undefined) running.push(nginx);
-      if (isWanted("perennial")) running.push(await startPerennials(upstreams));
+      const patience = peers.length > 0 ? UNHURRIED : QUICK;
+      for (const name of ["nginx", ...peers].filter(isWanted)) {
+        const peer = await startOrSay(name, () => startPeer(name, upstreams, patience, (line) => say(pc.dim(`  ${line}`))));
+        if (peer !== undefined) running.push(peer);
+      }
+      if (isWanted("perennial")) running.push(await startPerennials(upstreams, patience));
     }
     running.push(...given);
     say();
     say(`  ${pc.bold("What is a client told when its upstream fails?")}  ${pc.dim(`${cases.length} cases, each measured now`)}`);
-    if (isWanted("nginx") && nginxVersion() === undefined) say(pc.dim("  nginx is not installed, so it is left out."));
     say();
     for (const target of running.filter(({ name }) => isWanted(name))) {
       targets.push(target.name);
@@ -64,7 +67,8 @@ async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran
       const spoken = cases.filter(({ dialect }) => served.has(dialect));
       const progress = createProgress(target.name, spoken.length, process.stdout);
       const onResult = (one: Result): void => progress.add(one);
-      results.push(...(await runCases(target, spoken, { concurrency: CONCURRENCY, ...style, onResult })));
+      const asksHungAgain = peers.includes(target.name) && target.name !== "plain";
+      results.push(...(await runCases(target, spoken, { concurrency: CONCURRENCY, asksHungAgain, ...style, onResult })));
       progress.end();
     }
   } finally {
@@ -74,6 +78,17 @@ async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran
     }
   }
   return { targets, results, complaints };
+}
+
+/** What cannot be had here is left out, and said. */
+async function startOrSay(name: string, start: () => Promise<Target>): Promise<Target | undefined> {
+  try {
+    return await start();
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    say(pc.yellow(`  ${name} is left out: ${error.message}`));
+    return undefined;
+  }
 }
 
 async function run(options: Options): Promise<number> {
@@ -107,10 +122,13 @@ async function run(options: Options): Promise<number> {
 }
 
 async function write(options: Options, { targets, results }: Ran, scores: readonly Score[]): Promise<void> {
-  const { only, case: ids, dialects, given, json } = options;
-  const isDefaultRun = [only, ids, dialects, given].every((list) => list.length === 0) && targets.includes("nginx");
-  if (options.write || isDefaultRun) {
-    const versions = [`Node ${process.versions.node}`, ...(targets.includes("nginx") ? [`nginx ${nginxVersion()}`] : [])];
+  const { only, case: ids, dialects, given, peers, json } = options;
+  const isDefaultRun = [only, ids, dialects, given, peers].every((list) => list.length === 0) && targets.includes("nginx");
+  if (peers.length > 0 && options.write) {
+    for (const file of await writeGateways({ targets, scores, results, versionOf, date: new Date() }))
+      say(pc.dim(`  Written: ${file}`));
+  } else if (options.write || isDefaultRun) {
+    const versions = [`Node ${process.versions.node}`, ...(targets.includes("nginx") ? [`nginx ${versionOf("nginx")}`] : [])];
     await writeFile(PAGE, renderPage({ targets, scores, results, versions, date: new Date() }));
     say(pc.dim("  Written: docs/conformance.md"));
   }

@@ -3,14 +3,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createChaosServer } from "../../src/chaos/chaos-server.ts";
+import type { Patience, Peer, RunningPeer } from "../support/peers/peer.ts";
+import { PEERS } from "../support/peers/peers.ts";
 import { type SpawnedPerennial, spawnPerennial } from "../support/spawn-perennial.ts";
+import { startByteProxies } from "./byte-proxy.ts";
 import type { CaseFraming } from "./cases.ts";
-import { startNginx } from "./nginx.ts";
 
 export interface Target {
   readonly name: string;
   /** Base URL with `/v1`, by framing of the upstream behind it. */
   readonly urls: ReadonlyMap<CaseFraming, string>;
+  /** What its requests need, for the upstream of each framing. */
+  readonly headers?: ReadonlyMap<CaseFraming, Readonly<Record<string, string>>>;
   /** What the target says went wrong inside it; empty when nothing did. */
   stop(): Promise<string>;
 }
@@ -18,10 +22,15 @@ export interface Target {
 /** How long a stalled upstream stays silent: longer than anybody's patience here. */
 const STALL_MS = 30_000;
 
-/** Short, so that nobody waits a minute for what is over in one; else Perennial's defaults. */
-const PERENNIAL_YAML = (baseUrl: string): string => `port: 0
+/** Short, so that nobody waits a minute for what is over in one; the same for every gateway of a run. */
+export const QUICK: Patience = { silenceMs: 600, totalMs: 5_000 };
+/** For gateways that may need a second for what is no fault of the upstream. */
+export const UNHURRIED: Patience = { silenceMs: 2_000, totalMs: 8_000 };
+
+/** Perennial's defaults, but for the patience. */
+const PERENNIAL_YAML = (baseUrl: string, { silenceMs, totalMs }: Patience): string => `port: 0
 upstreams: [{ baseUrl: ${baseUrl} }]
-timeouts: { firstToken: 600ms, idle: 600ms, alive: 2s, total: 5s, unstreamed: 5s }
+timeouts: { firstToken: ${silenceMs}ms, idle: ${silenceMs}ms, alive: ${silenceMs + 1_400}ms, total: ${totalMs}ms, unstreamed: ${totalMs}ms }
 retry: { outage: 500ms, backoff: { initial: 1ms }, budget: { min: 1000000 } }
 drain: { timeout: 0 }
 `;
@@ -47,7 +56,7 @@ export async function startUpstreams(framings: readonly CaseFraming[]): Promise<
 }
 
 /** Perennial as a user runs it, a process for each upstream. */
-export async function startPerennials(upstreams: Target): Promise<Target> {
+export async function startPerennials(upstreams: Target, patience: Patience): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), "conformance-"));
   const urls = new Map<CaseFraming, string>();
   const processes: SpawnedPerennial[] = [];
@@ -59,7 +68,7 @@ export async function startPerennials(upstreams: Target): Promise<Target> {
   try {
     for (const [framing, upstream] of upstreams.urls) {
       const file = join(folder, `${framing}.yaml`);
-      await writeFile(file, PERENNIAL_YAML(upstream));
+      await writeFile(file, PERENNIAL_YAML(upstream, patience));
       const perennial = await spawnPerennial(["--config", file]);
       processes.push(perennial);
       urls.set(framing, `${perennial.url}/v1`);
@@ -79,12 +88,35 @@ export async function startPerennials(upstreams: Target): Promise<Target> {
   };
 }
 
-/** @returns undefined when nginx is not installed */
-export async function startNginxTarget(upstreams: Target): Promise<Target | undefined> {
-  const nginx = await startNginx([...upstreams.urls.values()].map((url) => Number(new URL(url).port)));
-  if (nginx === undefined) return undefined;
-  const urls = new Map([...upstreams.urls.keys()].map((framing, at) => [framing, `http://127.0.0.1:${nginx.ports[at]}/v1`]));
-  return { name: "nginx", urls, stop: nginx.stop };
+/** The byte proxy, and the gateways that have a recipe; nginx is asked for without being named. */
+export const PEER_NAMES: readonly string[] = ["plain", ...PEERS.map(({ name }) => name).filter((name) => name !== "nginx")];
+
+/** @throws {Unavailable} when it does not install here */
+export async function startPeer(
+  name: string,
+  upstreams: Target,
+  patience: Patience,
+  report: (line: string) => void,
+): Promise<Target> {
+  if (name === "plain") return { ...(await startByteProxies(upstreams)), name };
+  const peer = PEERS.find((one) => one.name === name) as Peer;
+  peer.install(report);
+  const running: [CaseFraming, RunningPeer][] = [];
+  const stop = async (): Promise<string> => (await Promise.all(running.map(([, one]) => one.stop()))).join("");
+  try {
+    for (const [framing, upstream] of upstreams.urls) running.push([framing, await peer.start(upstream, patience)]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const urls = new Map(running.map(([framing, { url }]) => [framing, url]));
+  const headers = new Map(running.map(([framing, one]) => [framing, one.headers]));
+  return { name, urls, headers, stop };
+}
+
+/** Of what stands between, as it was run; undefined for what has none. */
+export function versionOf(name: string): string | undefined {
+  return PEERS.find((peer) => peer.name === name)?.version();
 }
 
 /** A gateway of the user's, in front of a chaos server of the user's. */
