@@ -9,7 +9,7 @@ import { parseExactly } from "./upstream-request.ts";
 export function namingModel(output: AttemptOutput, asked: string): AttemptOutput {
   return {
     ...output,
-    openStream: (headers, openAt) => naming(output.openStream(headers, openAt), asked),
+    openStream: (headers, opening) => naming(output.openStream(headers, opening), asked),
     nextLeg(by) {
       const leg = output.nextLeg(by);
       return { ...leg, sink: naming(leg.sink, asked) };
