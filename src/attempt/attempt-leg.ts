@@ -37,12 +37,13 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   // The client's key stands for the first leg, whose answer a server may keep for it.
   const { "idempotency-key": _key, ...headers } = call.request.headers;
   const by = ask.kind === "rerun" ? "rerun" : ask.proof;
+  const model = ask.elsewhere?.model;
   try {
     return await callUpstream<AttemptResult>({ ...call, request: { ...call.request, headers } }, ({ headers }, control) =>
       chooseReader(
         headers,
         {
-          stream: () => readLeg(control, context, (inspected) => splice(inspected, { rest, by, continuing, given })),
+          stream: () => readLeg(control, context, (inspected) => splice(inspected, { rest, by, model, continuing, given })),
           // The whole answer at once would repeat what was told, or lack it: servers differ.
           json: () => {
             throw refusedSeam("refused");
@@ -81,6 +82,8 @@ interface LegParts {
   /** Undefined for the whole answer again. */
   readonly rest: Rest | undefined;
   readonly by: ResumedBy;
+  /** Whose answer it must be. */
+  readonly model: string | undefined;
   readonly continuing: Continuing;
   readonly given: AnswerRecord;
 }
@@ -155,13 +158,14 @@ function readLeg(
   });
 }
 
-function splice({ held, output }: DialectAttempt, { rest, by, continuing, given }: LegParts): EventSink {
+function splice({ held, output }: DialectAttempt, { rest, by, model, continuing, given }: LegParts): EventSink {
   const { text } = given;
   const next = output.nextLeg(by);
   return new Splice({
     next: next.sink,
     accept: next.accept,
     held,
+    model,
     leg: continuing.openLeg(given, { isWhole: rest === undefined, tokensBefore: rest?.cut.tokens }),
     seam: { given: text, expected: rest === undefined ? text : rest.cut.tail, echo: rest?.echo, isSuspect: by === "server" },
     isCapped: rest?.isCapped ?? false,

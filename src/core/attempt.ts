@@ -12,6 +12,8 @@ export interface Attempt {
   failure: FailureCode | undefined;
   /** The upstream's HTTP status, once known. */
   status: number | undefined;
+  /** What its answer called the model, where clients are told the name that they used. */
+  servedModel?: string | undefined;
   /**
    * For the log, in words of ours. What was odd about a whole answer and did not undo it: a finish that is not known, an error behind
    * the end. Or what can be mended: a refused key, an empty account.

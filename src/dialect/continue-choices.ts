@@ -36,7 +36,7 @@ function headOf(chunk: JsonObject): JsonObject | undefined {
 
 const HEAD = ["id", "created", "model", "system_fingerprint", "provider"];
 
-interface ChunkReading extends Pick<Piece, "text" | "finished"> {
+interface ChunkReading extends Omit<Piece, "rule"> {
   readonly rules: readonly SeamRule[];
 }
 
@@ -55,7 +55,7 @@ function readChunk(chunk: JsonObject, shape: ChoiceShape): ChunkReading {
       rules.push("finished");
     }
   }
-  return { text, rules, finished };
+  return { text, rules, finished, model: typeof chunk.model === "string" ? chunk.model : undefined };
 }
 
 /** No tokens were left. */
@@ -73,8 +73,8 @@ export class ChoicesLeg implements Leg {
   }
 
   read({ data }: StreamEvent): Piece {
-    const { text, rules, finished } = readChunk(parseObject(data) ?? {}, this.#shape);
-    return { text, rule: rules.find((rule) => rule !== "finished"), finished };
+    const { rules, ...said } = readChunk(parseObject(data) ?? {}, this.#shape);
+    return { ...said, rule: rules.find((rule) => rule !== "finished") };
   }
 
   adapt(event: StreamEvent, text: string): StreamEvent | undefined {
