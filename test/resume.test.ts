@@ -127,8 +127,12 @@ describe("more than one break", () => {
     await hear(CHAT, "truncate:12,continue-cut:6,continue-right", {}, { by: tenacious });
     const line = await tenacious.exchangeLog(tenacious.log.slice(0, before).filter((one) => "outcome" in one).length + 1);
     expect(line).toMatchObject({ outcome: "resumed", by: "answer", seams: 2 });
+    // Each leg has read the prompt again, and said the tail again.
+    expect(line.paidTwice).toEqual({ tokens: expect.any(Number), from: "estimate" });
+    expect(line.paidTwice.tokens).toBeGreaterThan(50);
     const { body } = await send(`${tenacious.url}/metrics`);
     expect(body).toMatch(/perennial_resumed_total\{by="answer"\} [1-9]/);
+    expect(body).toMatch(/perennial_paid_twice_tokens_total\{from="estimate"\} [1-9]/);
   });
 
   test("beyond resume.maxAttempts the client is told why the answer broke, and that no more was tried", async () => {
@@ -150,6 +154,8 @@ describe("what the client is told when it cannot go on", () => {
     expect(errorCode).toBe("stream_truncated");
     expect(message).toContain("closed the connection in the middle of its answer");
     expect(message).toContain(`It could not be continued (${rule}).`);
+    const { body } = await send(`${perennial.url}/metrics`);
+    expect(body).toMatch(new RegExp(`perennial_seams_refused_total\\{rule="${rule}"\\} [1-9]`));
   });
 
   test("never of the upstream's refusal, which is remembered", async () => {

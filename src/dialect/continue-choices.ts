@@ -16,14 +16,13 @@ export interface ChoiceShape {
 export function recordChoices(shape: ChoiceShape): TextRecorder {
   return new TextRecorder(({ data }): Reading => {
     const chunk = parseObject(data) ?? {};
-    const { text, rules } = readChunk(chunk, shape);
-    const usage = isObject(chunk.usage) ? chunk.usage : {};
+    const { text, rules, promptTokens } = readChunk(chunk, shape);
     return {
       text,
       rules,
       head: headOf(chunk),
-      tokens: asCount(usage.completion_tokens),
-      promptTokens: asCount(usage.prompt_tokens),
+      tokens: isObject(chunk.usage) ? asCount(chunk.usage.completion_tokens) : undefined,
+      promptTokens,
     };
   });
 }
@@ -55,7 +54,13 @@ function readChunk(chunk: JsonObject, shape: ChoiceShape): ChunkReading {
       rules.push("finished");
     }
   }
-  return { text, rules, finished, model: typeof chunk.model === "string" ? chunk.model : undefined };
+  return {
+    text,
+    rules,
+    finished,
+    model: typeof chunk.model === "string" ? chunk.model : undefined,
+    promptTokens: isObject(chunk.usage) ? asCount(chunk.usage.prompt_tokens) : undefined,
+  };
 }
 
 /** No tokens were left. */

@@ -21,7 +21,10 @@ export const continueResponses: Continuing = {
   maxTokens: () => undefined,
   askRest: () => undefined,
   askQuestion: () => undefined,
-  openLeg: () => ({ read: () => ({ text: "", model: undefined, rule: undefined, finished: false }), adapt: (event) => event }),
+  openLeg: () => ({
+    read: () => ({ text: "", model: undefined, promptTokens: undefined, rule: undefined, finished: false }),
+    adapt: (event) => event,
+  }),
   refusesTrailingSpace: false,
   // Stored for a while by those who keep it: a client that will not have that is not asked about.
   askInBackground(body) {

@@ -16,6 +16,8 @@ export interface SpliceOptions {
   /** The leg may make fewer tokens than the client asked for, so that it cannot say by itself that all were made. */
   readonly isCapped: boolean;
   readonly held: HeldShare;
+  /** The upstream has said how many tokens it has read for the leg. */
+  onPromptTokens?(tokens: number): void;
   /** The seam is good: from now on this attempt's answer is the client's. @returns false when the run does not want it any more. */
   accept(): boolean;
 }
@@ -52,6 +54,7 @@ export class Splice implements EventSink {
     const state = this.#state;
     if (state.at === "lost") return;
     const piece = this.#options.leg.read(event);
+    if (piece.promptTokens !== undefined) this.#options.onPromptTokens?.(piece.promptTokens);
     if (piece.rule === "choices") throw refusedSeam("choices");
     if (state.at === "open") {
       this.#tell({ event, kind, piece }, piece.text);
