@@ -11,7 +11,7 @@ export const continueResponses: Continuing = {
       const { type, sequence_number, response, delta } = parseObject(data) ?? {};
       return {
         text: type === "response.output_text.delta" && typeof delta === "string" ? delta : "",
-        rules: [],
+        rules: /^response\.reasoning_(?:summary_)?text\.delta$/.test(String(type)) ? ["reasoning"] : [],
         head: isObject(response) ? { id: response.id } : undefined,
         sequence: asCount(sequence_number),
       };
