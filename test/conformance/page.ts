@@ -40,6 +40,7 @@ ${results.length / targets.length - perTarget} in the other APIs.
 \`\`\`sh
 npm ci && npm run conformance                                        # writes this page; nginx is left out when it is not installed
 npm run conformance -- --target mine=http://127.0.0.1:4000/v1        # your gateway too; --help tells how
+npm run conformance -- --with litellm,portkey,envoy                  # these too, installed and started for the run: compare.md
 npm run conformance -- --only-target perennial --case 'truncate streamed chunked'      # one verdict again, with its bytes
 \`\`\`
 

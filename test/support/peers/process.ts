@@ -73,7 +73,8 @@ export async function startProcess({ name, recipe, upstream, patience, env, ...p
   };
 }
 
-function fill(
+/** @throws when the recipe asks for what there is not */
+export function fill(
   source: string,
   { folder, port, upstream, patience }: Pick<PeerProcess, "upstream" | "patience"> & Pick<Filled, "folder" | "port">,
 ): string {
