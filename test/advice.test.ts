@@ -49,7 +49,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   invalid_request: NEVER,
   body_too_large: NEVER,
   not_found: NEVER,
-  client_gone: NEVER,
+  stream_gone: NEVER,
+  client_gone: "",
   internal_error: "",
 };
 

@@ -49,6 +49,8 @@ export class ClientStream {
   /** What one read brought, to be written at once. */
   #batch = "";
   #batchHasContent = false;
+  /** Its events carry ids, by which its client can come back for the rest. */
+  #ids: { readonly stream: string; last: number } | undefined;
   /** When content came last, on the clock of `performance.now()`. */
   #contentAt: number | undefined;
 
@@ -63,6 +65,11 @@ export class ClientStream {
 
   get headersSent(): boolean {
     return this.status !== undefined;
+  }
+
+  /** From now on each event says where it stands in its stream. @param after the number of the last one that the client has. */
+  giveIds(stream: string, after: number): void {
+    this.#ids = { stream, last: after };
   }
 
   /**
@@ -102,7 +109,7 @@ export class ClientStream {
 
   push(event: StreamEvent, kind: EventKind): void {
     const dialect = this.#dialect as Dialect;
-    this.#batch += dialect.encodeEvent(event);
+    this.#batch += this.#ids === undefined ? dialect.encodeEvent(event) : this.#numbered(dialect.encodeEvent(event));
     if (isContent(kind)) this.#batchHasContent = true;
     const { stats } = this.#exchange;
     stats.events++;
@@ -151,20 +158,23 @@ export class ClientStream {
     this.stopTimers();
     if (terminator !== "") {
       this.#exchange.stats.events++;
-      this.#write(terminator);
+      this.#write(this.#numbered(terminator));
     }
     endWhole(this.#raw);
   }
 
-  /** The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone. */
-  interrupt(errorEvent: string): void {
+  /**
+   * The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone.
+   * @param isKept the event is a part of the stream: whoever comes back behind it has it. Otherwise it is about this client alone.
+   */
+  interrupt(errorEvent: string, isKept = false): void {
     this.stopTimers();
     if (!this.#isBetweenEvents) {
       cut(this.#raw);
       return;
     }
     this.#exchange.stats.events++;
-    this.#write(errorEvent);
+    this.#write(isKept ? this.#numbered(errorEvent) : errorEvent);
     endInterrupted(this.#raw, this.#interruptEnd());
   }
 
@@ -180,8 +190,13 @@ export class ClientStream {
 
   /** What Go's SDKs die of is a block; to openai-python one behind an `id` is an event without data. Others may need the block. */
   #comment(): string {
-    const isLine = failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
+    const isLine = this.#ids || failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
     return isLine ? KEEP_ALIVE_LINE : KEEP_ALIVE;
+  }
+
+  #numbered(event: string): string {
+    const ids = this.#ids;
+    return ids === undefined ? event : `id: ${ids.stream}:${++ids.last}\n${event}`;
   }
 
   #interruptEnd(): "clean" | "cut" {
