@@ -3,12 +3,12 @@ import type { Socket } from "node:net";
 import { describe, expect } from "vitest";
 import { byName } from "./support/dialect-client.ts";
 import { type DialectFixture, FIXTURES } from "./support/dialect-fixtures.ts";
-import { choice, DONE, STARTED, WHOLE } from "./support/events.ts";
+import { DONE, STARTED, WHOLE } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { jsonReply } from "./support/raw-upstream.ts";
 import { STREAM_HEAD } from "./support/replies.ts";
 import { type Asked, type Got, lastId, splitEvents, visit } from "./support/returning-client.ts";
-import { type Answer, type Serve, type Served, test } from "./support/test.ts";
+import { type Answer, test } from "./support/test.ts";
 
 /** What breaks is not cut as well, which would take its time. */
 const REPLAY = { replay: { linger: "60s" }, interruptEnd: "clean" };
@@ -148,10 +148,9 @@ describe("what is said of an answer that is kept", () => {
   test("the log names no more of its id than tells it from others, and /metrics counts who came back", async ({ serve }) => {
     const { answer, finish } = inTwo(WHOLE, 2);
     const { perennial } = await serve(answer, REPLAY);
-    const { headers, body } = await first(perennial, CHAT, { leaveAfter: 2 });
+    const { headers } = await first(perennial, CHAT, { leaveAfter: 2 });
     const stream = String(headers["x-perennial-stream"]);
-    await get(perennial, stream, { headers: { "last-event-id": lastId(body) as string }, onData: finish }).catch(() => {});
-    finish();
+    await get(perennial, stream, { onData: finish });
     await get(perennial, stream);
     await perennial.exchangeLog(3);
     expect(JSON.stringify(perennial.log)).not.toContain(stream);
@@ -173,7 +172,10 @@ describe("what is said of an answer that is kept", () => {
 describe("an answer that cannot be given", () => {
   test.for([
     ["its address", (perennial: TestPerennial, id: string) => get(perennial, id)],
-    ["Last-Event-ID", (perennial: TestPerennial, id: string) => first(perennial, CHAT, { headers: { "last-event-id": `${id}:1` } })],
+    [
+      "Last-Event-ID",
+      (perennial: TestPerennial, id: string) => first(perennial, CHAT, { headers: { "last-event-id": `${id}:1` } }),
+    ],
   ] as const)("is gone where it is not known, asked by %s, and is never begun anew in silence", async ([, ask], { serve }) => {
     const { perennial, upstream } = await serve([WHOLE], REPLAY);
     const got = await ask(perennial, "0".repeat(32));
@@ -191,7 +193,9 @@ describe("an answer that cannot be given", () => {
     const rest = await visit(`${perennial.url}/v1/streams/${stream}?after=4`, { method: "GET" });
     expect(rest).toMatchObject({ status: 200 });
     expect(lastId(rest.body)).toBe(`${stream}:6`);
-    await expect.poll(async () => (await visit(`${perennial.url}/v1/streams/${stream}?after=4`, { method: "GET" })).status).toBe(410);
+    await expect
+      .poll(async () => (await visit(`${perennial.url}/v1/streams/${stream}?after=4`, { method: "GET" })).status)
+      .toBe(410);
   });
 
   test("is nobody's but its client's: by its key of ours, or else by the credentials that it brings", async ({ serve }) => {
@@ -260,9 +264,9 @@ describe("one request, asked twice", () => {
     const { perennial, upstream } = await serve((socket) => void sockets.push(socket), REPLAY);
     const more = { stream: false, headers: { "idempotency-key": "k" } };
     const both = [asked(perennial, more), asked(perennial, more)];
-    await expect.poll(async () => (await visit(`${perennial.url}/metrics`, { method: "GET" })).body).toContain(
-      'perennial_come_backs_total{way="idempotency_key",found="running"} 1'.replace("_key", "-key"),
-    );
+    await expect
+      .poll(async () => (await visit(`${perennial.url}/metrics`, { method: "GET" })).body)
+      .toContain('perennial_come_backs_total{way="idempotency_key",found="running"} 1'.replace("_key", "-key"));
     sockets[0]?.write(jsonReply(JSON.stringify(CHAT.answer)));
     const [one, other] = await Promise.all(both);
     const later = await asked(perennial, more);
@@ -341,19 +345,66 @@ describe("leaving", () => {
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
   });
 
-  test("leaves it to a client that listens still; DELETE ends it for all, and forgets it", async ({ serve }) => {
-    const { answer, left } = watched(WHOLE, 3);
-    const { perennial } = await serve(answer, { replay: {}, interruptEnd: "clean" });
-    const stream: string[] = [];
-    const got: Promise<Got>[] = [];
-    const headers = { "idempotency-key": "k", "x-perennial-replay": "1" };
-    const one = await first(perennial, CHAT, {
-      headers,
-      leaveAfter: 3,
-    }).catch(() => undefined);
-    expect(one?.end).toBe("left");
-    void stream;
-    void got;
-    await left;
+  test("leaves it to a client that listens still", async ({ serve }) => {
+    const sockets: Socket[] = [];
+    const { perennial, upstream } = await serve(
+      (socket) => {
+        sockets.push(socket);
+        socket.write(STREAM_HEAD + WHOLE.slice(0, 3).join(""));
+      },
+      { replay: {} },
+    );
+    const say = (events: readonly string[]): void => void sockets[0]?.write(events.join(""));
+    let second: Promise<Got> | undefined;
+    const left = await first(perennial, CHAT, {
+      onData(text) {
+        second ??= get(perennial, /^id: (\w+)/m.exec(text)?.[1] ?? "", {
+          onData: (got) => got.includes(":3\n") && say(WHOLE.slice(3, 4)),
+        });
+      },
+      leaveAfter: 4,
+    });
+    expect(left.end).toBe("left");
+    say(WHOLE.slice(4));
+    expect((await second)?.body).toMatch(/\[DONE\]\n\n$/);
+    expect(upstream.requests).toHaveLength(1);
   });
+
+  test("for good: DELETE ends it for all who listen, and forgets it", async ({ serve }) => {
+    const { answer, left } = watched(WHOLE, 3);
+    const { perennial } = await serve(answer, REPLAY);
+    let deleted: Promise<Got> | undefined;
+    const got = await first(perennial, CHAT, {
+      onData: (text) => {
+        deleted ??= get(perennial, /^id: (\w+)/m.exec(text)?.[1] ?? "", { method: "DELETE" });
+      },
+    });
+    expect(got.body).toContain('"code":"client_gone"');
+    expect(got.body).not.toContain(DONE);
+    expect((await deleted)?.status).toBe(204);
+    await left;
+    for (const method of ["GET", "DELETE"])
+      expect((await get(perennial, String(got.headers["x-perennial-stream"]), { method })).status).toBe(410);
+  });
+
+  test("does not keep Perennial from ending", async ({ serve }) => {
+    const { answer, left } = watched(WHOLE, 3);
+    const { perennial } = await serve(answer, { ...REPLAY, drain: { timeout: "60s" } });
+    await first(perennial, CHAT, { leaveAfter: 2 });
+    await perennial.close();
+    await left;
+    expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
+  });
+});
+
+test("while replay is not set, nothing is: neither ids nor a name, and every path is the upstream's", async ({ serve }) => {
+  const { perennial, upstream } = await serve([WHOLE, WHOLE, jsonReply("{}", "404 No")]);
+  for (let n = 0; n < 2; n++) {
+    const got = await first(perennial, CHAT, { headers: { "idempotency-key": "k" } });
+    expect(got.body).toBe(WHOLE.join(""));
+    expect(got.headers).not.toHaveProperty("x-perennial-stream");
+    expect(got.headers["cache-control"]).toBe("no-cache, no-transform");
+  }
+  expect((await get(perennial, "0".repeat(32))).status).toBe(404);
+  expect(upstream.requests).toHaveLength(3);
 });

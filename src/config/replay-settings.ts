@@ -19,7 +19,9 @@ export const replay = z
           .describe("Most that is kept of one answer, the latest of it, as a size. Default: 4MiB."),
         maxTotalBytes: size()
           .prefault("256MiB")
-          .describe("Most that is kept of all answers, as a size; those go first that have been over for longest. Default: 256MiB."),
+          .describe(
+            "Most that is kept of all answers, as a size; those go first that have been over for longest. Default: 256MiB.",
+          ),
         joinRetries: z
           .boolean()
           .default(false)

@@ -17,7 +17,13 @@ export type Arrival =
   /** It starts a run whose answer is kept. */
   | { readonly kind: "starts"; readonly stream: KeptStream; readonly hasIds: boolean }
   /** It is given what follows event number `after`. */
-  | { readonly kind: "joins"; readonly stream: KeptAnswer; readonly after: number; readonly hasIds: boolean; readonly way: ComeBackWay };
+  | {
+      readonly kind: "joins";
+      readonly stream: KeptAnswer;
+      readonly after: number;
+      readonly hasIds: boolean;
+      readonly way: ComeBackWay;
+    };
 
 export interface ComeBackContext {
   readonly kept: KeptStreams;
@@ -41,7 +47,11 @@ export async function arrive(exchange: Exchange, replay: ReplaySettings, context
   const { api, request } = exchange;
   if (api === undefined) return undefined;
   const { headers } = request;
-  const facts = { client: clientOf(exchange.key, headers), request: digest(request.path, request.plain ?? asBytes(request.body)), api };
+  const facts = {
+    client: clientOf(exchange.key, headers),
+    request: digest(request.path, request.plain ?? asBytes(request.body)),
+    api,
+  };
   const isAsked = headers["x-perennial-replay"] === "1";
   const asked = readEventId(headers);
   if (asked !== undefined) {

@@ -320,7 +320,10 @@ export class KeptStream implements KeptAnswer, RunClient {
         this.#endEarly(reader, new Failure("overloaded", TOO_SLOW, { setting: "replay.maxStreamBytes" }));
         return;
       }
-      while (reader.cursor < this.#events.last && this.#events.bytesAfter(from) - this.#events.bytesAfter(reader.cursor) < CATCH_UP_BYTES) {
+      while (
+        reader.cursor < this.#events.last &&
+        this.#events.bytesAfter(from) - this.#events.bytesAfter(reader.cursor) < CATCH_UP_BYTES
+      ) {
         const kept = this.#events.at(++reader.cursor);
         if (kept !== undefined) client.push(kept.event, kept.kind);
       }

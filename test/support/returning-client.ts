@@ -57,5 +57,8 @@ export function splitEvents(text: string): string[] {
 
 /** The id of the last event; undefined where none has one. */
 export function lastId(text: string): string | undefined {
-  return text.match(/^id: .*$/gm)?.at(-1)?.slice("id: ".length);
+  return text
+    .match(/^id: .*$/gm)
+    ?.at(-1)
+    ?.slice("id: ".length);
 }
