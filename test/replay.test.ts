@@ -111,7 +111,7 @@ describe("what is said of an answer that is kept", () => {
     expect(got.headers["x-perennial-stream"]).toMatch(/^[0-9a-f]{32}$/);
     expect(got.headers["cache-control"]).toBe("no-store, no-transform");
     expect(got.headers["access-control-expose-headers"]).toContain("x-perennial-stream");
-    expect(got.body).toMatch(/\n\n: keep-alive\nid: /);
+    expect(got.body).toMatch(/\n\n: keep-alive\ndata: /);
   });
 
   test("in JSON: how far it has come, its text, and how it ended", async ({ serve }) => {
@@ -366,7 +366,7 @@ describe("leaving", () => {
     });
     expect(left.end).toBe("left");
     say(WHOLE.slice(4));
-    expect((await second)?.body).toMatch(/\[DONE\]\n\n$/);
+    expect((await second)?.body).toMatch(/\[DONE\]\nid: .*\n\n$/);
     expect(upstream.requests).toHaveLength(1);
   });
 

@@ -196,7 +196,8 @@ export class ClientStream {
 
   #numbered(event: string): string {
     const ids = this.#ids;
-    return ids === undefined ? event : `id: ${ids.stream}:${++ids.last}\n${event}`;
+    // Behind its data: fetch-event-source takes an id for that of an event that it has as soon as it has read the line.
+    return ids === undefined ? event : `${event.slice(0, -1)}id: ${ids.stream}:${++ids.last}\n\n`;
   }
 
   #interruptEnd(): "clean" | "cut" {
