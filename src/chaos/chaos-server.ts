@@ -41,6 +41,8 @@ export interface ChaosServerOptions {
   readonly fault?: string | undefined;
   /** The same seed breaks the same requests. @defaultValue 1 */
   readonly seed?: number;
+  /** The letter of the upstream that answers at `/v1`, for gateways whose upstreams differ in their ports alone. @defaultValue none */
+  readonly upstream?: string;
   /** How many requests are remembered. @defaultValue 1000 */
   readonly keepRequests?: number;
 }

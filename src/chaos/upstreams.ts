@@ -18,6 +18,8 @@ export interface ChaosUpstreamsOptions extends PersonalityOptions {
   readonly as: PersonalityName | undefined;
   readonly rate: number | Rates;
   readonly seed: number;
+  /** Which one is asked where the path has no letter. @defaultValue the one without a name */
+  readonly upstream?: string | undefined;
 }
 
 /** The share of its requests that each upstream breaks at random, 0 to 1, by its letter; others break none. */
@@ -34,7 +36,7 @@ export interface ChaosUpstreams {
 /** No path of an API that is played begins with a single letter. */
 const NAMED = /^\/([a-z])(?=$|[/?])/;
 
-export function createChaosUpstreams({ as, rate, seed, ...options }: ChaosUpstreamsOptions): ChaosUpstreams {
+export function createChaosUpstreams({ as, rate, seed, upstream, ...options }: ChaosUpstreamsOptions): ChaosUpstreams {
   const upstreams = new Map<string | undefined, ChaosUpstream>();
 
   function find(name: string | undefined): ChaosUpstream {
@@ -53,9 +55,9 @@ export function createChaosUpstreams({ as, rate, seed, ...options }: ChaosUpstre
 
   return {
     at(url) {
-      const name = NAMED.exec(url)?.[1];
-      const rest = name === undefined ? url : url.slice(2);
-      return { upstream: find(name), url: rest.startsWith("/") ? rest : `/${rest}` };
+      const letter = NAMED.exec(url)?.[1];
+      const rest = letter === undefined ? url : url.slice(2);
+      return { upstream: find(letter ?? upstream), url: rest.startsWith("/") ? rest : `/${rest}` };
     },
   };
 }
