@@ -41,9 +41,9 @@ export class WarmUp {
       this.#running++;
       clearTimeout(this.#timer);
     },
-    onAttemptEnd: ({ api }, { failure, durationMs }) => {
+    onAttemptEnd: ({ api }, { failure, lost, durationMs }) => {
       this.#running--;
-      if (failure === undefined && api !== undefined) {
+      if (failure === undefined && !lost && api !== undefined) {
         this.#served = true;
         this.#failures = 0;
         if (!this.isWarm) this.#options.onWarm(durationMs);

@@ -17,4 +17,13 @@ export interface Attempt {
    * the end. Or what can be mended: a refused key, an empty account.
    */
   warning?: string | undefined;
+  /** It began beside one that was slow (`hedge`). */
+  readonly hedge?: true;
+  /** Another one beside it was faster: it was ended for that, and has neither failed nor succeeded. */
+  lost?: true;
+}
+
+/** Whose answer it is, or whose failure was the last. */
+export function decisiveOf(attempts: readonly Attempt[]): Attempt | undefined {
+  return attempts.findLast(({ lost }) => lost !== true);
 }

@@ -102,7 +102,7 @@ function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run
     if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
     const repaired = deliver(exchange, raw, client, end.result);
     if (run.seams.length > 0) return { outcome: "resumed", failure: undefined };
-    return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
+    return { outcome: repaired ? "repaired" : hasFailed(exchange) ? "recovered" : "complete", failure: undefined };
   } catch (thrown) {
     return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);
   }
@@ -124,6 +124,11 @@ function cutWhenEvicted({ signal }: Exchange, raw: ServerResponse, told: Told): 
   if (reason?.code !== "overloaded") return told;
   cut(raw);
   return told.failure === undefined ? { outcome: "interrupted", failure: reason } : told;
+}
+
+/** Before it was answered: what was merely slower than another did not. */
+function hasFailed({ attempts }: Exchange): boolean {
+  return attempts.some(({ failure }) => failure !== undefined);
 }
 
 function hasLeft({ signal }: Exchange): boolean {

@@ -4,9 +4,11 @@ import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import { NativeSession } from "../attempt/native-session.ts";
 import { partOf } from "../attempt/outage-door.ts";
+import type { HedgeOptions } from "../attempt/plan-hedge.ts";
 import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS, type UpstreamPolicy } from "../balance/candidate.ts";
+import type { Hedging } from "../balance/hedging.ts";
 import { candidatesFor } from "../balance/offer.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import { createEvenDraws } from "../balance/selector.ts";
@@ -27,12 +29,14 @@ export interface RelayContext {
   readonly propagator: Propagator;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  readonly hedging: Hedging;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */
 const draw = createEvenDraws();
 
-export function startRun(exchange: Exchange, { offers, failover, retry, limits }: RelaySettings, context: RelayContext): Run {
+export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext): Run {
+  const { offers, failover, retry, limits } = settings;
   const { api, request } = exchange;
   const { runs, held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
@@ -62,6 +66,7 @@ export function startRun(exchange: Exchange, { offers, failover, retry, limits }
         return isAllowed;
       },
       refusedAsks: (candidate) => refusedAsksOf(candidate, api?.request.model),
+      hedge: hedgeOf(exchange, settings, context),
     },
     Math.random,
     draw,
@@ -79,6 +84,17 @@ export function startRun(exchange: Exchange, { offers, failover, retry, limits }
     session,
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
+}
+
+/** Undefined where no second upstream is asked beside one that is slow. */
+function hedgeOf({ api }: Exchange, { hedge }: RelaySettings, { hedging }: RelayContext): HedgeOptions | undefined {
+  const { after, percent } = hedge;
+  if (after === false || !api?.request.stream) return undefined;
+  hedging.request(percent);
+  const take = (): boolean => hedging.take();
+  if (after !== "p95") return { take, afterMs: () => after };
+  const route = `${api.dialect.name} ${api.request.model ?? ""}`;
+  return { take, afterMs: () => hedging.p95(route), learn: (ms) => hedging.learn(route, ms) };
 }
 
 /** Where no upstream serves a request it takes no time at all. */
