@@ -118,6 +118,25 @@ describe("several keys of one upstream", () => {
   });
 });
 
+test("nobody waits for one that has begun to rest while another can be asked", async ({ inFrontOf }) => {
+  let isOut = true;
+  const bad: Answer = (socket) => socket.write(refusal("500 Oops"));
+  const once: Answer = (socket, request) => {
+    replying(isOut ? refusal("503 Busy") : whole)(socket, request);
+    isOut = false;
+  };
+  const { perennial, upstreams } = await inFrontOf([bad, once], {
+    breaker: { failures: 2, rest: "1h" },
+    retry: { maxAttempts: 9, backoff: { initial: "400ms", jitter: false } },
+  });
+  // The second is out when the first fails, so that the first is to be asked again after a while.
+  const first = chat(perennial.baseUrl);
+  await expect.poll(() => upstreams.map(({ requests }) => requests.length), { timeout: 5_000 }).toEqual([1, 1]);
+  // By which it rests.
+  const second = chat(perennial.baseUrl);
+  for (const { headers } of await Promise.all([first, second])) expect(headers["x-perennial-upstream"]).toBe("b");
+});
+
 describe("an upstream that is asked how it is", () => {
   test("is not asked by a client while it is down, and /readyz says whether there is one that is up", async ({ inFrontOf }) => {
     let isDown = true;

@@ -191,9 +191,10 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     async () => {
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
+      const isNew = history.length === 0;
       const turn = await door.enter(
         () => plan.candidate.shared.outages,
-        { inVain, isNew: history.length === 0 },
+        { inVain, isNew, looksFirst: !isNew && policy.hasOthers && plan.atGate !== true },
         (out) => {
           plan = nextPlan(out);
         },

@@ -85,7 +85,11 @@ export function chooseNext({ remaining, history, part, random, waitOf }: Choosin
   const from = standings.filter(isAvailable);
   if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
   const timesOf = ({ candidate }: Standing): number => attemptsAt(history, candidate).length;
-  const [first] = from.toSorted((a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b));
+  // Of two that have failed on this request as often, the one that fails less often on others.
+  const failedShareOf = ({ candidate }: Standing): number => candidate.shared.breaker.failedShare(part);
+  const [first] = from.toSorted(
+    (a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
+  );
   return first && { candidate: first.candidate, isFresh: timesOf(first) === 0 };
 }
 

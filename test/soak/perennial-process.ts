@@ -50,7 +50,7 @@ export async function startPerennialProcess(
   const folder = mkdtempSync(join(tmpdir(), "perennial-soak-"));
   const file = join(folder, "perennial.yaml");
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
+  writeFileSync(file, JSON.stringify({ ...SETTINGS, upstreams: [{ baseUrl, keepAlive: "1s" }], ...settings }));
   const child = spawn(process.execPath, [...nodeArgs, "--expose-gc", "--import", PROBE, MAIN, "--config", file], {
     env: { PATH: process.env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
