@@ -31,6 +31,7 @@ export function printConfig(config: Config): string {
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     failover: config.failover,
+    hedge: { ...config.hedge, after: printAfter(config.hedge.after) },
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
@@ -70,6 +71,11 @@ function printReplay(replay: Config["replay"]): unknown {
     maxTotalBytes: formatSize(maxTotalBytes),
     joinRetries,
   };
+}
+
+function printAfter(after: Config["hedge"]["after"]): string {
+  if (after === false) return "off";
+  return after === "p95" ? after : formatDuration(after);
 }
 
 function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {

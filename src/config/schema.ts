@@ -120,6 +120,27 @@ const breaker = z
     "When an upstream that keeps failing is left alone, each model by itself; set, it holds for a single upstream too. Default: failures 5, window 30s, rest 10s where another can be asked in its place.",
   );
 
+const hedge = z
+  .strictObject({
+    after: z
+      .union([z.literal("off"), z.literal(false), z.literal("p95"), someTime()], {
+        error: "expected off, p95, or a duration of more than 0, such as 2s",
+      })
+      .transform((value) => (value === "off" ? false : value))
+      .prefault("off")
+      .describe(
+        "How long a streamed answer may be without content before another upstream is asked as well, as a duration; p95: longer than 95 of 100 of the latest; or off. Default: off.",
+      ),
+    percent: z
+      .number({ error: "expected a number from 0 to 100" })
+      .min(0, { error: "expected a number from 0 to 100" })
+      .max(100, { error: "expected a number from 0 to 100" })
+      .default(5)
+      .describe("Most second attempts of this kind per hundred streamed requests; 100 or less. Default: 5."),
+  })
+  .prefault({})
+  .describe("Whether another upstream is asked beside one that is slow; the first to bring content answers, the other is ended.");
+
 const heartbeat = z
   .union(
     [
@@ -219,6 +240,7 @@ export const configSchema = z
     timeouts,
     retry,
     failover,
+    hedge,
     breaker,
     health,
     heartbeat,

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { Hedging } from "../balance/hedging.ts";
 import { RetryBudget } from "../balance/retry-budget.ts";
 import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -59,9 +60,10 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const kept = new KeptStreams(held);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
+  const hedging = new Hedging();
   const telemetry = await openTelemetry(logger, { open, held, kept });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
-    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries });
+    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging });
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
   let lastReload: Promise<unknown> = Promise.resolve();

@@ -71,7 +71,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
   });
   const attempts = new Counter({
     name: "perennial_attempts_total",
-    help: "Attempts that have ended, by upstream; the result is ok or a failure code.",
+    help: "Attempts that have ended, by upstream; the result is ok, lost (another was faster, see hedge) or a failure code.",
     labelNames: ["upstream", "result"],
     registers,
   });
@@ -85,6 +85,17 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     help: "Attempts that were followed by another, by the failure that caused it.",
     labelNames: ["upstream", "cause"],
     registers,
+  });
+  const hedges = new Counter({
+    name: "perennial_hedges_total",
+    help: "Second attempts beside one that was slow (hedge): those that answered, that were slower still, and that failed.",
+    labelNames: ["result"],
+    registers,
+  });
+  const hedgeLost = new Counter({
+    name: "perennial_hedge_lost_seconds_total",
+    help: "Time that upstreams worked on attempts which were ended since another was faster: what hedging costs.",
+    registers: [registry],
   });
   const recovered = new Counter({
     name: "perennial_recovered_total",
@@ -232,10 +243,12 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
       if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
     },
 
-    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost }) {
-      attempts.inc({ upstream, result: failure ?? "ok" });
+    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {
+      attempts.inc({ upstream, result: lost ? "lost" : (failure ?? "ok") });
       if (seam !== undefined) seamsRefused.inc({ rule: seam });
       if (cost !== undefined) paidTwice.inc({ from: cost.from }, cost.tokens);
+      if (hedge) hedges.inc({ result: lost ? "lost" : failure === undefined ? "won" : "failed" });
+      if (lost) hedgeLost.inc(durationMs / 1_000);
     },
 
     onRetry(_exchange, { upstream }, { code }) {
