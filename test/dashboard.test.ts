@@ -1,6 +1,7 @@
 /** What /dashboard tells, to whom, and what it keeps to itself; the page itself is seen by a browser in test/browser. */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createParser } from "eventsource-parser";
@@ -11,9 +12,9 @@ import { registerDashboard } from "../src/server/dashboard/dashboard-routes.ts";
 import { readPage } from "../src/server/dashboard/page-files.ts";
 import { createSessions } from "../src/server/dashboard/sessions.ts";
 import { chat, codeOf, send } from "./support/client.ts";
-import { chatEvents, sendFramed } from "./support/raw-upstream.ts";
+import { chatEvents, frame, jsonReply, NOBODY, sendFramed } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
-import { test } from "./support/test.ts";
+import { test } from "./support/several-upstreams.ts";
 
 const KEY = "k-0123456789";
 const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
@@ -109,6 +110,49 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   const unknown = await send(`${perennial.url}/dashboard/streams/${"0".repeat(36)}`);
   expect([unknown.status, JSON.parse(unknown.body)]).toEqual([200, { unknown: true }]);
   expect(JSON.stringify([feed.told, found])).not.toMatch(/S3CRET|Hello/);
+});
+
+test("it says of each upstream what rests, why and until when, and nothing of its keys", async ({ inFrontOf }) => {
+  const whole = frame("chunked", answer);
+  const byKey = (socket: Socket, { head }: { head: string }): unknown =>
+    socket.write(head.includes("k1-S3CRET") ? jsonReply("{}", "401 Who") : jsonReply("{}", "500 Oops"));
+  const settings = { apiKeys: ["k1-S3CRET", "k2-S3CRET"], maxConnections: 8 };
+  const { perennial } = await inFrontOf([NOBODY, { reply: byKey, settings }, whole], {
+    breaker: { failures: 1, rest: "1m" },
+    retry: { maxAttempts: 5, outage: "9s", backoff: { initial: 0 } },
+  });
+  expect((await chat(perennial.baseUrl, { model: "m" })).headers["x-perennial-upstream"]).toBe("c");
+  const feed = await openFeed(perennial.url);
+  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  const { upstreams, upstreamCount, retries } = feed.told[0];
+  expect(upstreams).toMatchObject([
+    {
+      ...{ name: "a", host: "127.0.0.1:1", breaker: "closed", keys: [], open: 0 },
+      rests: [{ why: "outage", failure: "upstream_unreachable", waiting: 0 }],
+    },
+    {
+      ...{ name: "b", breaker: "open", maxConnections: 8 },
+      rests: [{ part: "m", why: "breaker", failure: "upstream_status", status: 500, isAsked: false }],
+      keys: [{ number: 1, rest: { why: "refused", status: 401 } }, { number: 2 }],
+    },
+    { name: "c", rests: [], keys: [], breaker: "closed" },
+  ]);
+  expect(upstreams[1].rests[0].waitMs).toBeGreaterThan(30_000);
+  expect([upstreamCount, retries.made > 0]).toEqual([3, true]);
+  expect(JSON.stringify(feed.told)).not.toContain("S3CRET");
+});
+
+test("a request that nobody can answer now is held, and the upstream says how many wait for it", async ({ startPerennial }) => {
+  const retry = { outage: "20s", backoff: { initial: "10s", jitter: false } };
+  const perennial = await startPerennial(`${NOBODY}/v1`, { retry, drain: { timeout: "0" } });
+  const feed = await openFeed(perennial.url);
+  const clients = [chat(perennial.baseUrl), chat(perennial.baseUrl), chat(perennial.baseUrl)].map((each) => each.catch(() => {}));
+  await expect.poll(() => feed.told.at(-1)?.upstreams[0].rests[0]?.waiting, { timeout: 15_000 }).toBe(3);
+  const { open, upstreams } = feed.told.at(-1);
+  expect(upstreams[0]).toMatchObject({ name: "main", breaker: "off", rests: [{ failure: "upstream_unreachable" }] });
+  expect(open.held + open.retrying).toBe(3);
+  await perennial.close();
+  await Promise.all(clients);
 });
 
 test("heartbeats are counted", async ({ startUpstream, startPerennial }) => {

@@ -3,6 +3,7 @@ import { OUTCOME_MARKS } from "../telemetry/exchange-line.ts";
 import type { DashboardView, StreamView } from "../telemetry/history/view.ts";
 
 const MARKS: Readonly<Record<string, string>> = {
+  held: "…",
   queued: "…",
   waiting: "…",
   retrying: "↻",

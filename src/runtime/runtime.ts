@@ -12,7 +12,7 @@ import { HeldMemory } from "../core/held-memory.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
-import { type Backend, openBackend, planBackend } from "./backend.ts";
+import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
 import { createSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -57,7 +57,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const runs = new RunRegistry();
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
-  const telemetry = await openTelemetry(logger, { open, held });
+  const telemetry = await openTelemetry(logger, { open, held, upstreams: () => statesOf(inForce.config, inForce.backend) });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
     createSettings(config, { backend, telemetry, runs, held, sticky, retries });
   const backend = await openBackend(started, pem, logger);

@@ -41,7 +41,7 @@ export async function createSettings(
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held }),
+    dashboard: history && createDashboard(config, { history, backend, held, retries }),
     relay: {
       offers: offersOf(config, backend),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },

@@ -46,12 +46,13 @@ function live(history: History, id: string, outcome: ExchangeEnd["outcome"], tri
 }
 
 describe("a stream that runs", () => {
-  it("is waiting, is mended, flows, and has ended", () => {
+  it("is held while nobody can be asked, is waiting, is mended, flows, and has ended", () => {
     const history = createHistory();
     const { observer } = history;
     const each = exchange();
     const states = (): unknown => history.find("ex1")?.state.at;
     observer.onExchangeStart?.(each);
+    expect(states()).toBe("held");
     const first = attempt(1);
     each.attempts = [first];
     observer.onAttemptStart?.(each, first);
@@ -128,7 +129,11 @@ describe("a stream that runs", () => {
 
   it("is listed before calm ones when it is in trouble, and only so many are", () => {
     const history = createHistory();
-    for (let n = 0; n < 100; n++) history.observer.onExchangeStart?.(exchange(`calm-${n}`));
+    for (let n = 0; n < 100; n++) {
+      const calm = exchange(`calm-${n}`);
+      history.observer.onExchangeStart?.(calm);
+      history.observer.onAttemptStart?.(calm, attempt(1));
+    }
     const troubled = exchange("troubled");
     history.observer.onExchangeStart?.(troubled);
     history.observer.onRetry?.(troubled, attempt(1, "empty_stream"), new Failure("empty_stream", "x"), 1);

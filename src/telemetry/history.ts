@@ -105,7 +105,7 @@ export function createHistory(): History {
 
 function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
   const now = performance.now();
-  const counts = { queued: 0, waiting: 0, retrying: 0, flowing: 0 };
+  const counts = { held: 0, queued: 0, waiting: 0, retrying: 0, flowing: 0 };
   let perSecond = 0;
   const troubled: OpenStream[] = [];
   const calm: OpenStream[] = [];
@@ -113,7 +113,7 @@ function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
     stream.sample(now);
     counts[stream.state]++;
     perSecond += stream.perSecond;
-    const list = stream.state === "retrying" || stream.attemptCount > 1 ? troubled : calm;
+    const list = stream.state === "held" || stream.state === "retrying" || stream.attemptCount > 1 ? troubled : calm;
     if (list.length < MAX_OPEN_ROWS) list.push(stream);
   }
   const streams = [...troubled, ...calm].slice(0, MAX_OPEN_ROWS).map((stream) => stream.view());

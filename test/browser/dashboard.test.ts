@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { chat } from "../support/client.ts";
-import { chatEvents, sendFramed } from "../support/raw-upstream.ts";
+import { chatEvents, jsonReply, sendFramed } from "../support/raw-upstream.ts";
 import { open } from "../support/replies.ts";
 import { test, type Watched } from "./browser.ts";
 
@@ -92,6 +92,35 @@ test("a stream appears while it runs, its break and its mending are seen, and it
   await page.getByRole("searchbox").fill("no-such-id");
   await page.keyboard.press("Enter");
   await expect.poll(() => seenIn(page, ".stream"), SLOW).toContain("not known");
+  expectNothingOdd(watched);
+});
+
+test("while an upstream is out the page says so, why, and who waits; and that it is over when it is", async ({
+  startUpstream,
+  startPerennial,
+  openPage,
+}) => {
+  let isBusy = true;
+  const upstream = await startUpstream((socket) =>
+    isBusy ? socket.write(jsonReply("{}", "503 Busy")) : sendFramed(socket, "chunked", chatEvents(["Hello"])),
+  );
+  const perennial = await startPerennial(upstream.baseUrl, {
+    retry: { outage: "60s", backoff: { initial: "4s", factor: 1, jitter: false } },
+  });
+  const watched = await openPage(perennial.url);
+  const { page } = watched;
+  const ask = () => chat(perennial.baseUrl, { model: "qwen<b>2.5" });
+  const clients = [ask()];
+  await page.locator('.row[data-state="retrying"]').waitFor(SLOW);
+  clients.push(ask(), ask());
+  await expect.poll(() => answerTo(page, "Is it working?"), SLOW).toMatch(/Not now.*main.*qwen<b>2\.5.*HTTP 503.*wait/s);
+  expect(await seenIn(page, '[data-condition="partly"]')).toContain("partly out");
+  await page.locator('.row[data-state="held"]').first().click();
+  await expect.poll(() => seenIn(page, ".moments"), SLOW).toContain("it waits until one can");
+  isBusy = false;
+  await Promise.all(clients);
+  await page.goBack();
+  await expect.poll(() => answerTo(page, "Is it working?"), SLOW).toMatch(/Yes.*3 answers/s);
   expectNothingOdd(watched);
 });
 

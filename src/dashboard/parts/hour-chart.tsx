@@ -17,7 +17,7 @@ export function HourChart({ minutes }: { minutes: readonly MinuteView[] }): JSX.
   const seen = OUTCOMES.map((outcome) => [outcome, countOf(minutes, [outcome])] as const).filter(([, count]) => count > 0);
   const summary = seen.map(([outcome, count]) => `${count} ${texts.outcome[outcome]}`).join(", ");
   return (
-    <section class="card" aria-labelledby="hour-title">
+    <section class="card part-hour" aria-labelledby="hour-title">
       <h2 id="hour-title">
         {texts.hour.title} <small class="muted">{texts.hour.text}</small>
       </h2>

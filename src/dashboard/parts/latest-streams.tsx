@@ -14,7 +14,7 @@ export function LatestStreams({ streams }: { streams: readonly StreamView[] }): 
   const [isLong, setLong] = useState(false);
   const hidden = streams.length - FEW;
   return (
-    <section class="card" aria-labelledby="latest-title">
+    <section class="card part-latest" aria-labelledby="latest-title">
       <h2 id="latest-title">{recent.title}</h2>
       {streams.length === 0 ? (
         <p class="empty">{recent.none}</p>

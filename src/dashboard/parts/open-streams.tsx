@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatMs } from "../format.ts";
 import { useTexts } from "../texts.ts";
 import { Track } from "./track.tsx";
 
-const STATES = ["flowing", "waiting", "queued", "retrying"] as const;
+const STATES = ["flowing", "waiting", "held", "queued", "retrying"] as const;
 
 export function OpenStreams({ view: { open, maxStreams, heldBytes } }: { view: DashboardView }): JSX.Element {
   const { now } = useTexts();

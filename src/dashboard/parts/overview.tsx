@@ -15,7 +15,7 @@ export function Overview({ view }: { view: DashboardView }): JSX.Element {
     <>
       <FourAnswers view={view} />
       {view.canTry && <TryIt startsByItself={view.total === 0} />}
-      <div class="columns">
+      <div class="columns overview">
         <div class="column">
           <OpenStreams view={view} />
           <HourChart minutes={view.minutes} />

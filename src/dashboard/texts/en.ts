@@ -25,6 +25,7 @@ export const en = {
     yes: "Yes",
     mostly: "Mostly",
     no: "No",
+    out: "Not now",
     idleText: (url: string) => `No request yet. Point a client at ${url}`,
     quietText: "No answer has ended in the last hour.",
     allWhole: (count: number, when: string) =>
@@ -44,6 +45,8 @@ export const en = {
     nothingText: "Every attempt of the last hour succeeded.",
     times: (count: number) => `${count} ×`,
     more: (kinds: number) => `and ${kinds} more ${s(kinds, "kind")}`,
+    out: (name: string) => `${name} is out`,
+    outNow: (names: string) => `Out now: ${names}.`,
   },
   fault: {
     question: "Whose fault?",
@@ -76,13 +79,19 @@ export const en = {
   now: {
     title: "Open exchanges",
     none: "Nothing is running. A stream appears here while it runs.",
-    counts: { flowing: "flowing", waiting: "waiting", queued: "in the queue", retrying: "being mended" },
+    counts: {
+      held: "waiting for an upstream",
+      flowing: "flowing",
+      waiting: "waiting",
+      queued: "in the queue",
+      retrying: "being mended",
+    },
     perSecond: (count: string) => `${count} characters/s`,
     held: (size: string) => `${size} held back until the first word`,
     more: (count: number) => `and ${count} more, calm ones`,
     of: (max: string) => `of at most ${max}`,
   },
-  state: { queued: "in the queue", waiting: "waiting", retrying: "being mended", flowing: "flowing" },
+  state: { held: "held", queued: "in the queue", waiting: "waiting", retrying: "being mended", flowing: "flowing" },
   row: {
     attempt: (n: number) => `attempt ${n}`,
     characters: (count: string) => `${count} chars`,
@@ -111,14 +120,38 @@ export const en = {
     well: "well",
     shaky: "shaky",
     bad: "failing",
+    out: "out",
+    partly: "partly out",
+    keyless: "no key works",
+    isOut: (part: string | undefined, why: string, lasted: string) => `${part ?? "All of it"}: ${why}, for ${lasted}.`,
+    rests: (part: string | undefined, why: string, lasted: string) =>
+      `${part ?? "All of it"} has rested for ${lasted}: it failed too often (${why}).`,
+    answers: (status: number) => `answers HTTP ${status}`,
+    askedIn: (ms: string) => `Asked again in ${ms}.`,
+    askedNow: "It is being asked now.",
+    askedNext: "The next request asks again.",
+    waiting: (count: number) => `${count} ${s(count, "request waits", "requests wait")} for it.`,
+    moreRests: (count: number) => `and ${count} more ${s(count, "model")}`,
+    key: {
+      refused: (n: number, status: number, ms: string, _models: number) =>
+        `Key ${n} was refused (HTTP ${status}); tried again in ${ms}.`,
+      limited: (n: number, status: number, ms: string, models: number) =>
+        `Key ${n} is at its limit (HTTP ${status})${models > 1 ? ` for ${models} models` : ""}; tried again in ${ms}.`,
+    },
+    open: (count: number) => `${count} open`,
     attempts: (failed: number, attempts: number) =>
       failed === 0
         ? `${attempts} ${s(attempts, "attempt")}, none failed`
         : `${failed} of ${attempts} ${s(attempts, "attempt")} failed`,
     profile: "profile",
     api: "API",
-    connections: "connections, at most",
+    keys: (count: number) => `${count} keys`,
+    connections: (max: number) => `at most ${max} ${s(max, "connection")}`,
+    breaker: { closed: "breaker closed", open: "breaker open", "half-open": "breaker half-open" },
+    health: (isUp: boolean, ago: string) => `health ${isUp ? "good" : "bad"}, ${ago} ago`,
     queued: (count: number) => `${count} ${s(count, "request")} waiting for a free connection`,
+    noRetries: (made: number) => `The retry budget is used up (${made} in 10 s): what fails now is not asked again.`,
+    more: (count: number) => `and ${count} more`,
   },
   recent: {
     title: "Latest streams",
@@ -189,6 +222,7 @@ export const en = {
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
     now: {
+      held: "No upstream that could answer can be asked now: it waits until one can.",
       queued: "Waiting for a free connection.",
       waiting: "Waiting for the first word.",
       retrying: "Waiting for the next attempt.",

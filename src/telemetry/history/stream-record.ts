@@ -21,7 +21,7 @@ export class OpenStream {
   /** When each attempt began; not by the time of day, which may be set back. */
   readonly #begunMs = new Map<number, number>();
   #committedMs: number | undefined;
-  #state: OpenState = "waiting";
+  #state: OpenState = "held";
   /** For which upstream's connection it waits. */
   #queue: string | undefined;
   #sampled: { at: number; characters: number };

@@ -1,6 +1,7 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
+import type { NamedUpstreamState } from "../../core/upstream-state.ts";
 
 /** Who failed, as one would say it: the request is the client's question, key or model. */
 export type Fault = "upstream" | "request" | "client" | "perennial";
@@ -32,6 +33,8 @@ export interface StreamEnd {
 }
 
 export type StreamState =
+  /** No upstream has been asked yet: each that could be is out, or rests. */
+  | { readonly at: "held" }
   /** It waits for one of the upstream's connections. */
   | { readonly at: "queued" }
   /** Its upstream has been asked, and has brought no content yet. */
@@ -132,6 +135,7 @@ export interface HistoryView {
   readonly startedAt: number;
   readonly open: {
     readonly count: number;
+    readonly held: number;
     readonly queued: number;
     readonly waiting: number;
     readonly retrying: number;
@@ -156,17 +160,18 @@ export interface HistoryView {
   readonly recent: readonly StreamView[];
 }
 
-export interface UpstreamView {
-  readonly name: string;
+export interface UpstreamView extends NamedUpstreamState {
   /** Host and port alone: a URL may hold a secret. */
   readonly host: string;
   readonly profile: string | undefined;
   readonly api: string;
   /** Undefined where their number is not limited. */
   readonly maxConnections: number | undefined;
+  /** `off` where it does not rest by itself; `half-open` where the next request, or the one that is asked now, decides. */
+  readonly breaker: "off" | "closed" | "open" | "half-open";
 }
 
-/** All that the page shows. What is not there yet (a breaker, a queue) is not in it, and has no place on the page. */
+/** All that the page shows. What is not there yet is not in it, and has no place on the page. */
 export interface DashboardView extends HistoryView {
   /** The page was opened with a key. */
   readonly signedIn: boolean;
@@ -177,5 +182,9 @@ export interface DashboardView extends HistoryView {
   readonly warm: boolean;
   readonly maxStreams: number;
   readonly heldBytes: number;
+  /** In the order of the configuration; of very many, those that rest and then the first. */
   readonly upstreams: readonly UpstreamView[];
+  readonly upstreamCount: number;
+  /** Costly retries of the last ten seconds, and how many there may be (`retry.budget`). */
+  readonly retries: { readonly made: number; readonly allowed: number };
 }
