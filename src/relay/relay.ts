@@ -4,9 +4,11 @@ import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { HeldShare } from "../core/held-memory.ts";
 import type { Outcome, ResumedBy } from "../core/outcome.ts";
+import type { AnswerWatch } from "../core/text-watch.ts";
 import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
+import type { RunClient } from "../run/journal.ts";
 import type { Run, RunEnd } from "../run/run.ts";
 import { deliver, respondWithFailure } from "./deliver.ts";
 import { type ModelListOptions, offersOfList, sendModelList } from "./model-list.ts";
@@ -69,10 +71,28 @@ async function answer(
 ): Promise<Told> {
   const run = startRun(exchange, settings, context);
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
-  const ended = await run.listen(client, exchange.signal);
+  const watch = exchange.api && context.texts?.begin(exchange);
+  const ended = await run.listen(watch ? shownTo(watch, client) : client, exchange.signal);
+  if (ended.kind === "won" && ended.result.kind === "reply") watch?.whole(ended.result.body);
   const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, settings, exchange) } : ended;
   client.stopTimers();
   return { ...tell(exchange, raw, client, run, end), seams: run.seams };
+}
+
+/** The same client, of whose stream another sees the events. */
+function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
+  return {
+    push(event, kind) {
+      watch.event(event);
+      client.push(event, kind);
+    },
+    commit: (headers) => client.commit(headers),
+    flush: () => client.flush(),
+    finish: () => client.finish(),
+    begin: (status, headers) => client.begin(status, headers),
+    write: (chunk) => client.write(chunk),
+    onDrain: (listener) => client.onDrain(listener),
+  };
 }
 
 async function tellModels(

@@ -15,6 +15,7 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { TextWatch } from "../core/text-watch.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunTimes } from "../run/run.ts";
 import type { RelaySettings } from "./relay-settings.ts";
@@ -27,6 +28,8 @@ export interface RelayContext {
   readonly propagator: Propagator;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  /** Who is shown what is asked and answered; undefined where nobody is, as a rule. */
+  readonly texts?: TextWatch | undefined;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */

@@ -7,12 +7,15 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState, UpstreamState } from "../core/upstream-state.ts";
 import type { Dashboard } from "../server/dashboard/dashboard-routes.ts";
 import { createSessions } from "../server/dashboard/sessions.ts";
-import type { DashboardView, UpstreamView } from "../telemetry/history/view.ts";
+import type { Texts } from "../telemetry/history/texts.ts";
+import type { DashboardView, StreamPageView, UpstreamView } from "../telemetry/history/view.ts";
 import type { History } from "../telemetry/history.ts";
 import { type Backend, isReady, statesOf } from "./backend.ts";
 
 export interface Shown {
   readonly history: History;
+  /** Undefined where prompts and answers are not to be shown. */
+  readonly texts: Texts | undefined;
   readonly backend: Backend;
   readonly held: HeldMemory;
   readonly retries: RetryBudget;
@@ -21,19 +24,23 @@ export interface Shown {
 /** Of more a page would be no picture any more, and each of its seconds would be felt. */
 const MAX_UPSTREAMS = 50;
 
-export function createDashboard(config: Config, { history, backend, held, retries }: Shown): Dashboard {
+export function createDashboard(config: Config, { history, texts, backend, held, retries }: Shown): Dashboard {
   // With keys the sandbox wants one too, and the page holds none: its cookie opens nothing but the dashboard.
   const tryUrl = config.auth.keys.length === 0 ? backend.sandboxUrl : undefined;
   const describe = describeUpstreams(config);
   return {
     tryUrl,
     sessions: createSessions(config.auth.keys),
-    find: history.find,
+    find(id): StreamPageView | undefined {
+      const stream = history.find(id);
+      return stream && texts ? { ...stream, texts: texts.find(id) } : stream;
+    },
     view(): DashboardView {
       const states = statesOf(config, backend);
       return {
         ...history.view(),
         sandbox: backend.sandboxUrl !== undefined,
+        showsTexts: texts !== undefined,
         canTry: tryUrl !== undefined,
         signedIn: config.auth.keys.length > 0,
         warm: isReady(config, backend),

@@ -30,6 +30,7 @@ export async function createSettings(
   const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
+  const texts = await telemetry.texts(config.dashboard !== false && config.dashboard.text);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   return {
     mount,
@@ -41,7 +42,7 @@ export async function createSettings(
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held, retries }),
+    dashboard: history && createDashboard(config, { history, texts, backend, held, retries }),
     relay: {
       offers: offersOf(config, backend),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
@@ -54,6 +55,7 @@ export async function createSettings(
       held,
       sticky,
       retries,
+      texts,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

@@ -142,6 +142,33 @@ test("where keys are set one is asked for, and a wrong one does not open", async
   expectNothingOdd(watched);
 });
 
+test("prompt and answer are shown where that is switched on; hostile names and texts are only text", async ({
+  serve,
+  openPage,
+}) => {
+  const evil = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>`;
+  const { perennial } = await serve([chatEvents([`answer ${evil}`])], { dashboard: { text: true } });
+  const model = `${evil}${"wide".repeat(40)}`;
+  const { headers } = await chat(perennial.baseUrl, { model, messages: [{ role: "user", content: `prompt ${evil}` }] });
+  await chat(perennial.baseUrl, { model: "\u202egnp.\u0000exe" });
+  for (const viewport of [
+    { width: 1280, height: 900 },
+    { width: 360, height: 740 },
+  ]) {
+    const watched = await openPage(perennial.url, { viewport });
+    const { page } = watched;
+    await page.locator(".rows .row").nth(1).waitFor(SLOW);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(viewport.width);
+    await page.goto(`${perennial.url}/dashboard#/stream/${headers["x-perennial-id"]}`);
+    await page.locator(".text").nth(1).waitFor(SLOW);
+    expect(await page.locator(".text").allInnerTexts()).toEqual([expect.stringContaining(`prompt ${evil}`), `answer ${evil}`]);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(viewport.width);
+    expect(await page.title()).toBe("Perennial");
+    expect(await seriousFindings(page)).toEqual([]);
+    expectNothingOdd(watched);
+  }
+});
+
 test.for([
   ["light", "en-GB"],
   ["dark", "zh-CN"],

@@ -248,7 +248,18 @@ export const en = {
     },
     streamed: "streamed",
     whole: "not streamed",
+    shown: "Prompt and answer are shown since dashboard.text is on; they are kept in memory alone, and only of late.",
     private: "Neither prompts nor answers are kept, here or in the log.",
+  },
+
+  words: {
+    notice: "Prompts and answers are shown on the pages of streams (dashboard.text).",
+    prompt: "What was asked",
+    answer: "What the client got",
+    noText: "No text.",
+    kind: { reasoning: "reasoning", tool: "tool call" },
+    leftOut: (count: string) => `… ${count} characters are not kept …`,
+    messagesLeftOut: (count: number) => `… ${count} earlier ${s(count, "message")} …`,
   },
 
   attempt: {

@@ -223,7 +223,18 @@ export const zh: Texts = {
     },
     streamed: "流式",
     whole: "非流式",
+    shown: "已开启 dashboard.text，所以显示提问和回答；只保留最近的，只在内存里。",
     private: "提问和回答的内容一律不保留，这里和日志里都没有。",
+  },
+
+  words: {
+    notice: "请求页会显示提问和回答（dashboard.text）。",
+    prompt: "提问",
+    answer: "客户端收到的回答",
+    noText: "没有文字。",
+    kind: { reasoning: "推理", tool: "工具调用" },
+    leftOut: (count) => `…… 有 ${count} 个字符未保留 ……`,
+    messagesLeftOut: (count) => `…… 之前还有 ${count} 条消息 ……`,
   },
 
   attempt: {

@@ -2,6 +2,7 @@
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 import type { NamedUpstreamState } from "../../core/upstream-state.ts";
+import type { Words } from "../../dialect/words.ts";
 
 /** Who failed, as one would say it: the request is the client's question, key or model. */
 export type Fault = "upstream" | "request" | "client" | "perennial";
@@ -72,6 +73,25 @@ export interface StreamView {
 
 export interface EndedStream extends StreamView {
   readonly state: StreamEnd;
+}
+
+/** What was asked and answered, where `dashboard.text` has it shown: bounded, with what was left out counted in characters. */
+export interface TextView {
+  /** The last messages; of each its beginning. */
+  readonly prompt: readonly { readonly role: string; readonly text: string; readonly leftOut: number }[];
+  /** Messages before these. */
+  readonly promptLeftOut: number;
+  /** The beginning of the answer, as the client got it. */
+  readonly answer: readonly Words[];
+  /** Between the beginning and the end. */
+  readonly leftOut: number;
+  /** The end of a long answer. */
+  readonly end: string;
+}
+
+/** What a stream's own page is told. */
+export interface StreamPageView extends StreamView {
+  readonly texts?: TextView | undefined;
 }
 
 export interface Saved {
@@ -176,6 +196,8 @@ export interface DashboardView extends HistoryView {
   /** The page was opened with a key. */
   readonly signedIn: boolean;
   readonly sandbox: boolean;
+  /** Prompts and answers are shown on the pages of streams (`dashboard.text`). */
+  readonly showsTexts: boolean;
   /** The page may ask the sandbox, through Perennial and past it. */
   readonly canTry: boolean;
   /** Every upstream that is to answer a first question has done so. */
