@@ -23,6 +23,7 @@ export interface Shown {
 
 /** Of more a page would be no picture any more, and each of its seconds would be felt. */
 const MAX_UPSTREAMS = 50;
+const MAX_CAUSES = 200;
 
 export function createDashboard(config: Config, { history, texts, backend, held, retries }: Shown): Dashboard {
   // With keys the sandbox wants one too, and the page holds none: its cookie opens nothing but the dashboard.
@@ -37,8 +38,14 @@ export function createDashboard(config: Config, { history, texts, backend, held,
     },
     view(): DashboardView {
       const states = statesOf(config, backend);
+      const shown = mostTelling(states);
+      const { tallies, queues, causes, ...past } = history.view();
+      const isShown = (name: string): boolean => shown.length === states.length || shown.some((state) => state.name === name);
       return {
-        ...history.view(),
+        ...past,
+        causes: causes.slice(0, MAX_CAUSES),
+        tallies: tallies.filter(({ name }) => isShown(name)),
+        queues: Object.fromEntries(Object.entries(queues).filter(([name]) => isShown(name))),
         sandbox: backend.sandboxUrl !== undefined,
         showsTexts: texts !== undefined,
         canTry: tryUrl !== undefined,
@@ -46,7 +53,7 @@ export function createDashboard(config: Config, { history, texts, backend, held,
         warm: isReady(config, backend),
         maxStreams: config.limits.maxStreams,
         heldBytes: held.bytes,
-        upstreams: mostTelling(states).map(describe),
+        upstreams: shown.map(describe),
         upstreamCount: states.length,
         retries: retries.standing(config.retry.budget),
       };

@@ -1,5 +1,5 @@
 /** What happened to a stream, moment by moment, in words. */
-import type { StreamView } from "../../telemetry/history/view.ts";
+import type { AttemptView, StreamView } from "../../telemetry/history/view.ts";
 import { formatMs } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
 
@@ -12,22 +12,17 @@ export interface Moment {
 
 export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   const { stream: words } = texts;
-  const { state, committedMs, heartbeats, longestGapMs } = stream;
+  const { state, heartbeats, longestGapMs } = stream;
   const moments: Moment[] = [{ atMs: 0, text: words.arrived, kind: "begin" }];
   if (stream.queuedMs !== undefined)
     moments.push({ atMs: undefined, text: words.queued(formatMs(stream.queuedMs)), kind: "note" });
-  for (const attempt of stream.attempts) {
-    const { n, upstream, atMs, ms, failure, status, waitMs } = attempt;
-    moments.push({ atMs, text: words.attempt(n, upstream), kind: "step" });
-    const opened = committedMs !== undefined && committedMs >= atMs && committedMs <= atMs + ms;
-    if (opened) moments.push({ atMs: committedMs, text: words.gate, kind: "flow" });
-    if (failure !== undefined) {
-      const why = `${texts.code[failure]}${status !== undefined && status !== 200 ? ` (HTTP ${status})` : ""}`;
-      moments.push({ atMs: atMs + ms, text: words.failed(n, why, formatMs(ms)), kind: "broken" });
-    }
-    if (waitMs !== undefined) moments.push({ atMs: undefined, text: words.wait(formatMs(waitMs)), kind: "note" });
+  for (const attempt of stream.attempts) moments.push(...momentsOfAttempt(stream, attempt, texts));
+  const { seams, seam } = state.at === "ended" ? state : { seams: [], seam: undefined };
+  // Where each leg was accepted it is known after which attempt the answer went on.
+  if (!isOneForEach(stream, seams)) {
+    for (const by of seams) moments.push({ atMs: undefined, text: words.seam[by], kind: "flow" });
   }
-  for (const by of state.at === "ended" ? state.seams : []) moments.push({ atMs: undefined, text: words.seam[by], kind: "flow" });
+  if (seam !== undefined) moments.push({ atMs: undefined, text: words.notContinued(seam), kind: "note" });
   if (heartbeats > 0) moments.push({ atMs: undefined, text: words.heartbeats(heartbeats), kind: "note" });
   if (longestGapMs !== undefined) moments.push({ atMs: undefined, text: words.gap(formatMs(longestGapMs)), kind: "note" });
   if (state.at === "ended") {
@@ -35,4 +30,39 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
     moments.push({ atMs: stream.ms, text: texts.outcomeText[state.outcome], kind: isGood ? "good" : "bad" });
   } else moments.push({ atMs: stream.ms, text: words.now[state.at], kind: "step" });
   return moments;
+}
+
+function momentsOfAttempt(stream: StreamView, attempt: AttemptView, texts: Texts): Moment[] {
+  const { stream: words } = texts;
+  const { committedMs = Number.POSITIVE_INFINITY, state } = stream;
+  const { n, upstream, atMs, ms, failure, status, waitMs } = attempt;
+  const moments: Moment[] = [{ atMs, text: words.attempt(n, upstream), kind: "step" }];
+  const endMs = atMs + ms;
+  if (committedMs >= atMs && committedMs <= endMs) moments.push({ atMs: committedMs, text: words.gate, kind: "flow" });
+  const seams = state.at === "ended" ? state.seams : [];
+  const leg = legsOf(stream).indexOf(attempt);
+  const by = isOneForEach(stream, seams) ? seams[leg] : undefined;
+  if (by !== undefined) moments.push({ atMs: undefined, text: words.seam[by], kind: "flow" });
+  if (failure !== undefined) {
+    const why = `${texts.code[failure]}${status !== undefined && status !== 200 ? ` (HTTP ${status})` : ""}`;
+    moments.push({ atMs: endMs, text: words.failed(n, why, formatMs(ms)), kind: "broken" });
+  }
+  if (waitMs !== undefined) {
+    const isSeen = committedMs <= endMs;
+    moments.push({
+      atMs: undefined,
+      text: words.wait[isSeen ? "seen" : "unseen"](waitMs > 0 ? formatMs(waitMs) : ""),
+      kind: "note",
+    });
+  }
+  return moments;
+}
+
+/** Attempts that were to go on with an answer that its client had some of. */
+function legsOf({ attempts, committedMs }: StreamView): readonly AttemptView[] {
+  return committedMs === undefined ? [] : attempts.filter(({ atMs }) => atMs > committedMs);
+}
+
+function isOneForEach(stream: StreamView, seams: readonly unknown[]): boolean {
+  return seams.length > 0 && seams.length === legsOf(stream).length;
 }

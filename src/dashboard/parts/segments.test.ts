@@ -2,7 +2,15 @@ import { expect, it } from "vitest";
 import type { AttemptView, StreamView } from "../../telemetry/history/view.ts";
 import { segmentsOf } from "./segments.ts";
 
-const ended = { at: "ended", outcome: "complete", failure: undefined, fault: undefined, status: 200, seams: [] } as const;
+const ended = {
+  at: "ended",
+  outcome: "complete",
+  failure: undefined,
+  fault: undefined,
+  status: 200,
+  seams: [],
+  seam: undefined,
+} as const;
 
 function attempt(n: number, atMs: number, ms: number, more: Partial<AttemptView> = {}): AttemptView {
   const view = { n, atMs, ms, upstream: "main", running: false, status: 200 };

@@ -58,8 +58,8 @@ function Found({ stream }: { stream: StreamPageView }): JSX.Element {
         <div class="column">
           <h2>{words.timeline}</h2>
           <ol class="moments">
-            {momentsOf(stream, texts).map(({ atMs, text, kind }) => (
-              <li key={`${atMs}${text}`} class={`moment moment-${kind}`}>
+            {momentsOf(stream, texts).map(({ atMs, text, kind }, index) => (
+              <li key={index} class={`moment moment-${kind}`}>
                 <time>{atMs === undefined ? "" : formatMs(atMs)}</time>
                 <span>{text}</span>
               </li>
@@ -95,6 +95,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.bytes, formatBytes(stream.bytes)],
     [facts.status, end?.status],
     [facts.why, end?.failure && `${code[end.failure]} (${end.failure})`],
+    [facts.seams, end?.seams.length ? end.seams.join(", ") : undefined],
     [facts.whose, end?.fault && faultOf[end.fault]],
   ];
   return (

@@ -211,7 +211,17 @@ export const en = {
     queued: (ms: string) => `It waited ${ms} for a free connection.`,
     attempt: (n: number, upstream: string) => `Attempt ${n}: ${upstream} was asked.`,
     failed: (n: number, why: string, took: string) => `Attempt ${n} failed after ${took}: ${why}.`,
-    wait: (ms: string) => `Nothing was told to the client; the next attempt was put off for ${ms}.`,
+    wait: {
+      unseen: (ms: string) =>
+        ms === ""
+          ? "Nothing was told to the client; the next attempt followed at once."
+          : `Nothing was told to the client; the next attempt was put off for ${ms}.`,
+      seen: (ms: string) =>
+        ms === ""
+          ? "The client kept what it had, and was told of no break; the rest was asked for at once."
+          : `The client kept what it had, and was told of no break; the rest was asked for after ${ms}.`,
+    },
+    notContinued: (rule: string) => `It could not be continued over the break: the rule was “${rule}”.`,
     seam: {
       native: "The answer went on where it had broken off: the same generation.",
       answer: "The answer went on where it had broken off: its last words came again, and were left out.",
@@ -245,6 +255,7 @@ export const en = {
       status: "HTTP status",
       why: "Why",
       whose: "Whose fault",
+      seams: "Continued by",
     },
     streamed: "streamed",
     whole: "not streamed",

@@ -186,7 +186,11 @@ export const zh: Texts = {
     queued: (ms) => `排队等连接 ${ms}。`,
     attempt: (n, upstream) => `第 ${n} 次尝试：向 ${upstream} 发出请求。`,
     failed: (n, why, took) => `第 ${n} 次尝试在 ${took} 后失败：${why}。`,
-    wait: (ms) => `客户端没有察觉；${ms} 后再试。`,
+    wait: {
+      unseen: (ms) => (ms === "" ? "客户端没有察觉；随即再试。" : `客户端没有察觉；${ms} 后再试。`),
+      seen: (ms) => `客户端已收到的部分保留，没有告知中断；${ms === "" ? "随即" : `${ms} 后`}请求其余部分。`,
+    },
+    notContinued: (rule) => `断点处无法续上：规则“${rule}”。`,
     seam: {
       native: "从断点继续：还是同一次生成。",
       answer: "从断点继续：重复的末尾几个字已去掉。",
@@ -220,6 +224,7 @@ export const zh: Texts = {
       status: "HTTP 状态码",
       why: "原因",
       whose: "问题出在",
+      seams: "续传方式",
     },
     streamed: "流式",
     whole: "非流式",

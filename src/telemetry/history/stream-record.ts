@@ -84,10 +84,10 @@ export class OpenStream {
   }
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
-  ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
+  ended({ outcome, failure, status, durationMs, seams = [], seam }: ExchangeEnd): EndedStream {
     const asked = this.#exchange.attempts.at(-1)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams }, durationMs, undefined);
+    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, seam }, durationMs, undefined);
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {
@@ -148,7 +148,15 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     streamed: false,
     model: undefined,
     upstream: undefined,
-    state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status, seams: [] },
+    state: {
+      at: "ended",
+      outcome: outcomeOfRefusal(failure),
+      failure,
+      fault: faultOf(failure),
+      status,
+      seams: [],
+      seam: undefined,
+    },
     attempts: [],
     queuedMs: undefined,
     committedMs: undefined,

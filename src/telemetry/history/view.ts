@@ -1,4 +1,5 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
+import type { SeamRule } from "../../core/answer-record.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 import type { NamedUpstreamState } from "../../core/upstream-state.ts";
@@ -31,6 +32,8 @@ export interface StreamEnd {
   readonly status: number | undefined;
   /** How its answer went on over each of its breaks. */
   readonly seams: readonly ResumedBy[];
+  /** By which rule it did not go on over the last; undefined where that was not tried. */
+  readonly seam: SeamRule | undefined;
 }
 
 export type StreamState =
