@@ -62,7 +62,7 @@ function streamLine({ id, model, dialect, state, ms, characters, attempts, upstr
     `${MARKS[name] ?? "·"} ${name.padEnd(11)}`,
     `${(ms / 1_000).toFixed(1)} s`.padStart(8),
     `${characters} chars`.padStart(13),
-    `${attempts.length} att.`,
+    `${attempts.at(-1)?.n ?? 0} att.`,
     (model ?? dialect).slice(0, 24).padEnd(24),
     upstream ?? "-",
     failure ?? "",

@@ -167,6 +167,22 @@ describe("what is kept", () => {
     expect(history.view().total).toBe(2_500);
   });
 
+  it("does not lose what broke among what did not", () => {
+    const history = createHistory();
+    live(history, "broken", "interrupted", [attempt(1, "stream_truncated")]);
+    for (let n = 0; n < 500; n++) live(history, `ex${n}`, "complete", [attempt(1)]);
+    expect(history.view().troubled.map(({ id }) => id)).toEqual(["broken"]);
+    expect(history.view().recent.map(({ id }) => id)).not.toContain("broken");
+  });
+
+  it("keeps the first and the last of very many attempts, as an outage has them", () => {
+    const history = createHistory();
+    const tried = Array.from({ length: 500 }, (_, n) => attempt(n + 1, "upstream_unreachable"));
+    live(history, "ex1", "failed", tried);
+    const numbers = history.find("ex1")?.attempts.map(({ n }) => n);
+    expect([numbers?.length, numbers?.[7], numbers?.[8], numbers?.at(-1)]).toEqual([24, 8, 485, 500]);
+  });
+
   it("cuts a model's name that a client made very long", () => {
     const history = createHistory();
     const request = { model: "m".repeat(5_000), stream: true };

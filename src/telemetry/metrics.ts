@@ -11,7 +11,7 @@ export interface MetricsOptions {
   readonly dialects: readonly string[];
   /** Exchanges that run at this moment. */
   readonly countOpen: () => number;
-  /** Bytes that the gates hold back at this moment. */
+  /** Bytes that are held for clients at this moment. */
   readonly countHeldBytes: () => number;
   /** How things stand with each upstream of the configuration. */
   readonly upstreamStates: () => readonly NamedUpstreamState[];
@@ -161,7 +161,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, upstreamSta
   });
   new Gauge({
     name: "perennial_held_bytes",
-    help: "Bytes held back now, until their attempt brings its first content.",
+    help: "Bytes held now for clients: requests, what is held back of answers, and what slow clients have not read.",
     registers,
     collect() {
       this.set(countHeldBytes());

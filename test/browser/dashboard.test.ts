@@ -219,6 +219,8 @@ test("on a phone nothing is wider than the screen", async ({ startPerennial, ope
   const { page } = await openPage(perennial.url, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   await page.locator(".rows .row").first().waitFor(SLOW);
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+  await page.getByRole("button", { name: "What broke" }).tap();
+  await expect.poll(() => page.locator(".part-latest .row").count(), SLOW).toBe(2);
   await page.locator(".rows .row").first().tap();
   await page.locator(".facts").waitFor(SLOW);
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);

@@ -5,7 +5,7 @@ import { formatClock, formatCount } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
 import { type Blame, isItWorking, whoseFault } from "../verdict.ts";
-import { describeRest } from "./upstreams.tsx";
+import { describeRests } from "./rests.ts";
 
 const MAX_CAUSES = 3;
 
@@ -49,7 +49,7 @@ function IsItWorking({ view }: { view: DashboardView }): JSX.Element {
     return (
       <Answer question={question} answer={working.out} tone="bad">
         <p>
-          <b>{is.upstream.name}</b>: {describeRest(is.rest, texts)}
+          <b>{is.upstream.name}</b>: {describeRests([is.rest], texts)}
         </p>
       </Answer>
     );

@@ -50,6 +50,11 @@ it("tells after which attempt an answer went on, and never that its client knew 
   ]);
 });
 
+it("counts the attempts that are left out", () => {
+  const attempts = [attempt(1, 0, 1), attempt(40, 50, 1)];
+  expect(told({ attempts, state: ended({}) })).toContain("-: 38 more attempts failed.");
+});
+
 it("tells why an answer could not go on", () => {
   const attempts = [attempt(1, 0, 40, { failure: "stream_truncated" })];
   const state = ended({ outcome: "interrupted", failure: "stream_truncated", seam: "tail" });

@@ -16,7 +16,12 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   const moments: Moment[] = [{ atMs: 0, text: words.arrived, kind: "begin" }];
   if (stream.queuedMs !== undefined)
     moments.push({ atMs: undefined, text: words.queued(formatMs(stream.queuedMs)), kind: "note" });
-  for (const attempt of stream.attempts) moments.push(...momentsOfAttempt(stream, attempt, texts));
+  let last = 0;
+  for (const attempt of stream.attempts) {
+    if (attempt.n > last + 1) moments.push({ atMs: undefined, text: words.between(attempt.n - last - 1), kind: "note" });
+    moments.push(...momentsOfAttempt(stream, attempt, texts));
+    last = attempt.n;
+  }
   const { seams, seam } = state.at === "ended" ? state : { seams: [], seam: undefined };
   // Where each leg was accepted it is known after which attempt the answer went on.
   if (!isOneForEach(stream, seams)) {

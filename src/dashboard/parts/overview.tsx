@@ -19,7 +19,7 @@ export function Overview({ view }: { view: DashboardView }): JSX.Element {
         <div class="column">
           <OpenStreams view={view} />
           <HourChart minutes={view.minutes} />
-          <LatestStreams streams={view.recent} />
+          <LatestStreams all={view.recent} troubled={view.troubled} />
         </div>
         <div class="column">
           <Upstreams view={view} />

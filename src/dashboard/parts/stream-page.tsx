@@ -87,7 +87,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.dialect, `${stream.dialect}, ${stream.streamed ? words.streamed : words.whole}`],
     [facts.asked, formatClock(stream.startedAt, lang, true)],
     [end ? facts.took : facts.running, formatMs(stream.ms)],
-    [facts.attempts, stream.attempts.length],
+    [facts.attempts, stream.attempts.at(-1)?.n ?? 0],
     [facts.firstToken, stream.firstTokenMs === undefined ? undefined : formatMs(stream.firstTokenMs)],
     [facts.longestGap, stream.longestGapMs === undefined ? undefined : formatMs(stream.longestGapMs)],
     [facts.characters, stream.characters || undefined],

@@ -1,15 +1,15 @@
 /** Who is asked, how things stand with each, and how it has gone lately. */
 import type { JSX } from "preact";
-import type { KeyState, Rest } from "../../core/upstream-state.ts";
+import type { KeyState } from "../../core/upstream-state.ts";
 import type { DashboardView, UpstreamView } from "../../telemetry/history/view.ts";
 import { formatMs } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
 import { conditionOf } from "../verdict.ts";
+import { alike, describeRests, hiddenOf } from "./rests.ts";
 
 /** Nobody reads more at a glance; those in trouble are among them. */
 const MAX_ROWS = 12;
-const MAX_RESTS = 4;
 
 export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
   const { upstreams: words } = useTexts();
@@ -47,9 +47,8 @@ function Upstream({
 }): JSX.Element {
   const texts = useTexts();
   const { upstreams: words } = texts;
-  const { name, host, rests, counts, keys, open } = upstream;
+  const { name, host, rests, keys, open } = upstream;
   const condition = conditionOf(upstream, tally?.lately.attempts ? tally.lately : tally);
-  const hiddenRests = Math.max(0, counts.outage + counts.breaker - MAX_RESTS);
   return (
     <li data-condition={condition}>
       <p class="upstream-name">
@@ -57,12 +56,11 @@ function Upstream({
         <span class={`badge condition-${condition}`}>{words[condition]}</span>
       </p>
       <p class="muted host">{host === "" ? words.sandbox : host}</p>
-      {rests.slice(0, MAX_RESTS).map((rest) => (
-        <p key={rest.part ?? ""} class="rest">
-          {describeRest(rest, texts)}
+      {alike(rests).map((group) => (
+        <p key={group[0].part ?? ""} class="rest">
+          {describeRests(group, texts, hiddenOf(group, upstream))}
         </p>
       ))}
-      {hiddenRests > 0 && <p class="rest">{words.moreRests(hiddenRests)}</p>}
       {keys.map(
         (key) =>
           key.rest && (
@@ -78,20 +76,6 @@ function Upstream({
   );
 }
 
-/** What rests, why, and until when. */
-export function describeRest(rest: Rest, texts: Texts): string {
-  const { upstreams: words, code } = texts;
-  const { part, why, failure, status, lastedMs, waiting } = rest;
-  const reason = status === undefined ? code[failure] : words.answers(status);
-  const what = why === "breaker" ? words.rests(part, reason, formatMs(lastedMs)) : words.isOut(part, reason, formatMs(lastedMs));
-  return [what, nextAsk(rest, words), waiting > 0 && words.waiting(waiting)].filter(Boolean).join(" ");
-}
-
-function nextAsk({ waitMs, isAsked }: Rest, words: Texts["upstreams"]): string {
-  if (isAsked) return words.askedNow;
-  return waitMs > 0 ? words.askedIn(formatMs(waitMs)) : words.askedNext;
-}
-
 function describeKey({ number, rest }: KeyState, words: Texts["upstreams"]): string {
   if (rest === undefined) return "";
   return words.key[rest.why](number, rest.status, formatMs(rest.waitMs), rest.parts ?? 0);
@@ -100,7 +84,7 @@ function describeKey({ number, rest }: KeyState, words: Texts["upstreams"]): str
 function limitsOf({ profile, api, maxConnections, breaker, health, keys }: UpstreamView, words: Texts["upstreams"]): string {
   return [
     profile && `${words.profile} ${profile}`,
-    `${words.api} ${api}`,
+    api !== profile && `${words.api} ${api}`,
     keys.length > 1 && words.keys(keys.length),
     maxConnections !== undefined && words.connections(maxConnections),
     breaker !== "off" && words.breaker[breaker],

@@ -87,7 +87,7 @@ export const en = {
       retrying: "being mended",
     },
     perSecond: (count: string) => `${count} characters/s`,
-    held: (size: string) => `${size} held back until the first word`,
+    held: (size: string) => `${size} held in memory for clients`,
     more: (count: number) => `and ${count} more, calm ones`,
     of: (max: string) => `of at most ${max}`,
   },
@@ -112,6 +112,8 @@ export const en = {
     longestGap: "Longest silence in a stream",
     none: "No stream measured in the last hour.",
     of: (count: number) => `${count} ${s(count, "stream")}`,
+    minute: (ago: number, told: readonly [p50: string, p99: string] | null) =>
+      `${ago === 0 ? "this minute" : `${ago} min ago`}: ${told ? `p50 ${told[0]}, p99 ${told[1]}` : "none"}`,
   },
   upstreams: {
     title: "Upstreams",
@@ -123,15 +125,16 @@ export const en = {
     out: "out",
     partly: "partly out",
     keyless: "no key works",
-    isOut: (part: string | undefined, why: string, lasted: string) => `${part ?? "All of it"}: ${why}, for ${lasted}.`,
-    rests: (part: string | undefined, why: string, lasted: string) =>
-      `${part ?? "All of it"} has rested for ${lasted}: it failed too often (${why}).`,
+    isOut: (parts: string, why: string, lasted: string) => `${parts === "" ? "Out" : `${parts}: out`} for ${lasted} (${why}).`,
+    rests: (parts: string, why: string, lasted: string) =>
+      `${parts === "" ? "Resting" : `${parts}: resting`} for ${lasted} after too many failures (${why}).`,
+    parts: (names: string, more: number) => (more === 0 ? names : `${names} and ${more} more`),
     answers: (status: number) => `answers HTTP ${status}`,
     askedIn: (ms: string) => `Asked again in ${ms}.`,
     askedNow: "It is being asked now.",
     askedNext: "The next request asks again.",
-    waiting: (count: number) => `${count} ${s(count, "request waits", "requests wait")} for it.`,
-    moreRests: (count: number) => `and ${count} more ${s(count, "model")}`,
+    separator: ", ",
+    waiting: (count: number) => `${count} ${s(count, "request waits", "requests wait")} for that.`,
     key: {
       refused: (n: number, status: number, ms: string, _models: number) =>
         `Key ${n} was refused (HTTP ${status}); tried again in ${ms}.`,
@@ -155,6 +158,10 @@ export const en = {
   },
   recent: {
     title: "Latest streams",
+    choose: "Which are listed",
+    all: "All",
+    troubled: "What broke",
+    noneTroubled: "Every one of them came whole at the first attempt.",
     none: "What has ended is listed here, with how and why.",
     more: (count: number) => `Show ${count} more`,
   },
@@ -211,6 +218,7 @@ export const en = {
     queued: (ms: string) => `It waited ${ms} for a free connection.`,
     attempt: (n: number, upstream: string) => `Attempt ${n}: ${upstream} was asked.`,
     failed: (n: number, why: string, took: string) => `Attempt ${n} failed after ${took}: ${why}.`,
+    between: (count: number) => `${count} more ${s(count, "attempt")} failed.`,
     wait: {
       unseen: (ms: string) =>
         ms === ""

@@ -71,7 +71,7 @@ export const zh: Texts = {
     none: "现在没有请求。有回答在输出时会显示在这里。",
     counts: { held: "等上游恢复", flowing: "输出中", waiting: "等待中", queued: "排队中", retrying: "补救中" },
     perSecond: (count) => `${count} 字符/秒`,
-    held: (size) => `${size} 暂存，等待首字`,
+    held: (size) => `内存中为客户端暂存 ${size}`,
     more: (count) => `另有 ${count} 个正常进行`,
     of: (max) => `上限 ${max}`,
   },
@@ -96,6 +96,7 @@ export const zh: Texts = {
     longestGap: "流中最长停顿",
     none: "最近一小时没有流式回答。",
     of: (count) => `${count} 个流`,
+    minute: (ago, told) => `${ago === 0 ? "这一分钟" : `${ago} 分钟前`}：${told ? `p50 ${told[0]}，p99 ${told[1]}` : "无"}`,
   },
   upstreams: {
     title: "上游",
@@ -107,14 +108,15 @@ export const zh: Texts = {
     out: "不可用",
     partly: "部分不可用",
     keyless: "没有可用的 key",
-    isOut: (part, why, lasted) => `${part ?? "整个上游"}：${why}，已持续 ${lasted}。`,
-    rests: (part, why, lasted) => `${part ?? "整个上游"}因连续失败（${why}）已暂停 ${lasted}。`,
+    isOut: (parts, why, lasted) => `${parts === "" ? "" : `${parts}：`}不可用已 ${lasted}（${why}）。`,
+    rests: (parts, why, lasted) => `${parts === "" ? "" : `${parts}：`}因失败过多已暂停 ${lasted}（${why}）。`,
+    parts: (names, more) => (more === 0 ? names : `${names}，另有 ${more} 个`),
     answers: (status) => `返回 HTTP ${status}`,
     askedIn: (ms) => `${ms} 后再试。`,
     askedNow: "正在试探。",
     askedNext: "下一个请求会再试。",
-    waiting: (count) => `${count} 个请求在等它。`,
-    moreRests: (count) => `另有 ${count} 个模型`,
+    separator: "、",
+    waiting: (count) => `${count} 个请求在等待。`,
     key: {
       refused: (n, status, ms) => `第 ${n} 个 key 被拒（HTTP ${status}），${ms} 后再试。`,
       limited: (n, status, ms, models) =>
@@ -132,7 +134,15 @@ export const zh: Texts = {
     noRetries: (made) => `重试预算已用完（10 秒内 ${made} 次），此刻失败的不再重试。`,
     more: (count) => `另有 ${count} 个`,
   },
-  recent: { title: "最近的请求", none: "结束的请求会列在这里，并说明结果和原因。", more: (count) => `再显示 ${count} 个` },
+  recent: {
+    title: "最近的请求",
+    choose: "列出哪些",
+    all: "全部",
+    troubled: "出过故障的",
+    noneTroubled: "全部一次成功，完整送达。",
+    none: "结束的请求会列在这里，并说明结果和原因。",
+    more: (count) => `再显示 ${count} 个`,
+  },
 
   outcome: {
     complete: "完整",
@@ -186,6 +196,7 @@ export const zh: Texts = {
     queued: (ms) => `排队等连接 ${ms}。`,
     attempt: (n, upstream) => `第 ${n} 次尝试：向 ${upstream} 发出请求。`,
     failed: (n, why, took) => `第 ${n} 次尝试在 ${took} 后失败：${why}。`,
+    between: (count) => `其间另有 ${count} 次尝试失败。`,
     wait: {
       unseen: (ms) => (ms === "" ? "客户端没有察觉；随即再试。" : `客户端没有察觉；${ms} 后再试。`),
       seen: (ms) => `客户端已收到的部分保留，没有告知中断；${ms === "" ? "随即" : `${ms} 后`}请求其余部分。`,

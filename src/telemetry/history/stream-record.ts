@@ -9,6 +9,8 @@ import type { AttemptView, EndedStream, StreamState, StreamView } from "./view.t
 /** The client names the model, so it could be anything, of any length. */
 const MAX_MODEL_LENGTH = 200;
 const PASSTHROUGH = "passthrough";
+const FIRST_ATTEMPTS = 8;
+const LAST_ATTEMPTS = 16;
 /** A rate is of so many milliseconds at least: of less it would jump. */
 const RATE_MS = 900;
 
@@ -101,7 +103,7 @@ export class OpenStream {
       model: shorten(api?.request.model),
       upstream: attempts.at(-1)?.upstream,
       state,
-      attempts: attempts.map((attempt) => this.#viewAttempt(attempt, state)),
+      attempts: tellingOf(attempts).map((attempt) => this.#viewAttempt(attempt, state)),
       queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
       committedMs: this.#committedMs,
       firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
@@ -135,6 +137,12 @@ export class OpenStream {
       waitMs: this.#waits.get(number),
     };
   }
+}
+
+/** An outage may be asked about hundreds of times: how it began, and how it ended. */
+function tellingOf(attempts: readonly Attempt[]): readonly Attempt[] {
+  const isMany = attempts.length > FIRST_ATTEMPTS + LAST_ATTEMPTS;
+  return isMany ? [...attempts.slice(0, FIRST_ATTEMPTS), ...attempts.slice(-LAST_ATTEMPTS)] : attempts;
 }
 
 /** A request that was answered without becoming an exchange. */

@@ -59,6 +59,7 @@ export interface StreamView {
   readonly model: string | undefined;
   readonly upstream: string | undefined;
   readonly state: StreamState;
+  /** Of very many the first and the last, as their numbers say. */
   readonly attempts: readonly AttemptView[];
   /** How long it has waited for a connection; undefined where it did not. */
   readonly queuedMs: number | undefined;
@@ -181,6 +182,8 @@ export interface HistoryView {
   readonly queues: Readonly<Record<string, number>>;
   /** The latest that have ended, the latest first. */
   readonly recent: readonly StreamView[];
+  /** The same of those that were not simply complete, nor broken off by their client: what broke is soon out of sight among what did not. */
+  readonly troubled: readonly StreamView[];
 }
 
 export interface UpstreamView extends NamedUpstreamState {
