@@ -1,4 +1,4 @@
-/** How things stand with an upstream at this moment: what of it is not asked, why, and until when. For those who watch; nothing goes by it. */
+/** How things stand with an upstream now: what of it is not asked, why, and until when. For those who watch; nothing goes by it. */
 import type { FailureCode } from "./failure.ts";
 
 /** All times in milliseconds. */

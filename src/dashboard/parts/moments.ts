@@ -2,6 +2,7 @@
 import type { AttemptView, StreamView } from "../../telemetry/history/view.ts";
 import { formatMs } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
+import { legsOf } from "./segments.ts";
 
 export interface Moment {
   /** Since the request's arrival; undefined for what cannot be put to one moment. */
@@ -61,11 +62,6 @@ function momentsOfAttempt(stream: StreamView, attempt: AttemptView, texts: Texts
     });
   }
   return moments;
-}
-
-/** Attempts that were to go on with an answer that its client had some of. */
-function legsOf({ attempts, committedMs }: StreamView): readonly AttemptView[] {
-  return committedMs === undefined ? [] : attempts.filter(({ atMs }) => atMs > committedMs);
 }
 
 function isOneForEach(stream: StreamView, seams: readonly unknown[]): boolean {

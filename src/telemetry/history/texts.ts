@@ -1,4 +1,4 @@
-/** What was asked and answered of late, for the dashboard, and only where `dashboard.text` says so: in a bounded piece of memory. */
+/** What was asked and answered of late, for the dashboard, and only where `dashboard.text` says so; bounded. */
 import type { Exchange } from "../../core/exchange.ts";
 import type { AnswerWatch, TextWatch } from "../../core/text-watch.ts";
 import { type PromptMessage, promptOf, type Words, wordsOfAnswer, wordsOfEvent } from "../../dialect/words.ts";

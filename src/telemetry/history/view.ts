@@ -182,7 +182,7 @@ export interface HistoryView {
   readonly queues: Readonly<Record<string, number>>;
   /** The latest that have ended, the latest first. */
   readonly recent: readonly StreamView[];
-  /** The same of those that were not simply complete, nor broken off by their client: what broke is soon out of sight among what did not. */
+  /** The same of those that were not simply complete, nor broken off by their client: they are soon out of sight among the others. */
   readonly troubled: readonly StreamView[];
 }
 
