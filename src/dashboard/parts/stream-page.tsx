@@ -93,6 +93,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.characters, stream.characters || undefined],
     [facts.events, stream.events || undefined],
     [facts.bytes, formatBytes(stream.bytes)],
+    [facts.paidTwice, end?.paidTwice && words.paidTwice[end.paidTwice.from](end.paidTwice.tokens)],
     [facts.status, end?.status],
     [facts.why, end?.failure && `${code[end.failure]} (${end.failure})`],
     [facts.seams, end?.seams.length ? end.seams.join(", ") : undefined],

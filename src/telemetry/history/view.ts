@@ -1,5 +1,6 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
 import type { SeamRule } from "../../core/answer-record.ts";
+import type { PaidTwice } from "../../core/attempt.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 import type { NamedUpstreamState } from "../../core/upstream-state.ts";
@@ -34,6 +35,8 @@ export interface StreamEnd {
   readonly seams: readonly ResumedBy[];
   /** By which rule it did not go on over the last; undefined where that was not tried. */
   readonly seam: SeamRule | undefined;
+  /** What that cost although it had been paid for; undefined where it cost nothing. */
+  readonly paidTwice?: PaidTwice | undefined;
 }
 
 export type StreamState =
