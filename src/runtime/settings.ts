@@ -34,6 +34,7 @@ export async function createSettings(
   const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
+  const texts = await telemetry.texts(config.dashboard !== false && config.dashboard.text);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   return {
     mount,
@@ -45,7 +46,7 @@ export async function createSettings(
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held }),
+    dashboard: history && createDashboard(config, { history, texts, backend, held, retries }),
     relay: {
       offers: offersOf(config, backend),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
@@ -62,6 +63,7 @@ export async function createSettings(
       sticky,
       retries,
       hedging,
+      texts,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,
