@@ -8,7 +8,7 @@ import { atOnce, begin, open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 /** Longer than any test: what is shown within it was not shown since it was over. */
-const LONG = { gate: { lag: "1h" } };
+const LONG = { gate: { lag: "1m" } };
 
 describe("what is whole within the lag", () => {
   test.for(FIXTURES.map(({ name }) => name))("is shown without waiting for it: %s", async (name, { serve }) => {
