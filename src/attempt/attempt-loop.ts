@@ -117,6 +117,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       }
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      attempt.seam = failure.seam;
       attempt.warning = explainRefusal(failure, {
         upstream: attempt.upstream,
         hasOwnKey: plan.candidate.upstream.hasOwnKey,
