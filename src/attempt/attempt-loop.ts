@@ -86,6 +86,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     } catch (thrown) {
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
+      attempt.seam = failure.seam;
       attempt.warning = explainRefusal(failure, {
         upstream: attempt.upstream,
         hasOwnKey: plan.candidate.upstream.hasOwnKey,

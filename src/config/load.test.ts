@@ -50,7 +50,7 @@ describe("what is there without a word of configuration", () => {
           background: false,
         },
         interruptEnd: "auto",
-        gate: { open: "content", toolCalls: "hold", holdFor: 60_000 },
+        gate: { open: "content", toolCalls: "hold", holdFor: 60_000, lag: false },
         warmup: false,
         nonStreaming: "direct",
         limits: {

@@ -46,8 +46,9 @@ export class ClientStream {
   #piped: PipedBody | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isQuiet = true;
-  /** What one read brought, to be written at once. */
-  #batch = "";
+  /** What one read of the upstream's socket brought, to be written at once. */
+  readonly #batch: (string | Buffer)[] = [];
+  #isWriteDue = false;
   #batchHasContent = false;
   /** When content came last, on the clock of `performance.now()`. */
   #contentAt: number | undefined;
@@ -102,7 +103,7 @@ export class ClientStream {
 
   push(event: StreamEvent, kind: EventKind): void {
     const dialect = this.#dialect as Dialect;
-    this.#batch += dialect.encodeEvent(event);
+    this.#batch.push(dialect.encodeEvent(event));
     if (isContent(kind)) this.#batchHasContent = true;
     const { stats } = this.#exchange;
     stats.events++;
@@ -110,9 +111,18 @@ export class ClientStream {
     if (dialect.oneEventPerWrite) this.#writeBatch();
   }
 
-  /** @returns false when the client reads too slowly: wait for {@link onDrain}. */
+  /**
+   * One read of the socket may bring many HTTP chunks, each of which is flushed: they are written together, when all are there.
+   * @returns false when the client reads too slowly: wait for {@link onDrain}.
+   */
   flush(): boolean {
-    this.#writeBatch();
+    if (!this.#isWriteDue && this.#batch.length > 0) {
+      this.#isWriteDue = true;
+      queueMicrotask(() => {
+        this.#isWriteDue = false;
+        this.#writeBatch();
+      });
+    }
     const isFull = this.#raw.writableNeedDrain;
     if (isFull) this.#unread.set(this.#raw.writableLength);
     return !isFull;
@@ -196,13 +206,13 @@ export class ClientStream {
   }
 
   #writeBatch(): void {
-    if (this.#batch === "") return;
-    const batch = this.#batch;
-    this.#batch = "";
+    if (this.#batch.length === 0) return;
+    const bytes = bytesOf(this.#batch);
+    this.#batch.length = 0;
     this.#isQuiet = false;
     if (this.#batchHasContent) this.#measureGap();
     this.#batchHasContent = false;
-    this.#write(batch);
+    this.#writeBytes(bytes);
   }
 
   /** One clock read for each network read: one for each event would be felt. */
@@ -214,9 +224,19 @@ export class ClientStream {
   }
 
   #write(text: string): void {
-    // Encoded once, here: the response would otherwise measure the text first and encode it later, at nearly twice the cost.
-    const bytes = Buffer.from(text);
+    this.#writeBatch();
+    this.#writeBytes(Buffer.from(text));
+  }
+
+  /** Bytes, not text: the response would measure text first and encode it later, at nearly twice the cost. */
+  #writeBytes(bytes: Buffer): void {
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.write(bytes);
   }
+}
+
+function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
+  const [first = "", ...others] = batch;
+  if (others.length === 0) return typeof first === "string" ? Buffer.from(first) : first;
+  return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
 }
