@@ -49,7 +49,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   invalid_request: NEVER,
   body_too_large: NEVER,
   not_found: NEVER,
-  client_gone: NEVER,
+  stream_gone: NEVER,
+  client_gone: "",
   internal_error: "",
 };
 
@@ -73,7 +74,13 @@ describe("every failure code", () => {
     expect(messageOf(code, {}, exchangeOf({ attempts: [] }))).toBe(BEGINS(code) + advice);
   });
 
-  const UNADVISED: ReadonlySet<FailureCode> = new Set(["overloaded", "circuit_open", "internal_error", "draining"]);
+  const UNADVISED: ReadonlySet<FailureCode> = new Set([
+    "overloaded",
+    "circuit_open",
+    "internal_error",
+    "draining",
+    "client_gone",
+  ]);
   test.each((Object.keys(ADVICE) as FailureCode[]).filter((code) => !UNADVISED.has(code)))(
     "%s is advised by what may still help",
     (code) => {

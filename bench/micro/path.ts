@@ -16,6 +16,7 @@ import { OPENAI_ROUTES } from "../../src/dialect/registry.ts";
 import { relay } from "../../src/relay/relay.ts";
 import type { RelaySettings } from "../../src/relay/relay-settings.ts";
 import type { RelayContext } from "../../src/relay/start-run.ts";
+import { KeptStreams } from "../../src/run/kept-streams.ts";
 import { RunRegistry } from "../../src/run/registry.ts";
 import { createExchange } from "../../src/server/exchange-factory.ts";
 import { readRequestPath } from "../../src/server/request-path.ts";
@@ -81,9 +82,11 @@ export async function openStream(url: string, headers: Record<string, string>, b
     limits: config.limits,
     client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
   };
+  const held = new HeldMemory();
   const context: RelayContext = {
     runs: new RunRegistry(),
-    held: new HeldMemory(),
+    kept: new KeptStreams(held),
+    held,
     observer: {
       onExchangeEnd(_exchange, end) {
         outcome = end.outcome;

@@ -40,6 +40,7 @@ describe("what is there without a word of configuration", () => {
         health: { every: false, path: "/models" },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
+        replay: false,
         resume: {
           proof: "auto",
           maxAttempts: 1,

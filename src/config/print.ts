@@ -38,6 +38,7 @@ export function printConfig(config: Config): string {
     resume: config.resume,
     interruptEnd: config.interruptEnd,
     gate: printGate(config.gate),
+    replay: printReplay(config.replay),
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -57,6 +58,18 @@ export function printConfig(config: Config): string {
     metrics: config.metrics,
     dashboard: config.dashboard,
   } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
+}
+
+function printReplay(replay: Config["replay"]): unknown {
+  if (replay === false) return "off";
+  const { ttl, linger, maxStreamBytes, maxTotalBytes, joinRetries } = replay;
+  return {
+    ttl: formatDuration(ttl),
+    linger: formatDuration(linger),
+    maxStreamBytes: formatSize(maxStreamBytes),
+    maxTotalBytes: formatSize(maxTotalBytes),
+    joinRetries,
+  };
 }
 
 function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {

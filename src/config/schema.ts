@@ -6,6 +6,7 @@ import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
+import { replay } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -230,6 +231,7 @@ export const configSchema = z
         "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice; auto: clean for clients known to raise the event to their user, cut for all others. Default: auto.",
       ),
     gate,
+    replay,
     warmup,
     nonStreaming,
     limits,

@@ -1,6 +1,6 @@
 /** What the lower floors report of requests, so that they need not know who listens: log lines, counters, traces. */
 import type { Attempt } from "./attempt.ts";
-import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { ComeBackWay, Exchange, ExchangeEnd } from "./exchange.ts";
 import type { Failure, FailureCode } from "./failure.ts";
 
 /** Only listens: what it returns is not looked at, and what it throws changes nothing (see combineObservers). */
@@ -21,6 +21,8 @@ export interface Observer {
   onRetryRefused?(exchange: Exchange): void;
   /** An attempt has won: its content goes to the client, and no other can follow. */
   onCommit?(exchange: Exchange, attempt: Attempt): void;
+  /** A client came for an answer that is kept: it runs still, it is over, or it cannot be given. */
+  onComeBack?(way: ComeBackWay, found: "running" | "over" | "refused"): void;
   /** The exchange is over; called exactly once for each. */
   onExchangeEnd?(exchange: Exchange, end: ExchangeEnd): void;
   /** A request was answered without becoming an exchange. */

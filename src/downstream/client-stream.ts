@@ -50,6 +50,8 @@ export class ClientStream {
   readonly #batch: (string | Buffer)[] = [];
   #isWriteDue = false;
   #batchHasContent = false;
+  /** Its events carry ids, by which its client can come back for the rest. */
+  #ids: { readonly stream: string; last: number } | undefined;
   /** When content came last, on the clock of `performance.now()`. */
   #contentAt: number | undefined;
 
@@ -64,6 +66,11 @@ export class ClientStream {
 
   get headersSent(): boolean {
     return this.status !== undefined;
+  }
+
+  /** From now on each event says where it stands in its stream. @param after the number of the last one that the client has. */
+  giveIds(stream: string, after: number): void {
+    this.#ids = { stream, last: after };
   }
 
   /**
@@ -103,7 +110,8 @@ export class ClientStream {
 
   push(event: StreamEvent, kind: EventKind): void {
     const dialect = this.#dialect as Dialect;
-    this.#batch.push(dialect.encodeEvent(event));
+    const encoded = dialect.encodeEvent(event);
+    this.#batch.push(this.#ids === undefined ? encoded : this.#numbered(String(encoded)));
     if (isContent(kind)) this.#batchHasContent = true;
     const { stats } = this.#exchange;
     stats.events++;
@@ -161,20 +169,23 @@ export class ClientStream {
     this.stopTimers();
     if (terminator !== "") {
       this.#exchange.stats.events++;
-      this.#write(terminator);
+      this.#write(this.#numbered(terminator));
     }
     endWhole(this.#raw);
   }
 
-  /** The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone. */
-  interrupt(errorEvent: string): void {
+  /**
+   * The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone.
+   * @param isKept the event is a part of the stream: whoever comes back behind it has it. Otherwise it is about this client alone.
+   */
+  interrupt(errorEvent: string, isKept = false): void {
     this.stopTimers();
     if (!this.#isBetweenEvents) {
       cut(this.#raw);
       return;
     }
     this.#exchange.stats.events++;
-    this.#write(errorEvent);
+    this.#write(isKept ? this.#numbered(errorEvent) : errorEvent);
     endInterrupted(this.#raw, this.#interruptEnd());
   }
 
@@ -190,8 +201,14 @@ export class ClientStream {
 
   /** What Go's SDKs die of is a block; to openai-python one behind an `id` is an event without data. Others may need the block. */
   #comment(): string {
-    const isLine = failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
+    const isLine = this.#ids || failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
     return isLine ? KEEP_ALIVE_LINE : KEEP_ALIVE;
+  }
+
+  #numbered(event: string): string {
+    const ids = this.#ids;
+    // Behind its data: fetch-event-source takes an id for that of an event that it has as soon as it has read the line.
+    return ids === undefined ? event : `${event.slice(0, -1)}id: ${ids.stream}:${++ids.last}\n\n`;
   }
 
   #interruptEnd(): "clean" | "cut" {

@@ -9,7 +9,7 @@ import type { ReplyHeaders } from "../core/reply.ts";
  */
 export function writeResponseHead(
   raw: ServerResponse,
-  { id, attempts }: Pick<Exchange, "id" | "attempts">,
+  { id, attempts, kept }: Pick<Exchange, "id" | "attempts" | "kept">,
   status: number,
   headers: ReplyHeaders,
   answeredBy?: string,
@@ -20,7 +20,18 @@ export function writeResponseHead(
     "x-perennial-id": id,
     "x-perennial-attempts": String(attempts.length),
     ...(upstream === undefined ? {} : { "x-perennial-upstream": upstream }),
+    ...(kept === undefined ? {} : keptHeaders(raw, kept.stream)),
   });
   // A head without a body yet would wait for the first write.
   raw.flushHeaders();
+}
+
+/** What is kept here, for a time and for one client, is nobody else's to keep. */
+function keptHeaders(raw: ServerResponse, stream: string): ReplyHeaders {
+  const exposed = raw.getHeader("access-control-expose-headers");
+  return {
+    "x-perennial-stream": stream,
+    "cache-control": "no-store, no-transform",
+    ...(typeof exposed === "string" ? { "access-control-expose-headers": `${exposed}, x-perennial-stream` } : {}),
+  };
 }

@@ -35,7 +35,7 @@ function adviceFor(failure: Failure, exchange: Exchange): string {
   }
   if (code === "draining") return `${sendAgain(exchange)} in a moment.`;
   // The failure itself says what to do, or nothing is known that would help.
-  if (code === "overloaded" || code === "circuit_open" || code === "internal_error") return "";
+  if (code === "overloaded" || code === "circuit_open" || code === "internal_error" || code === "client_gone") return "";
   if (scope === "again") return `${sendAgain(exchange)}.`;
   return scope === "elsewhere" ? "This upstream would refuse the same request again." : "The same request would fail again.";
 }

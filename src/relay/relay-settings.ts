@@ -7,6 +7,7 @@ import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
 import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
+import type { ReplaySettings } from "./come-back.ts";
 
 /** Times in milliseconds, sizes in bytes. */
 export interface RelaySettings {
@@ -16,6 +17,8 @@ export interface RelaySettings {
   readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
+  /** Undefined where no answer is kept. */
+  readonly replay?: ReplaySettings | undefined;
 }
 
 /** The client's own policy can only be stricter than the configured one; when it is shown its answer is its own choice. */

@@ -15,6 +15,8 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { RunClient } from "../run/journal.ts";
+import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunTimes } from "../run/run.ts";
 import type { RelaySettings } from "./relay-settings.ts";
@@ -22,6 +24,7 @@ import type { RelaySettings } from "./relay-settings.ts";
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
   readonly runs: RunRegistry;
+  readonly kept: KeptStreams;
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;
@@ -32,7 +35,13 @@ export interface RelayContext {
 /** All exchanges draw from one row, so that shares are even over all of them. */
 const draw = createEvenDraws();
 
-export function startRun(exchange: Exchange, { offers, failover, retry, limits }: RelaySettings, context: RelayContext): Run {
+/** @param journal where its answer goes in place of the clients that listen. */
+export function startRun(
+  exchange: Exchange,
+  { offers, failover, retry, limits }: RelaySettings,
+  context: RelayContext,
+  journal?: RunClient,
+): Run {
   const { api, request } = exchange;
   const { runs, held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
@@ -77,6 +86,7 @@ export function startRun(exchange: Exchange, { offers, failover, retry, limits }
     propagator,
     recorder: continuing?.record(),
     session,
+    journal,
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
 }

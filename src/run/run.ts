@@ -16,7 +16,7 @@ import type { Observer, Propagator } from "../core/observer.ts";
 import type { ResumedBy } from "../core/outcome.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
-import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
+import { ForwardingJournal, type RunClient } from "./journal.ts";
 import { Lag, type TimedSink } from "./lag.ts";
 
 export interface RunOptions {
@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly recorder?: AnswerRecorder | undefined;
   /** What an upstream keeps for it. */
   readonly session: NativeSession;
+  /** Where its answer goes in place of the clients that listen. @defaultValue to them */
+  readonly journal?: RunClient | undefined;
 }
 
 /** In milliseconds. */
@@ -58,7 +60,8 @@ const PIECE_BYTES = 96;
 export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
-  readonly #journal: Journal = new ForwardingJournal();
+  readonly #listeners = new ForwardingJournal();
+  readonly #journal: RunClient;
   readonly #transcript: TranscriptBuilder;
   readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
@@ -74,6 +77,7 @@ export class Run {
   /** Starts at once. */
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#journal = options.journal ?? this.#listeners;
     this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
     this.#written = options.held.open({ evict: (failure) => this.abort(failure) });
@@ -107,7 +111,7 @@ export class Run {
   }
 
   /** Resolves once it is over, whether or not a client listens. */
-  get ended(): Promise<unknown> {
+  get ended(): Promise<RunEnd> {
     return this.#end;
   }
 
@@ -117,11 +121,11 @@ export class Run {
    * @returns how the run ended, or for what reason the client left it.
    */
   async listen(client: RunClient, signal: AbortSignal): Promise<RunEnd> {
-    const detach = this.#journal.attach(client);
+    const detach = this.#listeners.attach(client);
     const left = new Promise<RunEnd>((resolve) => {
       const leave = (): void => {
         const failure = toFailure(signal.reason);
-        if (this.#journal.clientCount > 1) {
+        if (this.#listeners.clientCount > 1) {
           detach();
           resolve({ kind: "failed", failure });
         }

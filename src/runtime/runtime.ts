@@ -9,6 +9,7 @@ import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
+import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
@@ -55,11 +56,12 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
+  const kept = new KeptStreams(held);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
-  const telemetry = await openTelemetry(logger, { open, held });
+  const telemetry = await openTelemetry(logger, { open, held, kept });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
-    createSettings(config, { backend, telemetry, runs, held, sticky, retries });
+    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries });
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
   let lastReload: Promise<unknown> = Promise.resolve();
@@ -76,6 +78,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     open.max = next.limits.maxStreams;
     held.maxBytes = next.limits.maxHeldBytes;
     open.maxPerKey = next.auth.maxStreamsPerKey;
+    if (next.replay === false) kept.clear();
     if (next.log.level !== old.config.log.level) logger.level = next.log.level;
     if (!isKept) retire.add(old.backend);
     return {
@@ -95,6 +98,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     },
     drain() {
       inForce.backend.stopWarmUps();
+      kept.drain();
       return open.drain(started.drain.timeout);
     },
     async close() {

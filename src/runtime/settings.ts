@@ -5,6 +5,7 @@ import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
+import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
@@ -18,6 +19,7 @@ export interface Parts {
   readonly backend: Backend;
   readonly telemetry: Telemetry;
   readonly runs: RunRegistry;
+  readonly kept: KeptStreams;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
@@ -25,9 +27,9 @@ export interface Parts {
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, held, sticky, retries }: Parts,
+  { backend, telemetry, runs, kept, held, sticky, retries }: Parts,
 ): Promise<ServerSettings> {
-  const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
+  const { auth, retry, failover, limits, interruptEnd, heartbeat, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
@@ -48,9 +50,11 @@ export async function createSettings(
       retry,
       limits,
       client: { interruptEnd, heartbeat },
+      replay: replay || undefined,
     },
     context: {
       runs,
+      kept,
       held,
       sticky,
       retries,

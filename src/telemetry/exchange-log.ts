@@ -75,6 +75,7 @@ export function createExchangeLog(logger: Logger): Observer {
           durationMs: Math.round(end.durationMs),
           events: stats.events,
           bytes: stats.bytes,
+          ...describeKept(exchange, end),
           err: end.defect === undefined ? undefined : describeDefect(end.defect),
         },
         describeEnd(exchange, end),
@@ -107,6 +108,19 @@ function describeSeams({ seams = [], seam }: ExchangeEnd): object {
   return {
     ...(seams.length === 0 ? {} : { by: [...new Set(seams)].join(","), seams: seams.length }),
     ...(seam === undefined ? {} : { seam }),
+  };
+}
+
+/** So much of a stream's id tells it from others, and opens nothing. */
+const SHOWN_OF_ID = 8;
+
+/** Nothing of it where the answer was not kept. */
+function describeKept({ kept }: Exchange, { lingered }: ExchangeEnd): object {
+  if (kept === undefined) return {};
+  return {
+    stream: kept.stream.slice(0, SHOWN_OF_ID),
+    ...(kept.way === undefined ? {} : { cameBack: kept.way }),
+    ...(lingered === undefined ? {} : { lingeredMs: Math.round(lingered.ms), lingeredCharacters: lingered.characters }),
   };
 }
 

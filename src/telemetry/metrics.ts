@@ -12,6 +12,8 @@ export interface MetricsOptions {
   readonly countOpen: () => number;
   /** Bytes that the gates hold back at this moment. */
   readonly countHeldBytes: () => number;
+  /** Answers that are kept at this moment. */
+  readonly countKept: () => { readonly streams: number; readonly bytes: number };
 }
 
 export interface Metrics {
@@ -50,7 +52,7 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOptions): Metrics {
+export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -177,6 +179,39 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     },
   });
 
+  const comeBacks = new Counter({
+    name: "perennial_come_backs_total",
+    help: "Requests for an answer that is kept, by how they named it, and whether it ran still, was over, or could not be given.",
+    labelNames: ["way", "found"],
+    registers,
+  });
+  const lingered = new Counter({
+    name: "perennial_lingered_seconds_total",
+    help: "Time for which answers were made on while no client listened (replay.linger).",
+    registers,
+  });
+  const lingeredCharacters = new Counter({
+    name: "perennial_lingered_characters_total",
+    help: "Characters of answers that were made while no client listened (replay.linger).",
+    registers,
+  });
+  new Gauge({
+    name: "perennial_kept_streams",
+    help: "Answers that are kept now for clients that come back, those that are still made included.",
+    registers,
+    collect() {
+      this.set(countKept().streams);
+    },
+  });
+  new Gauge({
+    name: "perennial_kept_bytes",
+    help: "Bytes that are kept now for clients that come back.",
+    registers,
+    collect() {
+      this.set(countKept().bytes);
+    },
+  });
+
   // rate() does not see the first of its kind unless a zero came before it.
   for (const dialect of [...dialects, PASSTHROUGH]) {
     for (const outcome of Object.keys(IS_WHOLE)) exchanges.inc({ dialect, outcome }, 0);
@@ -211,7 +246,11 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       retriesRefused.inc();
     },
 
-    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam }) {
+    onComeBack(way, found) {
+      comeBacks.inc({ way, found });
+    },
+
+    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam, lingered: span }) {
       const dialect = exchange.api?.dialect.name ?? PASSTHROUGH;
       const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
       exchanges.inc({ dialect, outcome });
@@ -224,6 +263,9 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+      if (span === undefined) return;
+      lingered.inc(span.ms / 1_000);
+      lingeredCharacters.inc(span.characters);
     },
 
     onRejected({ failure, durationMs }) {

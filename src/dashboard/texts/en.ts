@@ -165,6 +165,7 @@ export const en = {
     invalid_request: "a request that makes no sense",
     body_too_large: "a body too large",
     not_found: "nothing at that path",
+    stream_gone: "an answer that is not kept any more",
     client_gone: "the client left",
     internal_error: "a bug of Perennial’s",
   } satisfies Record<FailureCode, string>,

@@ -147,6 +147,7 @@ export const zh: Texts = {
     invalid_request: "请求不合法",
     body_too_large: "请求体过大",
     not_found: "路径不存在",
+    stream_gone: "回答已不再保留",
     client_gone: "客户端离开",
     internal_error: "Perennial 的缺陷",
   },
