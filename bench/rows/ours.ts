@@ -1,6 +1,6 @@
 /** Perennial as it ships, and with what costs more; the cheapest proxy that Node can be; nginx; and nothing at all. */
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,18 +67,14 @@ export const withDashboard: Row = {
   },
 };
 
-/** Once there is such a setting. */
+/** Every answer is kept for a client that comes back. */
 export const withReplay: Row = {
   name: "Perennial, replay on",
   only: VARIANT,
-  start(upstream) {
-    const schema = JSON.parse(readFileSync(file("../../config.schema.json"), "utf8")) as { properties: Record<string, unknown> };
-    if (!("replay" in schema.properties)) throw new Error("this Perennial has no such setting");
-    return startPerennial(upstream, { replay: { ttl: "5m" } });
-  },
+  start: (upstream) => startPerennial(upstream, { replay: { ttl: "5m" } }, { "x-perennial-replay": "1" }),
 };
 
-function startPerennial(upstream: string, settings: object): Promise<Running> {
+function startPerennial(upstream: string, settings: object, headers: Readonly<Record<string, string>> = {}): Promise<Running> {
   return startProgram((port) => {
     const config = join(FOLDER, `perennial-${port}.yaml`);
     // YAML takes JSON.
@@ -91,7 +87,7 @@ function startPerennial(upstream: string, settings: object): Promise<Running> {
         ...settings,
       }),
     );
-    return { command: process.execPath, args: [file("../../dist/main.js"), "--config", config] };
+    return { command: process.execPath, args: [file("../../dist/main.js"), "--config", config], headers };
   });
 }
 
