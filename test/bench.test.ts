@@ -11,6 +11,11 @@ const events = (...numbers: number[]): string =>
 
 test.each([
   ["whole, cut into reads of any size", events(0, 1, 2), { count: 3, isInOrder: true, isDone: true }],
+  [
+    "whole, with ids and a comment behind the end",
+    `${events(0, 1).trimEnd()}\nid: 7f.12\n\n: bye\n\n`,
+    { count: 2, isInOrder: true, isDone: true },
+  ],
   ["an event that was lost", events(0, 2), { count: 2, isInOrder: false, isDone: true }],
   ["an event that came twice", events(0, 1, 1), { count: 3, isInOrder: false, isDone: true }],
   ["an end without [DONE]", events(0, 1).replace("data: [DONE]\n\n", ""), { count: 2, isInOrder: true, isDone: false }],

@@ -8,6 +8,8 @@ export function writeMark(number: number, atUs: number): string {
 }
 
 const LENGTH = writeMark(0, 0).length;
+/** What is kept of the end, in characters. */
+const END_LENGTH = 200;
 const MARK = /@(\d{6}):(\d{16})@/g;
 
 /** Finds the marks of one stream, wherever its reads are cut, and whatever is written around them. */
@@ -28,11 +30,11 @@ export class MarkReader {
       end = found.index + LENGTH;
       onMark(Number(found[2]));
     }
-    this.#rest = text.slice(Math.max(end, text.length - LENGTH * 2));
+    this.#rest = text.slice(Math.max(end, text.length - END_LENGTH));
   }
 
-  /** The last bytes say that the answer is whole. */
+  /** The last event says that the answer is whole; comments and ids may stand behind it. */
   get isDone(): boolean {
-    return /data: ?\[DONE\]\s*$/.test(this.#rest);
+    return /data: ?\[DONE\]\r?\n(?:(?:id)?:[^\n]*\n|\r?\n)*$/.test(this.#rest);
   }
 }
