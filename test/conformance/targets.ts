@@ -2,19 +2,19 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createChaosServer } from "../../src/chaos/chaos-server.ts";
+import { type ChaosServer, type ChaosServerOptions, createChaosServer } from "../../src/chaos/chaos-server.ts";
 import type { Patience, Peer, RunningPeer } from "../support/peers/peer.ts";
 import { PEERS } from "../support/peers/peers.ts";
 import { type SpawnedPerennial, spawnPerennial } from "../support/spawn-perennial.ts";
 import { startByteProxies } from "./byte-proxy.ts";
-import type { CaseFraming } from "./cases.ts";
+import type { CaseFraming, Setup } from "./cases.ts";
 
 export interface Target {
   readonly name: string;
-  /** Base URL with `/v1`, by framing of the upstream behind it. */
-  readonly urls: ReadonlyMap<CaseFraming, string>;
-  /** What its requests need, for the upstream of each framing. */
-  readonly headers?: ReadonlyMap<CaseFraming, Readonly<Record<string, string>>>;
+  /** Base URL with `/v1`, by framing of the upstream behind it, or by what is set up; what it is not set up for is not asked of it. */
+  readonly urls: ReadonlyMap<CaseFraming | Setup, string>;
+  /** What its requests need, for each of them. */
+  readonly headers?: ReadonlyMap<CaseFraming | Setup, Readonly<Record<string, string>>>;
   /** What the target says went wrong inside it; empty when nothing did. */
   stop(): Promise<string>;
 }
@@ -22,32 +22,46 @@ export interface Target {
 /** How long a stalled upstream stays silent: longer than anybody's patience here. */
 const STALL_MS = 30_000;
 
+/** Where the upstreams listen, and the second of two. */
+export interface Upstreams extends Target {
+  readonly second: string | undefined;
+}
+
+function upstreamsYaml(kind: CaseFraming | Setup, baseUrl: string, second: string | undefined): string {
+  if (kind === "two upstreams") return `upstreams: [{ name: a, baseUrl: ${baseUrl} }, { name: b, baseUrl: ${second} }]`;
+  if (kind === "continuing") return `upstreams: [{ baseUrl: ${baseUrl}, continuation: assistant }]\nrecovery: continue`;
+  return `upstreams: [{ baseUrl: ${baseUrl} }]`;
+}
+
 /** Short, so that nobody waits a minute for what is over in one; the same for every gateway of a run. */
 export const QUICK: Patience = { silenceMs: 600, totalMs: 5_000 };
 /** For gateways that may need a second for what is no fault of the upstream. */
 export const UNHURRIED: Patience = { silenceMs: 2_000, totalMs: 8_000 };
 
 /** Perennial's defaults, but for the patience. */
-const PERENNIAL_YAML = (baseUrl: string, { silenceMs, totalMs }: Patience): string => `port: 0
-upstreams: [{ baseUrl: ${baseUrl} }]
+const PERENNIAL_YAML = (upstreams: string, { silenceMs, totalMs }: Patience): string => `port: 0
+${upstreams}
 timeouts: { firstToken: ${silenceMs}ms, idle: ${silenceMs}ms, alive: ${silenceMs + 1_400}ms, total: ${totalMs}ms, unstreamed: ${totalMs}ms }
 retry: { outage: 500ms, backoff: { initial: 1ms }, budget: { min: 1000000 } }
 drain: { timeout: 0 }
 `;
 
-/** One chaos server for each framing. */
-export async function startUpstreams(framings: readonly CaseFraming[]): Promise<Target> {
-  const urls = new Map<CaseFraming, string>();
-  const servers = await Promise.all(
-    framings.map(async (framing) => {
-      const server = createChaosServer({ tokenDelayMs: 1, stallMs: STALL_MS, ...(framing === "default" ? {} : { framing }) });
-      urls.set(framing, (await server.listen(0, "127.0.0.1")).url);
-      return server;
-    }),
-  );
+/** One chaos server for each framing, and those of the setups. */
+export async function startUpstreams(framings: readonly CaseFraming[], setups: readonly Setup[] = []): Promise<Upstreams> {
+  const urls = new Map<CaseFraming | Setup, string>();
+  const servers: ChaosServer[] = [];
+  const start = async (options: ChaosServerOptions): Promise<string> => {
+    const server = createChaosServer({ tokenDelayMs: 1, stallMs: STALL_MS, ...options });
+    servers.push(server);
+    return (await server.listen(0, "127.0.0.1")).url;
+  };
+  for (const framing of framings) urls.set(framing, await start(framing === "default" ? {} : { framing }));
+  for (const setup of setups) urls.set(setup, await start(setup === "two upstreams" ? { upstream: "a" } : {}));
+  const second = setups.includes("two upstreams") ? await start({ upstream: "b" }) : undefined;
   return {
     name: "direct",
     urls,
+    second,
     async stop() {
       await Promise.all(servers.map((server) => server.close()));
       return "";
@@ -56,9 +70,9 @@ export async function startUpstreams(framings: readonly CaseFraming[]): Promise<
 }
 
 /** Perennial as a user runs it, a process for each upstream. */
-export async function startPerennials(upstreams: Target, patience: Patience): Promise<Target> {
+export async function startPerennials(upstreams: Upstreams, patience: Patience): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), "conformance-"));
-  const urls = new Map<CaseFraming, string>();
+  const urls = new Map<CaseFraming | Setup, string>();
   const processes: SpawnedPerennial[] = [];
   const stop = async (): Promise<(number | string)[]> => {
     const ends = await Promise.all(processes.map((perennial) => perennial.stop()));
@@ -66,12 +80,12 @@ export async function startPerennials(upstreams: Target, patience: Patience): Pr
     return ends;
   };
   try {
-    for (const [framing, upstream] of upstreams.urls) {
-      const file = join(folder, `${framing}.yaml`);
-      await writeFile(file, PERENNIAL_YAML(upstream, patience));
+    for (const [kind, upstream] of upstreams.urls) {
+      const file = join(folder, `${kind}.yaml`);
+      await writeFile(file, PERENNIAL_YAML(upstreamsYaml(kind, upstream, upstreams.second), patience));
       const perennial = await spawnPerennial(["--config", file]);
       processes.push(perennial);
-      urls.set(framing, `${perennial.url}/v1`);
+      urls.set(kind, `${perennial.url}/v1`);
     }
   } catch (error) {
     await stop();
@@ -94,23 +108,28 @@ export const PEER_NAMES: readonly string[] = ["plain", ...PEERS.map(({ name }) =
 /** @throws {Unavailable} when it does not install here */
 export async function startPeer(
   name: string,
-  upstreams: Target,
+  upstreams: Upstreams,
   patience: Patience,
   report: (line: string) => void,
 ): Promise<Target> {
   if (name === "plain") return { ...(await startByteProxies(upstreams)), name };
   const peer = PEERS.find((one) => one.name === name) as Peer;
   peer.install(report);
-  const running: [CaseFraming, RunningPeer][] = [];
+  const running: [CaseFraming | Setup, RunningPeer][] = [];
   const stop = async (): Promise<string> => (await Promise.all(running.map(([, one]) => one.stop()))).join("");
   try {
-    for (const [framing, upstream] of upstreams.urls) running.push([framing, await peer.start(upstream, patience)]);
+    for (const [kind, upstream] of upstreams.urls) {
+      // None of them can be told to go on with an answer; a second server is set up where it takes one line.
+      if (kind === "continuing" || (kind === "two upstreams" && name !== "nginx")) continue;
+      const second = kind === "two upstreams" ? upstreams.second : undefined;
+      running.push([kind, await peer.start(upstream, patience, second)]);
+    }
   } catch (error) {
     await stop();
     throw error;
   }
-  const urls = new Map(running.map(([framing, { url }]) => [framing, url]));
-  const headers = new Map(running.map(([framing, one]) => [framing, one.headers]));
+  const urls = new Map(running.map(([kind, { url }]) => [kind, url]));
+  const headers = new Map(running.map(([kind, one]) => [kind, one.headers]));
   return { name, urls, headers, stop };
 }
 

@@ -25,8 +25,11 @@ export interface Peer {
   version(): string | undefined;
   /** Downloads it into .cache, once. @throws {Unavailable} */
   install(report: (line: string) => void): void;
-  /** @param upstream the base URL of the model server, with `/v1` */
-  start(upstream: string, patience: Patience): Promise<RunningPeer>;
+  /**
+   * @param upstream the base URL of the model server, with `/v1`
+   * @param second another one, to be asked where the first fails; nginx alone has a recipe for it
+   */
+  start(upstream: string, patience: Patience, second?: string): Promise<RunningPeer>;
 }
 
 /** Why a gateway cannot be had here. */

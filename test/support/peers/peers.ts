@@ -84,12 +84,16 @@ const nginx: Peer = {
   install() {
     if (nginx.version() === undefined) throw new Unavailable("it is not installed");
   },
-  start(upstream, patience) {
+  start(upstream, patience, second) {
+    const first = `server ${new URL(upstream).host} max_fails=0;`;
+    const servers = second === undefined ? [first, first, first] : [first, `server ${new URL(second).host} backup;`];
     return startProcess({
       name: "nginx",
       recipe: "nginx.conf",
       upstream,
       patience,
+      // A refused key, or a model that is not there, may be otherwise at another.
+      values: { SERVERS: servers.join("\n    "), MORE_STATUSES: second === undefined ? "" : " http_403 http_404" },
       command: ({ file, folder }) => ["nginx", "-p", folder, "-c", file],
     });
   },

@@ -19,6 +19,8 @@ export interface PeerProcess {
   readonly recipe: string;
   readonly upstream: string;
   readonly patience: Patience;
+  /** What its recipe asks for beside what every recipe may. */
+  readonly values?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   /** What to run, told the filled recipe's file and text, the folder, and the port to listen on. */
   command(filled: Filled): readonly string[];
@@ -32,11 +34,19 @@ export interface Filled {
   readonly port: number;
 }
 
-export async function startProcess({ name, recipe, upstream, patience, env, ...peer }: PeerProcess): Promise<RunningPeer> {
+export async function startProcess({
+  name,
+  recipe,
+  upstream,
+  patience,
+  values,
+  env,
+  ...peer
+}: PeerProcess): Promise<RunningPeer> {
   const folder = await mkdtemp(join(tmpdir(), `peer-${name}-`));
   const port = await freePort();
   const source = await readFile(new URL(`recipes/${recipe}`, import.meta.url), "utf8");
-  const text = fill(source, { folder, port, upstream, patience });
+  const text = fill(source, { folder, port, upstream, patience, values });
   const file = join(folder, recipe);
   await writeFile(file, text);
   const filled = { file, text, folder, port };
@@ -76,7 +86,15 @@ export async function startProcess({ name, recipe, upstream, patience, env, ...p
 /** @throws when the recipe asks for what there is not */
 export function fill(
   source: string,
-  { folder, port, upstream, patience }: Pick<PeerProcess, "upstream" | "patience"> & Pick<Filled, "folder" | "port">,
+  {
+    folder,
+    port,
+    upstream,
+    patience,
+    values: own,
+  }: Pick<PeerProcess, "upstream" | "patience"> & {
+    readonly values?: PeerProcess["values"] | undefined;
+  } & Pick<Filled, "folder" | "port">,
 ): string {
   const { hostname, host, port: upstreamPort } = new URL(upstream);
   const values: Readonly<Record<string, string | number>> = {
@@ -89,6 +107,7 @@ export function fill(
     PATIENCE_MS: patience.silenceMs,
     PATIENCE_S: patience.silenceMs / 1000,
     TOTAL_S: patience.totalMs / 1000,
+    ...own,
   };
   return source.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = values[name];
