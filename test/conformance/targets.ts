@@ -42,7 +42,7 @@ export const UNHURRIED: Patience = { silenceMs: 2_000, totalMs: 8_000 };
 const PERENNIAL_YAML = (upstreams: string, { silenceMs, totalMs }: Patience): string => `port: 0
 ${upstreams}
 timeouts: { firstToken: ${silenceMs}ms, idle: ${silenceMs}ms, alive: ${silenceMs + 1_400}ms, total: ${totalMs}ms, unstreamed: ${totalMs}ms }
-retry: { outage: 500ms, backoff: { initial: 1ms }, budget: { min: 1000000 } }
+retry: { outage: ${silenceMs}ms, backoff: { initial: 1ms }, budget: { min: 1000000 } }
 drain: { timeout: 0 }
 `;
 
