@@ -44,6 +44,7 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   upstream_error_event: AGAIN,
   overloaded: "",
   circuit_open: "",
+  rate_limited: "",
   draining: " Send the request again in a moment.",
   unauthorized: NEVER,
   invalid_request: NEVER,
@@ -73,7 +74,13 @@ describe("every failure code", () => {
     expect(messageOf(code, {}, exchangeOf({ attempts: [] }))).toBe(BEGINS(code) + advice);
   });
 
-  const UNADVISED: ReadonlySet<FailureCode> = new Set(["overloaded", "circuit_open", "internal_error", "draining"]);
+  const UNADVISED: ReadonlySet<FailureCode> = new Set([
+    "overloaded",
+    "circuit_open",
+    "rate_limited",
+    "internal_error",
+    "draining",
+  ]);
   test.each((Object.keys(ADVICE) as FailureCode[]).filter((code) => !UNADVISED.has(code)))(
     "%s is advised by what may still help",
     (code) => {

@@ -6,16 +6,21 @@ import type { Candidate } from "../balance/candidate.ts";
 import type { Release } from "../balance/connection-queue.ts";
 import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
+import type { RateTurn } from "../balance/rate/rate-limiter.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { toFailure, withDetails } from "../core/failure.ts";
+import { type Failure, toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { Progress } from "../core/progress.ts";
 import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
-import { isRefusedAlteration } from "./choose-ask.ts";
+import { costlyOf, isRefusedAlteration } from "./choose-ask.ts";
+import { enterDoors } from "./enter-doors.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { tokensOf } from "./enter-rate.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { attemptsAt } from "./failover.ts";
 import { OutageDoor, partOf } from "./outage-door.ts";
+import type { Used } from "./usage-meter.ts";
 
 /** Where clients bring a key. */
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
@@ -31,6 +36,8 @@ export interface AttemptLoopOptions {
   readonly deadlineAt: number;
   readonly signal: AbortSignal;
   readonly state: () => RunState;
+  /** Told what its clients wait for. */
+  onProgress(progress: Progress): void;
 }
 
 export interface PlannedAttempt {
@@ -40,10 +47,19 @@ export interface PlannedAttempt {
   readonly isHopeful: boolean;
   /** The upstream works on it, as far as can be known. */
   onTaken(): void;
+  /** Told what it took, before it is over, where tokens are counted. */
+  onUsed(used: Used): void;
 }
 
-/** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
-export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
+/**
+ * @param onUsed told what each attempt took, where tokens are counted.
+ * @throws Failure with which the policy gave up, or the reason for which `signal` was aborted.
+ */
+export async function runAttempts<T>(
+  options: AttemptLoopOptions,
+  run: (planned: PlannedAttempt) => Promise<T>,
+  onUsed: (used: Used) => void = () => {},
+): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const history: PastAttempt[] = [];
   const door = new OutageDoor({ exchange, pace: policy.outagePace, signal });
@@ -61,7 +77,24 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     return decision.plan;
   }
 
-  async function attemptOnce(turn: Turn | undefined, release: Release): Promise<T> {
+  /** There is no place for the rest of an answer: what its clients are told is how the answer broke that they have some of. */
+  function brokenBefore(thrown: unknown): unknown {
+    const last = history.at(-1);
+    const isRest = typeof plan.ask === "object" && toFailure(thrown).code === "rate_limited";
+    return isRest && last !== undefined ? withDetails(last.failure, {}) : thrown;
+  }
+
+  function progressOf({ plan: before }: PastAttempt): Progress {
+    const { upstream } = plan.candidate;
+    const isOther = upstream.name !== before.candidate.upstream.name;
+    const number = costlyOf(history).length + 1;
+    return { at: "attempt", number, of: policy.maxAttempts, upstream: isOther ? upstream.name : undefined };
+  }
+
+  async function attemptOnce(turn: Turn | undefined, rated: RateTurn | undefined, release: Release): Promise<T> {
+    let used: Used | undefined;
+    let failed: Failure | undefined;
+    const { rate } = plan.candidate;
     const began = performance.now();
     const attempt: Attempt = {
       number: attempts.length + 1,
@@ -82,9 +115,14 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         turn?.works();
         door.isOver();
       };
-      return await run({ attempt, plan, isHopeful, onTaken });
+      const measure = (told: Used): void => {
+        used = told;
+        onUsed(told);
+      };
+      return await run({ attempt, plan, isHopeful, onTaken, onUsed: measure });
     } catch (thrown) {
       const failure = toFailure(thrown);
+      failed = failure;
       attempt.failure = failure.code;
       attempt.warning = explainRefusal(failure, {
         upstream: attempt.upstream,
@@ -100,6 +138,9 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       attempt.durationMs = Math.round(performance.now() - began);
       open.count--;
       release();
+      // Where there was no connection it was not sent.
+      if (failed?.outage === "connection") rated?.giveBack();
+      else if (rate !== undefined) rated?.end(tokensOf(rate, used, failed));
       observer.onAttemptEnd?.(exchange, attempt);
     }
   }
@@ -110,16 +151,22 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     async () => {
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
-      const turn = await door.enter(
-        () => plan.candidate.shared.outages,
-        { inVain, isNew: history.length === 0 },
-        (out) => {
+      const { turn, rated } = await enterDoors({
+        ...{ door, inVain, isNew: history.length === 0, exchange, observer, signal },
+        plan: () => plan,
+        onOut(out) {
           plan = nextPlan(out);
         },
-      );
+        onAhead: (ahead) => options.onProgress({ at: "queue", ahead }),
+      }).catch((thrown: unknown) => {
+        throw brokenBefore(thrown);
+      });
       try {
-        const release = await enterQueue(plan.candidate, exchange, observer, signal);
-        const result = await attemptOnce(turn, release);
+        const release = await enterQueue(plan.candidate, exchange, observer, signal).catch((thrown: unknown) => {
+          rated?.giveBack();
+          throw thrown;
+        });
+        const result = await attemptOnce(turn, rated, release);
         learnSuccess(plan.candidate, part);
         turn?.works();
         rememberRefusals(plan, history, exchange);
@@ -144,6 +191,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         if (past?.failure !== error) throw error;
         plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
+        options.onProgress(progressOf(past));
         if (!plan.atGate) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
@@ -159,6 +207,9 @@ function learnSuccess({ shared, credential }: Candidate, part: string): void {
 function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: boolean): void {
   const { shared, credential, policy } = plan.candidate;
   if (isAboutKey(failure)) credential?.rest(part, failure);
+  if (isAboutKey(failure) && failure.status === 429 && failure.retryAfterMs !== undefined) {
+    plan.candidate.rate?.hold(failure.retryAfterMs);
+  }
   const { breaker } = policy;
   // That it will not go on with an answer says nothing of other requests.
   if (typeof plan.ask === "object") return;

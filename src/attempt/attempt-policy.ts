@@ -109,6 +109,8 @@ export interface AttemptPolicy {
   readonly outagePace: OutagePace | undefined;
   /** Another upstream can be asked in place of one that rests. */
   readonly hasOthers: boolean;
+  /** Most attempts that may cost something. */
+  readonly maxAttempts: number;
 }
 
 /** A first token that is late twice would be late again, and each attempt is paid for. */
@@ -193,6 +195,7 @@ export function createAttemptPolicy(
   }
 
   return {
+    maxAttempts,
     hasOthers: new Set(candidates.map(({ shared }) => shared)).size > 1,
     outagePace:
       maxAttempts === 1 ? undefined : { limitMs: retry.outage, pauseMs: (failures) => backoff(slowly, failures, random) },

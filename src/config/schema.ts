@@ -5,6 +5,7 @@ import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
@@ -166,10 +167,9 @@ const OPEN = "Serve everybody, although host is not loopback and there are no au
 
 const auth = z
   .strictObject({
-    keys: z
-      .array(text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks"))
-      .default([])
-      .describe("Keys, one of which each client must present. Needed when host is not loopback. Default: none."),
+    keys: clientKeys.describe(
+      "Keys, one of which each client must present; each as text, or as a mapping with key, name, rate, models, priority. Needed when host is not loopback. Default: none.",
+    ),
     maxStreamsPerKey: wholeNumber(0)
       .default(0)
       .describe(
@@ -221,6 +221,12 @@ export const configSchema = z
     breaker,
     health,
     heartbeat,
+    progress: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Tell clients of streams what they wait for, in comments: attempt 2 of 3, 3 ahead in the queue. The first of them sends the headers, so that what fails later is told as an error event. Default: false.",
+      ),
     recovery,
     resume,
     interruptEnd: z
@@ -296,7 +302,11 @@ export const configSchema = z
   )
   .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
-    auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
+    auth: {
+      keys: auth.keys.map((each) => (typeof each === "string" ? each : each.key)),
+      named: namedKeysOf(auth.keys),
+      maxStreamsPerKey: auth.maxStreamsPerKey,
+    },
     open: open || auth.open === true,
     // Where strangers may come without a key, to be looked at is not something that happens by default.
     dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),

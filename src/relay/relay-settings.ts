@@ -3,8 +3,9 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RateLimiter } from "../balance/rate/rate-limiter.ts";
 import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
-import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
+import { type ClientKey, type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 
@@ -13,6 +14,8 @@ export interface RelaySettings {
   /** Every upstream, in the order of the configuration. */
   readonly offers: readonly Offer[];
   readonly failover: FailoverOptions;
+  /** The limits of a client's key, where it has some. */
+  keyLimiterOf?(client: ClientKey): RateLimiter | undefined;
   readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;

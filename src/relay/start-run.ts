@@ -17,6 +17,7 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunTimes } from "../run/run.ts";
+import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
@@ -32,13 +33,18 @@ export interface RelayContext {
 /** All exchanges draw from one row, so that shares are even over all of them. */
 const draw = createEvenDraws();
 
-export function startRun(exchange: Exchange, { offers, failover, retry, limits }: RelaySettings, context: RelayContext): Run {
+export function startRun(
+  exchange: Exchange,
+  { offers, failover, retry, limits, keyLimiterOf }: RelaySettings,
+  context: RelayContext,
+): Run {
   const { api, request } = exchange;
   const { runs, held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
   retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
-  const candidates = sticky.narrow(serving, request);
+  const { client } = exchange;
+  const { candidates, key } = withLimits(exchange, sticky.narrow(serving, request), client && keyLimiterOf?.(client));
   const continuing = api?.request.stream && candidates.some(continues) ? api.dialect.continuing : undefined;
   const session = new NativeSession();
   const policy = createAttemptPolicy(
@@ -77,6 +83,7 @@ export function startRun(exchange: Exchange, { offers, failover, retry, limits }
     propagator,
     recorder: continuing?.record(),
     session,
+    key,
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
 }

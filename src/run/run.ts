@@ -1,10 +1,13 @@
 /** One answer being made, for one client or several: its attempts, which of them has won, what was given, how it ended. */
 
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
-import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
+import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import { withinLimits } from "../attempt/enter-rate.ts";
 import type { NativeSession } from "../attempt/native-session.ts";
+import { UsageMeter } from "../attempt/usage-meter.ts";
+import type { RateAccess } from "../balance/rate/rate-access.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
@@ -15,6 +18,7 @@ import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { ResumedBy } from "../core/outcome.ts";
+import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
@@ -32,6 +36,8 @@ export interface RunOptions {
   readonly sticky?: StickyUpstreams | undefined;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
+  /** The limits of the client's key; undefined where it has none. */
+  readonly key?: RateAccess | undefined;
   /** What an upstream keeps for it. */
   readonly session: NativeSession;
 }
@@ -67,7 +73,9 @@ export class Run {
   readonly #written: HeldShare;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
-  #taken: "no" | "presumed" | "yes" = "no";
+  #taken: "no" | "queued" | "presumed" | "yes" = "no";
+  /** Some upstream was found to be out. */
+  #wasOut = false;
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -87,7 +95,7 @@ export class Run {
   }
 
   /**
-   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
+   * An upstream works on it, as far as is known, or limits of ours make it wait. While it waits, or there were only outages, its clients are given nothing, not
    * even a sign of life, so that each may still get an HTTP status, and try again by itself.
    */
   get isTaken(): boolean {
@@ -164,7 +172,8 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, times, sticky } = this.#options;
+    const { exchange, policy, observer, held, times } = this.#options;
+    const onAhead = (ahead: number): void => this.#tell({ at: "queue", ahead });
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
@@ -173,38 +182,60 @@ export class Run {
       deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
+      onProgress: (progress) => this.#tell(progress),
     };
-    const evict = (failure: Failure): void => this.abort(failure);
     // The last attempt's refusal is kept: the client may get it as it is.
-    const kept = held.open({ evict });
-    const made = runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
-      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
-      const share = held.open({ evict });
-      try {
-        return await attemptOnce({
-          exchange,
-          attempt,
-          plan,
-          limits,
-          held: share,
-          propagated: propagator.headersFor(exchange, attempt),
-          signal: this.#controller.signal,
-          session: this.#options.session,
-          output: this.#outputOf(attempt, share, onTaken),
-          onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
-        });
-      } catch (thrown) {
-        const failure = toFailure(thrown);
-        kept.set(failure.reply?.body.length ?? 0);
-        if (failure.outage === undefined) this.#taken = "yes";
-        else if (this.#taken === "presumed") this.#taken = "no";
-        throw thrown;
-      } finally {
-        // The attempt's gate and hold are gone, with what they held.
-        share.release();
-      }
-    });
+    const kept = held.open({ evict: (failure) => this.abort(failure) });
+    const { key } = this.#options;
+    const attempt = (planned: PlannedAttempt): Promise<AttemptResult> => this.#attempt(planned, kept);
+    const made = withinLimits(key, { exchange, observer, signal: loop.signal, onAhead }, (onUsed) =>
+      runAttempts(loop, attempt, onUsed),
+    );
     return made.finally(() => kept.release());
+  }
+
+  /** @param kept counts what an attempt was refused with. */
+  async #attempt({ attempt, plan, isHopeful, onTaken, onUsed }: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
+    const { exchange, limits, propagator, held, sticky, session, key } = this.#options;
+    if (isHopeful && this.#taken !== "yes") this.#taken = "presumed";
+    const share = held.open({ evict: (failure) => this.abort(failure) });
+    const { rate } = plan.candidate;
+    const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(onUsed) : undefined;
+    const output = this.#outputOf(attempt, share, onTaken);
+    try {
+      const result = await attemptOnce({
+        exchange,
+        attempt,
+        plan,
+        limits,
+        held: share,
+        propagated: propagator.headersFor(exchange, attempt),
+        signal: this.#controller.signal,
+        session,
+        output: meter?.watch(output) ?? output,
+        onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
+        onLimit: rate && ((forMs) => rate.hold(forMs)),
+      });
+      meter?.end(result);
+      return result;
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      meter?.end(undefined);
+      kept.set(failure.reply?.body.length ?? 0);
+      if (failure.outage !== undefined) this.#wasOut = true;
+      if (failure.outage === undefined) this.#taken = "yes";
+      else if (this.#taken !== "yes") this.#taken = "no";
+      throw thrown;
+    } finally {
+      // The attempt's gate and hold are gone, with what they held.
+      share.release();
+    }
+  }
+
+  /** While there were only outages its clients are told nothing, so that each may still get an HTTP status. */
+  #tell(progress: Progress): void {
+    if (progress.at === "queue" && this.#taken === "no" && !this.#wasOut) this.#taken = "queued";
+    if (this.#taken !== "no" && this.#state.at === "waiting") this.#journal.progress(progress);
   }
 
   #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {

@@ -1,4 +1,5 @@
 /** What the dashboard shows of one configuration: the history, and who is asked. */
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import type { Config } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
@@ -12,9 +13,10 @@ export interface Shown {
   readonly history: History;
   readonly backend: Backend;
   readonly held: HeldMemory;
+  readonly rates: RateLimiters;
 }
 
-export function createDashboard(config: Config, { history, backend, held }: Shown): Dashboard {
+export function createDashboard(config: Config, { history, backend, held, rates }: Shown): Dashboard {
   // With keys the sandbox wants one too, and the page holds none: its cookie opens nothing but the dashboard.
   const tryUrl = config.auth.keys.length === 0 ? backend.sandboxUrl : undefined;
   const upstreams = upstreamsOf(config);
@@ -31,6 +33,7 @@ export function createDashboard(config: Config, { history, backend, held }: Show
       maxStreams: config.limits.maxStreams,
       heldBytes: held.bytes,
       upstreams,
+      rates: rates.snapshot(),
     }),
   };
 }

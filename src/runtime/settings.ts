@@ -1,4 +1,5 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { uniteRoutes } from "../config/routes.ts";
@@ -21,13 +22,14 @@ export interface Parts {
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  readonly rates: RateLimiters;
 }
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, held, sticky, retries }: Parts,
+  { backend, telemetry, runs, held, sticky, retries, rates }: Parts,
 ): Promise<ServerSettings> {
-  const { auth, retry, failover, limits, interruptEnd, heartbeat } = config;
+  const { auth, retry, failover, limits, interruptEnd, heartbeat, progress } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
@@ -36,18 +38,19 @@ export async function createSettings(
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
     bare,
     routes,
-    keyOf: createKeyCheck(auth.keys),
+    keyOf: createKeyCheck(auth.keys, auth.named),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held }),
+    dashboard: history && createDashboard(config, { history, backend, held, rates }),
     relay: {
-      offers: offersOf(config, backend),
+      offers: offersOf(config, backend, rates),
+      keyLimiterOf: ({ name }) => rates.find({ scope: "key", name }),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
       retry,
       limits,
-      client: { interruptEnd, heartbeat },
+      client: { interruptEnd, heartbeat, progress },
     },
     context: {
       runs,

@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import {
+  type ClientKey,
   createExchangeStats,
   type Exchange,
   type ExchangeRequest,
@@ -19,11 +20,12 @@ export interface ExchangeInput {
   /** On the clock of `performance.now()`, which no change of the time of day moves. */
   readonly arrivedAt: number;
   readonly dialect: Dialect | undefined;
+  readonly client?: ClientKey | undefined;
   readonly request: ExchangeRequest;
 }
 
 /** @throws Failure `invalid_request` for a body that is not JSON, or holds absurdly much, or a policy header that makes no sense. */
-export function createExchange({ id, arrivedAt, dialect, request }: ExchangeInput): Exchange {
+export function createExchange({ id, arrivedAt, dialect, client, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
     // First of all: making sense of the request is part of what Perennial adds.
@@ -31,6 +33,7 @@ export function createExchange({ id, arrivedAt, dialect, request }: ExchangeInpu
     arrivedAt,
     id,
     request,
+    client,
     api: dialect === undefined ? undefined : { dialect, request: dialect.parseRequest(parseBody(request)) },
     overrides: readOverrides(request),
     startedAt: timeOfDay(arrivedAt),

@@ -11,6 +11,13 @@ export function encodeNamed(event: string, data: string): string {
   return `event: ${event}\n${encodeData(data)}`;
 }
 
+/**
+ * A comment of one line. As a block, which a blank line ends; or as the line alone, for clients to which a blank line always ends an event.
+ */
+export function encodeComment(text: string, isLine: boolean): string {
+  return isLine ? `: ${text}\n` : `: ${text}\n\n`;
+}
+
 /** Not `: ping`, which one editor plugin takes for the end of the stream. */
 export const KEEP_ALIVE = ": keep-alive\n\n";
 

@@ -159,6 +159,7 @@ export const en = {
     upstream_error_event: "an error inside the answer",
     overloaded: "too many at a time",
     circuit_open: "upstream is resting",
+    rate_limited: "no place within the rate limit",
     draining: "Perennial was shut down",
     unauthorized: "no valid key",
     invalid_request: "a request that makes no sense",
@@ -189,7 +190,7 @@ export const en = {
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
     now: {
-      queued: "Waiting for a free connection.",
+      queued: "Waiting in the queue.",
       waiting: "Waiting for the first word.",
       retrying: "Waiting for the next attempt.",
       flowing: "The answer is flowing.",

@@ -142,6 +142,7 @@ export const zh: Texts = {
     upstream_error_event: "回答里夹着错误",
     overloaded: "同时请求过多",
     circuit_open: "上游暂停使用",
+    rate_limited: "限速排队超时",
     draining: "Perennial 正在关闭",
     unauthorized: "没有有效的 key",
     invalid_request: "请求不合法",
@@ -171,7 +172,7 @@ export const zh: Texts = {
     heartbeats: (count) => `等待期间向客户端发了 ${count} 次心跳。`,
     gate: "首字到达，闸门打开，此后内容直接送往客户端。",
     gap: (ms) => `两段内容之间最长停顿 ${ms}。`,
-    now: { queued: "正在排队等连接。", waiting: "正在等首字。", retrying: "正在等下一次尝试。", flowing: "正在输出。" },
+    now: { queued: "正在排队。", waiting: "正在等首字。", retrying: "正在等下一次尝试。", flowing: "正在输出。" },
     facts: {
       id: "Id",
       model: "模型",

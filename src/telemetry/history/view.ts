@@ -1,4 +1,5 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
+import type { RateSnapshot } from "../../balance/rate/rate-policy.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 
@@ -32,7 +33,7 @@ export interface StreamEnd {
 }
 
 export type StreamState =
-  /** It waits for one of the upstream's connections. */
+  /** It waits for one of the upstream's connections, or for a rate limit. */
   | { readonly at: "queued" }
   /** Its upstream has been asked, and has brought no content yet. */
   | { readonly at: "waiting" }
@@ -55,6 +56,8 @@ export interface StreamView {
   readonly attempts: readonly AttemptView[];
   /** How long it has waited for a connection; undefined where it did not. */
   readonly queuedMs: number | undefined;
+  /** How long it has waited for rate limits; undefined where it did not. */
+  readonly limitedMs: number | undefined;
   /** When the gate opened, since arrival: from then on nothing could be asked again unseen. */
   readonly committedMs: number | undefined;
   readonly firstTokenMs: number | undefined;
@@ -178,4 +181,6 @@ export interface DashboardView extends HistoryView {
   readonly maxStreams: number;
   readonly heldBytes: number;
   readonly upstreams: readonly UpstreamView[];
+  /** Where rate limits are set: those of upstreams, then those of clients' keys. */
+  readonly rates: readonly RateSnapshot[];
 }
