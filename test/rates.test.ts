@@ -180,6 +180,23 @@ several(
   },
 );
 
+several("one that has failed is asked again rather than one whose limit makes it wait for long", async ({ inFrontOf }) => {
+  const broken = jsonReply('{"error":{"message":"x"}}', "500 Internal Server Error");
+  const failing = new Set([1, 2]);
+  const { perennial, upstreams } = await inFrontOf([
+    (socket, request) => {
+      if (failing.has(request.number)) socket.write(broken);
+      else whole(socket, request);
+    },
+    { reply: whole, settings: { rate: HOUR } },
+  ]);
+  const asked = [await chat(perennial.baseUrl), await chat(perennial.baseUrl)];
+  // The first finds room at b, the second only a long wait there.
+  expect(asked.map(({ headers }) => headers["x-perennial-upstream"])).toEqual(["b", "a"]);
+  expect(asked.filter(isWhole)).toHaveLength(2);
+  expect(upstreams.map(({ requests }) => requests.length)).toEqual([3, 1]);
+});
+
 several("one that is not there is not charged, and what waits for it keeps no turn from others", async ({ inFrontOf }) => {
   const { perennial, upstreams } = await inFrontOf([{ reply: NOBODY, settings: { rate: HOUR } }, whole]);
   for (let index = 0; index < 2; index++) expect(isWhole(await chat(perennial.baseUrl))).toBe(true);
@@ -221,9 +238,18 @@ describe("a client's key", () => {
     ],
   };
   const as = (name: string) => ({ headers: { authorization: `Bearer ${name}-S3CRET` } });
+  const LIST = JSON.stringify({ object: "list", data: [{ id: "qwen-7b" }, { id: "gpt-4o" }] });
 
   test("may ask for its models alone, and is told so by its name", async ({ serve }) => {
-    const { perennial, upstream } = await serve(whole, { auth: KEYS });
+    const { perennial, upstream } = await serve(
+      (socket, request) => {
+        if (request.head.startsWith("GET")) socket.write(jsonReply(LIST));
+        else whole(socket, request);
+      },
+      { auth: KEYS },
+    );
+    const models = async (name: string): Promise<string[]> =>
+      JSON.parse((await send(`${perennial.baseUrl}/models`, as(name))).body).data.map(({ id }: { id: string }) => id);
     expect(isWhole(await chat(perennial.baseUrl, { model: "qwen-7b" }, as("team")))).toBe(true);
     const refused = await chat(perennial.baseUrl, { model: "gpt-4o" }, as("team"));
     expect(refused.status).toBe(403);
@@ -235,6 +261,8 @@ describe("a client's key", () => {
     expect(unread.status).toBe(403);
     expect(isWhole(await chat(perennial.baseUrl, { model: "gpt-4o" }, as("plain")))).toBe(true);
     expect(upstream.requests).toHaveLength(2);
+    expect(await models("team")).toEqual(["qwen-7b"]);
+    expect(await models("plain")).toEqual(["qwen-7b", "gpt-4o"]);
     expect(perennial.log.find(({ key }) => key !== undefined)).toMatchObject({ key: "team", outcome: "complete" });
     expect(JSON.stringify([perennial.log, refused])).not.toContain("S3CRET");
   });

@@ -84,11 +84,13 @@ export async function runAttempts<T>(
     return isRest && last !== undefined ? withDetails(last.failure, {}) : thrown;
   }
 
-  function progressOf({ plan: before }: PastAttempt): Progress {
+  function tellNext({ plan: before }: PastAttempt): void {
     const { upstream } = plan.candidate;
     const isOther = upstream.name !== before.candidate.upstream.name;
     const number = costlyOf(history).length + 1;
-    return { at: "attempt", number, of: policy.maxAttempts, upstream: isOther ? upstream.name : undefined };
+    // What cost nothing is not counted.
+    if (number === 1) return;
+    options.onProgress({ at: "attempt", number, of: policy.maxAttempts, upstream: isOther ? upstream.name : undefined });
   }
 
   async function attemptOnce(turn: Turn | undefined, rated: RateTurn | undefined, release: Release): Promise<T> {
@@ -191,7 +193,7 @@ export async function runAttempts<T>(
         if (past?.failure !== error) throw error;
         plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
-        options.onProgress(progressOf(past));
+        tellNext(past);
         if (!plan.atGate) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },

@@ -49,6 +49,8 @@ interface Waiter {
   admit(turn: RateTurn): void;
 }
 
+/** What an upstream says of a time that is further away is not relied on: then its requests look again. In milliseconds. */
+const MAX_HOLD_MS = 600_000;
 /** Clients name the models, and bring credentials. */
 const MAX_HOLDS = 1_000;
 /** A limit that is given up has no end to wait for. */
@@ -99,7 +101,7 @@ export class RateLimiter {
   /** The upstream has said that it wants no more for so long, of this credential and model. */
   hold(ask: RateAsk, forMs: number): void {
     const key = holdKey(ask);
-    const until = Math.max(performance.now() + forMs, this.#holds.get(key) ?? 0);
+    const until = Math.max(performance.now() + Math.min(forMs, MAX_HOLD_MS), this.#holds.get(key) ?? 0);
     this.#holds.delete(key);
     const [oldest] = this.#holds.keys();
     if (oldest !== undefined && this.#holds.size >= MAX_HOLDS) this.#holds.delete(oldest);
