@@ -6,7 +6,7 @@ import type { Candidate } from "../balance/candidate.ts";
 import type { Release } from "../balance/connection-queue.ts";
 import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
-import type { RateTurn } from "../balance/rate/rate-limiter.ts";
+import type { RateTurn } from "../balance/rate/rate-ask.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure, withDetails } from "../core/failure.ts";
@@ -142,7 +142,7 @@ export async function runAttempts<T>(
       release();
       // Where there was no connection it was not sent.
       if (failed?.outage === "connection") rated?.giveBack();
-      else if (rate !== undefined) rated?.end(tokensOf(rate, used, failed));
+      else if (rate !== undefined) rated?.end(tokensOf(rate, used, failed), failed === undefined);
       observer.onAttemptEnd?.(exchange, attempt);
     }
   }

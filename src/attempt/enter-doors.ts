@@ -1,6 +1,6 @@
 /** What an attempt goes through before it begins: the upstream's outage, and its rate limits, both of which must be open at once. */
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
-import type { RateTurn } from "../balance/rate/rate-limiter.ts";
+import type { RateTurn } from "../balance/rate/rate-ask.ts";
 import type { AttemptPlan } from "./attempt-policy.ts";
 import { type RateDoorOptions, waitForRate } from "./enter-rate.ts";
 import type { OutageDoor } from "./outage-door.ts";

@@ -1,6 +1,6 @@
 /** The wait for a rate limit, an upstream's or that of a client's key: it is ours, so no attempt is counted and nobody is blamed. */
 import type { RateAccess } from "../balance/rate/rate-access.ts";
-import type { RateTurn, RateWait } from "../balance/rate/rate-limiter.ts";
+import type { RateTurn, RateWait } from "../balance/rate/rate-ask.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
@@ -23,12 +23,16 @@ export async function withinLimits<T>(
   if (key === undefined) return act(() => {});
   const turn = await enterRate(key, options);
   let used: Used | undefined;
+  const onUsed = (told: Used): void => {
+    used = told;
+  };
   try {
-    return await act((told) => {
-      used = told;
-    });
-  } finally {
+    const result = await act(onUsed);
     turn.end(tokensOf(key, used, undefined));
+    return result;
+  } catch (thrown) {
+    turn.end(tokensOf(key, used, toFailure(thrown)) ?? 0, false);
+    throw thrown;
   }
 }
 
@@ -51,7 +55,7 @@ async function enterRate(access: RateAccess, options: RateDoorOptions): Promise<
 export async function waitForRate({ owner }: RateAccess, entered: RateWait, options: RateDoorOptions): Promise<RateTurn> {
   const { exchange, observer } = options;
   const beganAt = performance.now();
-  observer.onRateWaitStart?.(exchange, owner, entered.ahead());
+  observer.onRateWaitStart?.(exchange, owner);
   options.onAhead(entered.ahead());
   const telling = setInterval(() => options.onAhead(entered.ahead()), TELL_MS);
   try {

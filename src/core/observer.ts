@@ -17,8 +17,8 @@ export interface Observer {
   onQueueStart?(exchange: Exchange, upstream: string): void;
   /** That wait is over, with a connection or without. */
   onQueueEnd?(exchange: Exchange, upstream: string, waitedMs: number): void;
-  /** It waits for a rate limit, behind so many. */
-  onRateWaitStart?(exchange: Exchange, owner: RateOwner, ahead: number): void;
+  /** It waits for a rate limit. */
+  onRateWaitStart?(exchange: Exchange, owner: RateOwner): void;
   /** That wait is over, well or not. */
   onRateWaitEnd?(exchange: Exchange, owner: RateOwner, waitedMs: number): void;
   /** A rate limit has let it wait for as long as it may, in vain. */

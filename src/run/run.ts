@@ -22,6 +22,7 @@ import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
+import { Taken } from "./taken.ts";
 
 export interface RunOptions {
   /** The exchange that started it: whose request is answered, and to whom its attempts are reported. */
@@ -73,9 +74,7 @@ export class Run {
   readonly #written: HeldShare;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
-  #taken: "no" | "queued" | "presumed" | "yes" = "no";
-  /** Some upstream was found to be out. */
-  #wasOut = false;
+  readonly #taken = new Taken();
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -94,12 +93,9 @@ export class Run {
     return this.#state;
   }
 
-  /**
-   * An upstream works on it, as far as is known, or limits of ours make it wait. While it waits, or there were only outages, its clients are given nothing, not
-   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
-   */
+  /** Its clients may be given a sign of life. */
   get isTaken(): boolean {
-    return this.#taken !== "no";
+    return this.#taken.isTaken;
   }
 
   /** What its clients have been given. */
@@ -197,7 +193,7 @@ export class Run {
   /** @param kept counts what an attempt was refused with. */
   async #attempt({ attempt, plan, isHopeful, onTaken, onUsed }: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
     const { exchange, limits, propagator, held, sticky, session, key } = this.#options;
-    if (isHopeful && this.#taken !== "yes") this.#taken = "presumed";
+    this.#taken.begins(isHopeful);
     const share = held.open({ evict: (failure) => this.abort(failure) });
     const { rate } = plan.candidate;
     const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(onUsed) : undefined;
@@ -222,9 +218,7 @@ export class Run {
       const failure = toFailure(thrown);
       meter?.end(undefined);
       kept.set(failure.reply?.body.length ?? 0);
-      if (failure.outage !== undefined) this.#wasOut = true;
-      if (failure.outage === undefined) this.#taken = "yes";
-      else if (this.#taken !== "yes") this.#taken = "no";
+      this.#taken.failed(failure);
       throw thrown;
     } finally {
       // The attempt's gate and hold are gone, with what they held.
@@ -232,17 +226,16 @@ export class Run {
     }
   }
 
-  /** While there were only outages its clients are told nothing, so that each may still get an HTTP status. */
   #tell(progress: Progress): void {
-    if (progress.at === "queue" && this.#taken === "no" && !this.#wasOut) this.#taken = "queued";
-    if (this.#taken !== "no" && this.#state.at === "waiting") this.#journal.progress(progress);
+    if (progress.at === "queue") this.#taken.queues();
+    if (this.#taken.isTaken && this.#state.at === "waiting") this.#journal.progress(progress);
   }
 
   #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
     const journal = this.#journal;
     return {
       onTaken: () => {
-        this.#taken = "yes";
+        this.#taken.works();
         onTaken();
       },
       openStream: (headers, openAt) =>

@@ -1,6 +1,7 @@
 /** One request's way past one owner's limits. */
 import type { RateOwner } from "../../core/observer.ts";
-import type { RateAsk, RateLimiter, RateTurn, RateWait } from "./rate-limiter.ts";
+import type { RateAsk, RateTurn, RateWait } from "./rate-ask.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
 
 export class RateAccess {
   readonly #limiter: RateLimiter;

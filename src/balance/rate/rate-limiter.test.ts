@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type RateAsk, RateLimiter, type RateTurn } from "./rate-limiter.ts";
+import type { RateAsk, RateTurn } from "./rate-ask.ts";
+import { RateLimiter } from "./rate-limiter.ts";
 import type { RatePolicy } from "./rate-policy.ts";
 
 const SECOND = 1_000;

@@ -5,37 +5,10 @@
 import { Failure } from "../../core/failure.ts";
 import type { RateOwner } from "../../core/observer.ts";
 import type { RateBudget, Taken } from "./budget.ts";
+import { Holds, holdKey } from "./holds.ts";
+import type { RateAsk, RateTurn, RateWait } from "./rate-ask.ts";
 import { budgetsOf, type LimitKind, type NamedBudget, type RatePolicy, type RateSnapshot, viewBudget } from "./rate-policy.ts";
-import { AnswerSizes, type TokenEstimate } from "./token-estimate.ts";
-
-/** A request that is to pass. */
-export interface RateAsk {
-  /** As the owner calls it. */
-  readonly model: string;
-  /** With whose credentials: what an upstream says of its limits holds for these, and for the model, alone. */
-  readonly credential: string;
-  /** Undefined where no tokens are counted. */
-  readonly tokens: TokenEstimate | undefined;
-  /** Those of a lower number pass first. */
-  readonly priority: number;
-  /** On the clock of `performance.now()`. */
-  readonly arrivedAt: number;
-}
-
-/** Leave to send a request. */
-export interface RateTurn {
-  /** The request is over. @param tokens what it took; undefined where that is not known. */
-  end(tokens?: number): void;
-  /** It was not sent. */
-  giveBack(): void;
-}
-
-/** A place in the line. */
-export interface RateWait {
-  readonly turn: Promise<RateTurn>;
-  /** How many are to pass before it. */
-  ahead(): number;
-}
+import { AnswerSizes } from "./token-estimate.ts";
 
 interface Charge {
   readonly what: LimitKind;
@@ -49,10 +22,6 @@ interface Waiter {
   admit(turn: RateTurn): void;
 }
 
-/** What an upstream says of a time that is further away is not relied on: then its requests look again. In milliseconds. */
-const MAX_HOLD_MS = 600_000;
-/** Clients name the models, and bring credentials. */
-const MAX_HOLDS = 1_000;
 /** A limit that is given up has no end to wait for. */
 const UNLIMITED: RatePolicy = { waitMs: 0, models: {} };
 
@@ -61,8 +30,7 @@ export class RateLimiter {
   #policy: RatePolicy = UNLIMITED;
   #budgets: readonly NamedBudget[] = [];
   readonly #sizes = new AnswerSizes();
-  /** Until when the upstream wants no more, by credential and model. */
-  readonly #holds = new Map<string, number>();
+  readonly #holds = new Holds();
   /** In their order. */
   readonly #line: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -95,17 +63,12 @@ export class RateLimiter {
       const ahead = before.reduce((sum, other) => (other.budget === budget ? sum + other.amount : sum), 0);
       return budget.expectedMs(ahead + amount);
     });
-    return Math.max(0, this.#heldMs(ask), ...waits);
+    return Math.max(0, this.#holds.leftMs(ask), ...waits);
   }
 
   /** The upstream has said that it wants no more for so long, of this credential and model. */
   hold(ask: RateAsk, forMs: number): void {
-    const key = holdKey(ask);
-    const until = Math.max(performance.now() + Math.min(forMs, MAX_HOLD_MS), this.#holds.get(key) ?? 0);
-    this.#holds.delete(key);
-    const [oldest] = this.#holds.keys();
-    if (oldest !== undefined && this.#holds.size >= MAX_HOLDS) this.#holds.delete(oldest);
-    this.#holds.set(key, until);
+    this.#holds.hold(ask, forMs);
   }
 
   /**
@@ -136,7 +99,7 @@ export class RateLimiter {
       const onAbort = (): void => leave(() => signal.reason);
       const { waitMs } = this.#policy;
       // To wait for what is known to come too late would only keep its client from going elsewhere.
-      const isInVain = this.#heldMs(ask) > waitMs;
+      const isInVain = this.#holds.leftMs(ask) > waitMs;
       const timer = setTimeout(() => leave(() => this.#refusal(ask)), isInVain ? 0 : waitMs);
       admitted = (given) => {
         clearTimeout(timer);
@@ -150,12 +113,11 @@ export class RateLimiter {
   }
 
   snapshot(): RateSnapshot {
-    const now = performance.now();
     return {
       ...this.owner,
       waiting: this.#line.length,
       limits: this.#budgets.map(viewBudget),
-      heldMs: Math.max(0, ...[...this.#holds.values()].map((until) => until - now)),
+      heldMs: this.#holds.longestMs,
     };
   }
 
@@ -165,7 +127,7 @@ export class RateLimiter {
     const taken = new Set<RateBudget>();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const waiter of [...this.#line]) {
-      const heldMs = this.#heldMs(waiter.ask);
+      const heldMs = this.#holds.leftMs(waiter.ask);
       if (heldMs > 0) {
         nextMs = Math.min(nextMs, heldMs);
         continue;
@@ -200,8 +162,8 @@ export class RateLimiter {
       this.#admit();
     };
     return {
-      end: (tokens) => {
-        if (tokens !== undefined && estimate !== undefined && !isOver) this.#sizes.learn(model, estimate, tokens);
+      end: (tokens, isWhole = true) => {
+        if (isWhole && tokens !== undefined && estimate !== undefined && !isOver) this.#sizes.learn(model, estimate, tokens);
         end((what, each) => {
           if (what === "tokens" && tokens !== undefined) each.correct(tokens);
         });
@@ -219,13 +181,15 @@ export class RateLimiter {
 
   #refusal(ask: RateAsk): Failure {
     const { scope, name } = this.owner;
-    const waited = `within ${this.#policy.waitMs / 1_000} s (rate, rate.wait)`;
-    const heldMs = this.#heldMs(ask);
     const what = scope === "key" ? `the limit of the key "${name}"` : `the rate limit of upstream ${name}`;
-    const why = heldMs > 0 ? `upstream ${name} has said that its own limit is used up` : `${what} is used up`;
+    const heldS = Math.ceil(this.#holds.leftMs(ask) / 1_000);
+    const message =
+      heldS > 0
+        ? `upstream ${name} has said that its own limit is used up for another ${heldS} s (rate, rate.wait)`
+        : `${what} is used up, and no place came free within ${this.#policy.waitMs / 1_000} s (rate, rate.wait)`;
     const expected = this.expectedMs(ask);
     const retryAfterMs = Math.max(1_000, Number.isFinite(expected) ? expected : 1_000);
-    return new Failure("rate_limited", `${why}, and no place came free ${waited}`, { retryAfterMs });
+    return new Failure("rate_limited", message, { retryAfterMs });
   }
 
   #placeOf({ priority, arrivedAt }: RateAsk): number {
@@ -253,16 +217,4 @@ export class RateLimiter {
       return tokens === undefined ? [] : [{ what, budget, amount: this.#sizes.expected(model, tokens) }];
     });
   }
-
-  #heldMs(ask: RateAsk): number {
-    const until = this.#holds.get(holdKey(ask));
-    if (until === undefined) return 0;
-    const leftMs = until - performance.now();
-    if (leftMs <= 0) this.#holds.delete(holdKey(ask));
-    return Math.max(0, leftMs);
-  }
-}
-
-function holdKey({ credential, model }: RateAsk): string {
-  return `${credential} ${model}`;
 }

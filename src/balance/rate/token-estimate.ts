@@ -47,6 +47,9 @@ function measure(value: unknown, text: { ascii: number; other: number; attachmen
       text.other += other;
       text.ascii += value.length - other;
     }
+  } else if (typeof value === "number") {
+    // Tokens by their numbers, as embeddings may be asked for.
+    text.ascii += 1 / PER_ASCII;
   } else if (typeof value === "object" && value !== null && depth < MAX_DEPTH) {
     for (const part of Object.values(value)) measure(part, text, depth + 1);
   }
