@@ -5,13 +5,13 @@ import { chat, codeIn, codeOf, readStream, type Seen, send } from "./support/cli
 import { chatChunk, DONE, line, WHOLE } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { sumOf } from "./support/prometheus.ts";
-import { chatAnswer, jsonReply, NOBODY, sendFramed } from "./support/raw-upstream.ts";
+import { chatAnswer, jsonReply, NOBODY, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
 import { test as several } from "./support/several-upstreams.ts";
 import { type Answer, test } from "./support/test.ts";
 
-/** So many at once take their time on a busy machine. */
-const PATIENT = { timeout: 20_000 };
+/** On a busy machine all takes its time. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 const HOUR = { requests: "1/h" };
 const whole: Answer = (socket) => sendFramed(socket, "chunked", WHOLE);
 /** Answers when it is told to. */
@@ -31,9 +31,9 @@ test("what is over the limit waits, and gets its answer at the first attempt: no
   const { perennial, upstream } = await serve(whole, { upstream: { rate: { requests: "20/h" } } });
   const ask = (index: number): Promise<Seen> => chat(perennial.baseUrl, { user: String(index) });
   const first = Array.from({ length: 20 }, (_, index) => ask(index));
-  await expect.poll(() => upstream.requests.length, PATIENT).toBe(20);
+  await eventually(() => upstream.requests.length).toBe(20);
   const late = Array.from({ length: 10 }, (_, index) => ask(20 + index));
-  await expect.poll(() => queued(perennial), PATIENT).toBe(10);
+  await eventually(() => queued(perennial)).toBe(10);
   expect(upstream.requests).toHaveLength(20);
   await perennial.reload(withRate(upstream.baseUrl, { requests: "30/h" }));
   const seen = await Promise.all([...first, ...late]);
@@ -79,22 +79,22 @@ describe("a wait", () => {
     const { answer, release } = onDemand();
     const { perennial, upstream } = await serve(answer, { upstream: { rate: { concurrent: 1 } } });
     const first = chat(perennial.baseUrl);
-    await expect.poll(() => upstream.requests.length).toBe(1);
+    await eventually(() => upstream.requests.length).toBe(1);
     const leaving = new AbortController();
     const left = fetch(`${perennial.baseUrl}/chat/completions`, {
       method: "POST",
       body: JSON.stringify({ model: "m", messages: [] }),
       signal: leaving.signal,
     }).catch(() => "left");
-    await expect.poll(() => queued(perennial)).toBe(1);
+    await eventually(() => queued(perennial)).toBe(1);
     const second = chat(perennial.baseUrl);
-    await expect.poll(() => queued(perennial)).toBe(2);
+    await eventually(() => queued(perennial)).toBe(2);
     leaving.abort();
     expect(await left).toBe("left");
-    await expect.poll(() => queued(perennial)).toBe(1);
+    await eventually(() => queued(perennial)).toBe(1);
     release();
     expect(isWhole(await first)).toBe(true);
-    await expect.poll(() => upstream.requests.length).toBe(2);
+    await eventually(() => upstream.requests.length).toBe(2);
     release();
     expect(isWhole(await second)).toBe(true);
   });
@@ -108,9 +108,9 @@ describe("a wait", () => {
     });
     const large = (size: number): object => ({ messages: [{ role: "user", content: "x".repeat(size) }] });
     const running = chat(perennial.baseUrl);
-    await expect.poll(() => sumOfOpen(perennial)).toBe(1);
+    await eventually(() => sumOfOpen(perennial)).toBe(1);
     const waiting = chat(perennial.baseUrl, large(1_500_000));
-    await expect.poll(() => queued(perennial)).toBe(1);
+    await eventually(() => queued(perennial)).toBe(1);
     // What waits is counted with what runs: there is no room for as much again.
     expect(codeOf(await chat(perennial.baseUrl, large(2_000_000)))).toBe("overloaded");
     await perennial.close();
@@ -122,66 +122,60 @@ const sumOfOpen = async ({ url }: TestPerennial): Promise<number> =>
   sumOf((await send(`${url}/metrics`)).body, "perennial_open_exchanges");
 
 describe("what an upstream says of its own limits", () => {
-  const LIMITED = jsonReply('{"error":{"message":"slow down"}}', "429 Too Many Requests", "retry-after: 2\r\n");
-  const usedUp: Answer = (socket) =>
-    sendFramed(
-      socket,
-      "chunked",
-      WHOLE,
-      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 2s\r\n",
-    );
+  const limited = (seconds: number): string =>
+    jsonReply('{"error":{"message":"slow down"}}', "429 Too Many Requests", `retry-after: ${seconds}\r\n`);
+  const USED_UP = "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1h\r\n";
 
   test.for([
-    ["a refusal", LIMITED],
-    ["a head", usedUp],
-  ])("holds back the same credential and model, and nobody else: %s", async ([_what, reply], { serve }) => {
-    const { perennial, upstream } = await serve(
-      (socket, request) => {
-        if (request.number > 1) whole(socket, request);
-        else if (typeof reply === "string") socket.write(reply);
-        else reply(socket, request);
-      },
-      { upstream: { rate: {} } },
-    );
-    const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
-    const first = chat(perennial.baseUrl, {}, as("one"));
-    await expect.poll(() => upstream.requests.length).toBe(1);
-    if (reply === usedUp) await first;
-    const same = chat(perennial.baseUrl, { user: "same" }, as("one"));
-    await expect.poll(() => queued(perennial)).toBe(1);
-    expect(isWhole(await chat(perennial.baseUrl, { model: "other" }, as("one")))).toBe(true);
-    expect(isWhole(await chat(perennial.baseUrl, {}, as("two")))).toBe(true);
-    expect(await queued(perennial)).toBe(1);
-    expect([isWhole(await first), isWhole(await same)]).toEqual([true, true]);
-  });
+    ["a refusal", 429, (socket) => socket.write(limited(3_600))],
+    ["a head", 200, (socket) => sendFramed(socket, "chunked", WHOLE, `${SSE_HEAD}${USED_UP}`)],
+  ] as [string, number, Answer][])(
+    "holds back the same credential and model, and nobody else: %s",
+    async ([_what, status, answer], { serve }) => {
+      const { perennial, upstream } = await serve(
+        (socket, request) => {
+          if (request.number === 1) answer(socket, request);
+          else whole(socket, request);
+        },
+        { upstream: { rate: {} } },
+      );
+      const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+      expect((await chat(perennial.baseUrl, {}, as("one"))).status).toBe(status);
+      // For longer than rate.wait: nobody is kept waiting for that.
+      const same = await chat(perennial.baseUrl, {}, as("one"));
+      expect(same).toMatchObject({ status: 429, headers: { "retry-after": expect.stringMatching(/^(600|5\d\d)$/) } });
+      expect(JSON.parse(same.body).error).toMatchObject({ code: "rate_limited", message: expect.stringContaining("has said") });
+      expect(isWhole(await chat(perennial.baseUrl, { model: "other" }, as("one")))).toBe(true);
+      expect(isWhole(await chat(perennial.baseUrl, {}, as("two")))).toBe(true);
+      expect(upstream.requests).toHaveLength(3);
+    },
+  );
 
   test("by default changes nothing for others", async ({ serve }) => {
     const { perennial, upstream } = await serve((socket, request) => {
-      if (request.number === 1) socket.write(LIMITED);
+      if (request.number === 1) socket.write(limited(1));
       else whole(socket, request);
     });
     const first = chat(perennial.baseUrl);
-    await expect.poll(() => upstream.requests.length).toBe(1);
+    await eventually(() => upstream.requests.length).toBe(1);
     expect(isWhole(await chat(perennial.baseUrl))).toBe(true);
     expect(upstream.requests).toHaveLength(2);
     expect(isWhole(await first)).toBe(true);
   });
 });
 
-several(
-  "an upstream at its limit is passed over while another can be asked, and waited for when none can",
-  async ({ inFrontOf }) => {
-    const { perennial, upstreams } = await inFrontOf([
-      { reply: whole, settings: { rate: { requests: "1/s" } } },
-      { reply: whole, settings: { rate: HOUR } },
-    ]);
-    const asked = [];
-    for (let index = 0; index < 3; index++) asked.push(await chat(perennial.baseUrl));
-    expect(asked.map(({ headers }) => headers["x-perennial-upstream"])).toEqual(["a", "b", "a"]);
-    expect(asked.filter(isWhole)).toHaveLength(3);
-    expect(upstreams.map(({ requests }) => requests.length)).toEqual([2, 1]);
-  },
-);
+several("an upstream at its limit is passed over while another can be asked at once", async ({ inFrontOf }) => {
+  const { perennial, upstreams } = await inFrontOf([
+    { reply: whole, settings: { rate: { ...HOUR, wait: "100ms" } } },
+    { reply: whole, settings: { rate: { requests: "2/h", wait: "100ms" } } },
+  ]);
+  const asked = [];
+  for (let index = 0; index < 4; index++) asked.push(await chat(perennial.baseUrl));
+  expect(asked.map(({ headers }) => headers["x-perennial-upstream"])).toEqual(["a", "b", "b", undefined]);
+  expect(asked.filter(isWhole)).toHaveLength(3);
+  expect(asked[3]?.status).toBe(429);
+  expect(upstreams.map(({ requests }) => requests.length)).toEqual([1, 2]);
+});
 
 several("one that has failed is asked again rather than one whose limit makes it wait for long", async ({ inFrontOf }) => {
   const broken = jsonReply('{"error":{"message":"x"}}', "500 Internal Server Error");
@@ -221,7 +215,7 @@ test("a new configuration lets in those that wait, and goes on counting", async 
   const { perennial, upstream } = await serve(whole, { upstream: { rate: HOUR } });
   expect(isWhole(await chat(perennial.baseUrl))).toBe(true);
   const waiting = [chat(perennial.baseUrl), chat(perennial.baseUrl)];
-  await expect.poll(() => queued(perennial)).toBe(2);
+  await eventually(() => queued(perennial)).toBe(2);
   const reload = (rate: object | undefined): Promise<unknown> => perennial.reload(withRate(upstream.baseUrl, rate));
   await reload({ requests: "2/h" });
   expect(isWhole(await Promise.race(waiting))).toBe(true);
@@ -291,11 +285,11 @@ describe("a client's key", () => {
     const asked = [];
     for (const [index, name] of ["plain", "batch", "desk"].entries()) {
       asked.push(chat(perennial.baseUrl, { user: name }, as(name)));
-      if (index === 0) await expect.poll(() => upstream.requests.length).toBe(1);
-      else await expect.poll(() => queued(perennial)).toBe(index);
+      if (index === 0) await eventually(() => upstream.requests.length).toBe(1);
+      else await eventually(() => queued(perennial)).toBe(index);
     }
     for (let count = 1; count <= 3; count++) {
-      await expect.poll(() => upstream.requests.length).toBe(count);
+      await eventually(() => upstream.requests.length).toBe(count);
       release();
     }
     await Promise.all(asked);
@@ -329,18 +323,18 @@ describe("progress: true", () => {
     const { answer, release } = onDemand();
     const { perennial, upstream } = await serve(answer, { ...settings, upstream: { rate: { concurrent: 1 } } });
     const first = chat(perennial.baseUrl);
-    await expect.poll(() => upstream.requests.length).toBe(1);
+    await eventually(() => upstream.requests.length).toBe(1);
     const bodies: string[] = [];
     const others = [];
     for (let index = 0; index < 2; index++) {
       others.push(chat(perennial.baseUrl, {}, { onRead: (body) => (bodies[index] = body) }));
-      await expect.poll(() => bodies[index]).toBeDefined();
+      await eventually(() => bodies[index]).toBeDefined();
     }
     const unstreamed = chat(perennial.baseUrl, { stream: false });
-    await expect.poll(() => queued(perennial)).toBe(3);
+    await eventually(() => queued(perennial)).toBe(3);
     expect(bodies).toEqual([": perennial next in the queue\n\n", ": perennial 1 ahead in the queue\n\n"]);
     for (let count = 1; count <= 4; count++) {
-      await expect.poll(() => upstream.requests.length).toBe(count);
+      await eventually(() => upstream.requests.length).toBe(count);
       release();
     }
     const [second] = await Promise.all(others);
