@@ -126,6 +126,7 @@ export async function runAttempts<T>(
       const failure = toFailure(thrown);
       failed = failure;
       attempt.failure = failure.code;
+      attempt.seam = failure.seam;
       attempt.warning = explainRefusal(failure, {
         upstream: attempt.upstream,
         hasOwnKey: plan.candidate.upstream.hasOwnKey,

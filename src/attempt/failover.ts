@@ -34,7 +34,7 @@ function isPassable({ code, status }: Failure, { codes }: FailoverOptions): bool
   return code === "upstream_status" && codes.has(status);
 }
 
-function mayGoElsewhere(failure: Failure, options: FailoverOptions): boolean {
+export function mayGoElsewhere(failure: Failure, options: FailoverOptions): boolean {
   if (isPassable(failure, options)) return true;
   const cause = failure.scope === "elsewhere" && CREDENTIALS.has(failure.status) ? "credentials" : CAUSES[failure.code];
   return failure.scope !== "never" && cause !== undefined && options.on.has(cause);

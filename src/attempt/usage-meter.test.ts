@@ -18,7 +18,7 @@ function measure(events: readonly string[], result: AttemptResult | undefined): 
   const meter = new UsageMeter((told) => {
     used = told;
   });
-  const sink = meter.watch(output).openStream({}, "content");
+  const sink = meter.watch(output).openStream({}, { at: "content", lagMs: 0, onFailure() {}, onSettle() {} });
   for (const data of events) sink.push({ event: undefined, data, characters: 5 }, "content");
   meter.end(result);
   return used;

@@ -95,6 +95,8 @@ export interface UpstreamPolicy {
     readonly toolCalls: "hold" | "stream";
     /** Longest time for which one call is held; then it goes on as it comes. */
     readonly holdFor: number;
+    /** How late a stream is shown; 0 for not at all. */
+    readonly lag: number;
   };
   /** When it rests that keeps failing; undefined for never. */
   readonly breaker?: BreakerPolicy | undefined;

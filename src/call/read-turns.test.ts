@@ -47,6 +47,23 @@ describe("ReadTurns", () => {
     expect(log).toEqual([]);
   });
 
+  it("gives each one turn in a turn of the event loop: undici hands over an empty chunk when there is nothing left to read", async () => {
+    let resumed = 0;
+    const turns: ReadTurns = new ReadTurns(
+      () => {},
+      () => {
+        resumed++;
+        turns.onRead(resumed === 1 ? READ_BYTES : 0);
+      },
+    );
+    turns.onRead(READ_BYTES);
+    await nextTurn();
+    expect(resumed).toBe(1);
+    await nextTurn();
+    expect(resumed).toBe(2);
+    expect(turns.isWaiting).toBe(false);
+  });
+
   it("reads those that flood one after the other, and the others' turn comes in between", async () => {
     const log: string[] = [];
     flood("a", log, 3_000);

@@ -23,7 +23,8 @@ function onTurnEnd(): void {
   isCounting = false;
   turn++;
   const began = performance.now();
-  while (waiting.length > 0) {
+  // Each once: who waits again at once may have nothing to read before the event loop has looked at its sockets.
+  for (let left = waiting.length; left > 0; left--) {
     waiting.shift()?.();
     if (performance.now() - began > TURN_MS) break;
   }

@@ -51,7 +51,7 @@ describe("what is there without a word of configuration", () => {
         },
         progress: false,
         interruptEnd: "auto",
-        gate: { open: "content", toolCalls: "hold", holdFor: 60_000 },
+        gate: { open: "content", toolCalls: "hold", holdFor: 60_000, lag: false },
         warmup: false,
         nonStreaming: "direct",
         limits: {

@@ -98,6 +98,11 @@ export const gate = z
       .describe(
         "Longest time for which one tool call is held; then it is handed on as it comes, since clients give up on a stream without events. Default: 60s.",
       ),
+    lag: offOrTime
+      .prefault("off")
+      .describe(
+        "Show each streamed answer late by this much, so that what breaks within that time is retried or continued unseen; or off. Default: off.",
+      ),
   })
   .prefault({})
   .describe(
@@ -109,6 +114,7 @@ export const ownGate = z
     open: open.optional().describe("Begin at the first content, or once the answer is whole. Default: as for all."),
     toolCalls: toolCalls.optional().describe("Hand on whole tool calls (hold), or pieces as they come. Default: as for all."),
     holdFor: someTime().optional().describe("Longest time for which one tool call is held. Default: as for all."),
+    lag: offOrTime.optional().describe("How late its streamed answers are shown; or off. Default: as for all."),
   })
   .prefault({})
   .describe("What is held back of this upstream's answers; over gate for all.");

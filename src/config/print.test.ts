@@ -60,7 +60,8 @@ it("prints what a profile presets with its upstream, and loads again as the same
       ],
     },
     { upstreams: [{ baseUrl: "http://a", profile: "chatchat", warmup: "off" }], warmup: { on: "idle" } },
-    { upstreams: [{ baseUrl: "http://a", gate: { open: "whole" } }] },
+    { upstreams: [{ baseUrl: "http://a", gate: { open: "whole", lag: "off" } }], gate: { lag: "400ms" } },
+    { gate: { open: "whole" } },
   ]) {
     const config = configSchema.parse(applyProfile(input));
     expect(configSchema.parse(applyProfile(parse(printConfig(config))))).toEqual(config);

@@ -40,7 +40,7 @@ export function printConfig(config: Config): string {
     recovery: config.recovery,
     resume: config.resume,
     interruptEnd: config.interruptEnd,
-    gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
+    gate: printGate(config.gate),
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -94,7 +94,7 @@ function printUpstream({
     ...(ownTimes.length === 0 ? {} : { timeouts: Object.fromEntries(ownTimes) }),
     ...(recovery === undefined ? {} : { recovery }),
     ...(Object.values(resume).every((value) => value === undefined) ? {} : { resume }),
-    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printOwnGate(gate) }),
+    ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printGate(gate) }),
     ...(Object.values(health).every((value) => value === undefined) ? {} : { health: printOwnHealth(health) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
     ...(rate === undefined ? {} : { rate: printRate(policyOf(rate)) }),
@@ -134,11 +134,12 @@ function printOwnHealth({ every, path }: UpstreamConfig["health"]): object {
   };
 }
 
-function printOwnGate({ open, toolCalls, holdFor }: UpstreamConfig["gate"]): object {
+function printGate({ open, toolCalls, holdFor, lag }: UpstreamConfig["gate"]): object {
   return {
     ...(open === undefined ? {} : { open }),
     ...(toolCalls === undefined ? {} : { toolCalls }),
     ...(holdFor === undefined ? {} : { holdFor: formatDuration(holdFor) }),
+    ...(lag === undefined ? {} : { lag: lag === false ? "off" : formatDuration(lag) }),
   };
 }
 

@@ -53,9 +53,12 @@ export class ClientStream {
   #mayBegin: (() => boolean) | undefined;
   /** What it was told last of what it waits for. */
   #told = "";
-  /** What one read brought, to be written at once. */
-  #batch = "";
+  /** What one read of the upstream's socket brought, to be written at once. */
+  readonly #batch: (string | Buffer)[] = [];
+  #isWriteDue = false;
   #batchHasContent = false;
+  /** Its events carry ids, by which its client can come back for the rest. */
+  #ids: { readonly stream: string; last: number } | undefined;
   /** When content came last, on the clock of `performance.now()`. */
   #contentAt: number | undefined;
 
@@ -70,6 +73,11 @@ export class ClientStream {
 
   get headersSent(): boolean {
     return this.status !== undefined;
+  }
+
+  /** From now on each event says where it stands in its stream. @param after the number of the last one that the client has. */
+  giveIds(stream: string, after: number): void {
+    this.#ids = { stream, last: after };
   }
 
   /**
@@ -123,7 +131,8 @@ export class ClientStream {
 
   push(event: StreamEvent, kind: EventKind): void {
     const dialect = this.#dialect as Dialect;
-    this.#batch += dialect.encodeEvent(event);
+    const encoded = dialect.encodeEvent(event);
+    this.#batch.push(this.#ids === undefined ? encoded : this.#numbered(String(encoded)));
     if (isContent(kind)) this.#batchHasContent = true;
     const { stats } = this.#exchange;
     stats.events++;
@@ -131,9 +140,18 @@ export class ClientStream {
     if (dialect.oneEventPerWrite) this.#writeBatch();
   }
 
-  /** @returns false when the client reads too slowly: wait for {@link onDrain}. */
+  /**
+   * One read of the socket may bring many HTTP chunks, each of which is flushed: they are written together, when all are there.
+   * @returns false when the client reads too slowly: wait for {@link onDrain}.
+   */
   flush(): boolean {
-    this.#writeBatch();
+    if (!this.#isWriteDue && this.#batch.length > 0) {
+      this.#isWriteDue = true;
+      queueMicrotask(() => {
+        this.#isWriteDue = false;
+        this.#writeBatch();
+      });
+    }
     const isFull = this.#raw.writableNeedDrain;
     if (isFull) this.#unread.set(this.#raw.writableLength);
     return !isFull;
@@ -172,20 +190,23 @@ export class ClientStream {
     this.stopTimers();
     if (terminator !== "") {
       this.#exchange.stats.events++;
-      this.#write(terminator);
+      this.#write(this.#numbered(terminator));
     }
     endWhole(this.#raw);
   }
 
-  /** The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone. */
-  interrupt(errorEvent: string): void {
+  /**
+   * The stream is over and not whole: the error event, then nothing. Where none can be read, the cut says it alone.
+   * @param isKept the event is a part of the stream: whoever comes back behind it has it. Otherwise it is about this client alone.
+   */
+  interrupt(errorEvent: string, isKept = false): void {
     this.stopTimers();
     if (!this.#isBetweenEvents) {
       cut(this.#raw);
       return;
     }
     this.#exchange.stats.events++;
-    this.#write(errorEvent);
+    this.#write(isKept ? this.#numbered(errorEvent) : errorEvent);
     endInterrupted(this.#raw, this.#interruptEnd());
   }
 
@@ -201,7 +222,14 @@ export class ClientStream {
 
   /** What Go's SDKs die of is a block; to openai-python one behind an `id` is an event without data. Others may need the block. */
   get #needsLine(): boolean {
-    return failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds === true;
+    const carriesIds = this.#ids !== undefined || this.#piped?.carriesIds === true;
+    return carriesIds || failsOnCommentBlocks(this.#exchange.request.headers);
+  }
+
+  #numbered(event: string): string {
+    const ids = this.#ids;
+    // Behind its data: fetch-event-source takes an id for that of an event that it has as soon as it has read the line.
+    return ids === undefined ? event : `${event.slice(0, -1)}id: ${ids.stream}:${++ids.last}\n\n`;
   }
 
   #interruptEnd(): "clean" | "cut" {
@@ -216,13 +244,13 @@ export class ClientStream {
   }
 
   #writeBatch(): void {
-    if (this.#batch === "") return;
-    const batch = this.#batch;
-    this.#batch = "";
+    if (this.#batch.length === 0) return;
+    const bytes = bytesOf(this.#batch);
+    this.#batch.length = 0;
     this.#isQuiet = false;
     if (this.#batchHasContent) this.#measureGap();
     this.#batchHasContent = false;
-    this.#write(batch);
+    this.#writeBytes(bytes);
   }
 
   /** One clock read for each network read: one for each event would be felt. */
@@ -234,11 +262,21 @@ export class ClientStream {
   }
 
   #write(text: string): void {
-    // Encoded once, here: the response would otherwise measure the text first and encode it later, at nearly twice the cost.
-    const bytes = Buffer.from(text);
+    this.#writeBatch();
+    this.#writeBytes(Buffer.from(text));
+  }
+
+  /** Bytes, not text: the response would measure text first and encode it later, at nearly twice the cost. */
+  #writeBytes(bytes: Buffer): void {
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.write(bytes);
   }
+}
+
+function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
+  const [first = "", ...others] = batch;
+  if (others.length === 0) return typeof first === "string" ? Buffer.from(first) : first;
+  return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
 }
 
 /** Names of upstreams are letters, digits, dots and dashes: nothing in it can end the line. */

@@ -12,7 +12,6 @@ import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
-import type { EventSink } from "../core/event-sink.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
@@ -22,6 +21,7 @@ import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
+import { Lag, type TimedSink } from "./lag.ts";
 import { Taken } from "./taken.ts";
 
 export interface RunOptions {
@@ -72,6 +72,8 @@ export class Run {
   readonly #end: Promise<RunEnd>;
   /** What is written down of the answer, so that it can go on. */
   readonly #written: HeldShare;
+  /** Shows late what is given; undefined where it is shown as it comes. */
+  #lag: Lag | undefined;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
   readonly #taken = new Taken();
@@ -151,6 +153,7 @@ export class Run {
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
     );
     clearTimeout(this.#deadline);
+    this.#endLag(end);
     this.#state = { at: "over" };
     this.#written.release();
     this.#options.session.end(end.kind === "won");
@@ -238,14 +241,24 @@ export class Run {
         this.#taken.works();
         onTaken();
       },
-      openStream: (headers, openAt) =>
-        new Gate({
+      openStream: (headers, { at, lagMs, onFailure, onSettle }) => {
+        const { maxBodyBytes, maxGateBytes } = this.#options.limits;
+        const gate = new Gate({
           next: this.#recorded,
           held,
-          openAt,
-          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
-          commit: () => this.#commit(attempt, () => journal.commit(headers)),
-        }),
+          openAt: at,
+          lagMs,
+          onFailure,
+          maxBytes: at === "whole" ? maxBodyBytes : maxGateBytes,
+          commit: () =>
+            this.#commit(attempt, () => {
+              this.#startLag(lagMs);
+              journal.commit(headers);
+            }),
+        });
+        onSettle(() => gate.stop());
+        return gate;
+      },
       given: this.#transcript.record,
       nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
       openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
@@ -254,19 +267,44 @@ export class Run {
     };
   }
 
-  /** The last station: what is written down here is what clients are given. */
-  readonly #recorded: EventSink = {
-    push: (event, kind) => {
+  /** The last station but the lag: what is written down here is what clients are given, however the answer ends. */
+  readonly #recorded: TimedSink = {
+    push: (event, kind, cameAt) => {
       this.#transcript.append(event);
-      this.#journal.push(event, kind);
+      if (this.#lag === undefined) this.#journal.push(event, kind);
+      else this.#lag.push(event, kind, cameAt);
     },
     flush: () => {
       const { record } = this.#transcript;
       if (record !== undefined) this.#written.set(record.text.length + record.ends.length * PIECE_BYTES);
-      return this.#journal.flush();
+      return (this.#lag ?? this.#journal).flush();
     },
-    finish: () => this.#journal.finish(),
+    finish: () => (this.#lag ?? this.#journal).finish(),
   };
+
+  /** @param ms as the upstream's policy says that has won. */
+  #startLag(ms: number): void {
+    if (ms === 0) return;
+    const { held, limits } = this.#options;
+    const evict = (failure: Failure): void => this.abort(failure);
+    this.#lag = new Lag({
+      next: this.#journal,
+      held: held.open({ evict }),
+      ms,
+      maxBytes: limits.maxGateBytes,
+      onFailure: evict,
+    });
+  }
+
+  #endLag(end: RunEnd): void {
+    try {
+      if (end.kind === "failed" && end.failure.code === "client_gone") this.#lag?.drop();
+      else this.#lag?.end();
+    } catch {
+      // A client that cannot be given this is told by its failure, or finds out by itself.
+      this.#lag?.drop();
+    }
+  }
 
   /** @returns false when another attempt has won before, or the run is over. */
   #commit(attempt: Attempt, begin: () => void): boolean {
@@ -287,6 +325,7 @@ export class Run {
     if (state.at !== "committed") return false;
     this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
     this.#seams.push(by);
+    this.#lag?.goOn();
     return true;
   }
 }

@@ -1,5 +1,6 @@
 /** One log line for each exchange, at its end; never a word of what was asked or answered. */
 import type { Logger } from "pino";
+import { paidTwiceBy } from "../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
@@ -69,9 +70,10 @@ export function createExchangeLog(logger: Logger): Observer {
           failure: end.failure,
           warning,
           ...describeSeams(end),
+          paidTwice: paidTwiceBy(attempts),
           status: end.status,
-          attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
-            return { n: number, upstream, ms: Math.round(durationMs), status, failure };
+          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam }) => {
+            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam };
           }),
           waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
           limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),

@@ -100,7 +100,8 @@ describe("a stream that runs", () => {
     const history = createHistory();
     const each = exchange();
     history.observer.onExchangeStart?.(each);
-    const tried = [attempt(1, "stream_truncated"), attempt(2)] as const;
+    const paidTwice = { tokens: 40, from: "estimate" } as const;
+    const tried = [attempt(1, "stream_truncated"), { ...attempt(2), paidTwice }] as const;
     each.attempts = tried;
     history.observer.onAttemptStart?.(each, tried[0]);
     history.observer.onCommit?.(each, tried[0]);
@@ -110,7 +111,7 @@ describe("a stream that runs", () => {
     history.observer.onAttemptStart?.(each, tried[1]);
     expect(history.find("ex1")?.state.at).toBe("flowing");
     history.observer.onExchangeEnd?.(each, { ...end("resumed"), seams: ["native"] });
-    expect(history.find("ex1")?.state).toMatchObject({ outcome: "resumed", seams: ["native"] });
+    expect(history.find("ex1")?.state).toMatchObject({ outcome: "resumed", seams: ["native"], paidTwice });
     expect(history.view().today).toMatchObject({ resumed: 1, recovered: 0 });
   });
 

@@ -103,6 +103,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     labelNames: ["rule"],
     registers,
   });
+  const seamsRefused = new Counter({
+    name: "perennial_seams_refused_total",
+    help: "Attempts that were refused as the rest of an answer, by the rule.",
+    labelNames: ["rule"],
+    registers,
+  });
+  const paidTwice = new Counter({
+    name: "perennial_paid_twice_tokens_total",
+    help: "Tokens that the rest of answers cost although they had been paid for: as the upstream counted them, or estimated.",
+    labelNames: ["from"],
+    registers,
+  });
   const firstToken = new Histogram({
     name: "perennial_time_to_first_token_seconds",
     help: "From a request's arrival to its first content, failed attempts included; streamed answers only.",
@@ -219,8 +231,10 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       if (number === 1) addedLatency.observe((performance.now() - readAt - (stats.limitedMs ?? 0)) / 1_000);
     },
 
-    onAttemptEnd(_exchange, { upstream, failure }) {
+    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost }) {
       attempts.inc({ upstream, result: failure ?? "ok" });
+      if (seam !== undefined) seamsRefused.inc({ rule: seam });
+      if (cost !== undefined) paidTwice.inc({ from: cost.from }, cost.tokens);
     },
 
     onRetry(_exchange, { upstream }, { code }) {

@@ -238,7 +238,8 @@ class PooledCall implements Call, ConnectedCall {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#sink.onData(chunk);
+    // undici hands over empty chunks too, when it is resumed and nothing has come. They are no sign of life.
+    if (!this.#over && chunk.length > 0) this.#sink.onData(chunk);
   }
 
   onResponseEnd(): void {

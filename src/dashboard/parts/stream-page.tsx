@@ -91,6 +91,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.characters, stream.characters || undefined],
     [facts.events, stream.events || undefined],
     [facts.bytes, formatBytes(stream.bytes)],
+    [facts.paidTwice, end?.paidTwice && words.paidTwice[end.paidTwice.from](end.paidTwice.tokens)],
     [facts.status, end?.status],
     [facts.why, end?.failure && `${code[end.failure]} (${end.failure})`],
     [facts.whose, end?.fault && faultOf[end.fault]],

@@ -1,4 +1,5 @@
 /** The page in English; names are those of the Grafana dashboard where both show the same. */
+import type { PaidTwice } from "../../core/attempt.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 import type { Fault } from "../../telemetry/history/view.ts";
@@ -186,6 +187,10 @@ export const en = {
       server: "The answer went on where it had broken off, by a server that is known to go on.",
       rerun: "All of it was made again, and what the client had was left out.",
     } satisfies Record<ResumedBy, string>,
+    paidTwice: {
+      usage: (tokens: number) => `${tokens} tokens, as the upstream counted`,
+      estimate: (tokens: number) => `about ${tokens} tokens`,
+    } satisfies Record<PaidTwice["from"], unknown>,
     heartbeats: (count: number) => `${count} ${s(count, "heartbeat")} kept the client waiting.`,
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
@@ -209,6 +214,7 @@ export const en = {
       events: "Events",
       bytes: "Bytes",
       attempts: "Attempts",
+      paidTwice: "Paid twice",
       status: "HTTP status",
       why: "Why",
       whose: "Whose fault",

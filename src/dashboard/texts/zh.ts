@@ -169,6 +169,10 @@ export const zh: Texts = {
       server: "从断点继续：该服务支持续写。",
       rerun: "整个回答重新生成，客户端已有的部分已去掉。",
     },
+    paidTwice: {
+      usage: (tokens) => `${tokens} 个 token（上游的计数）`,
+      estimate: (tokens) => `约 ${tokens} 个 token`,
+    },
     heartbeats: (count) => `等待期间向客户端发了 ${count} 次心跳。`,
     gate: "首字到达，闸门打开，此后内容直接送往客户端。",
     gap: (ms) => `两段内容之间最长停顿 ${ms}。`,
@@ -187,6 +191,7 @@ export const zh: Texts = {
       events: "事件数",
       bytes: "字节数",
       attempts: "尝试次数",
+      paidTwice: "重复付费",
       status: "HTTP 状态码",
       why: "原因",
       whose: "问题出在",

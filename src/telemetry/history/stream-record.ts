@@ -1,5 +1,5 @@
 /** One exchange as the dashboard keeps it: what is counted and timed of it, and nothing of what it holds. */
-import type { Attempt } from "../../core/attempt.ts";
+import { type Attempt, paidTwiceBy } from "../../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../../core/exchange.ts";
 import type { Refusal } from "../../core/observer.ts";
 import { outcomeOfRefusal } from "../../core/outcome.ts";
@@ -92,7 +92,8 @@ export class OpenStream {
   ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
     const asked = this.#exchange.attempts.at(-1)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams }, durationMs, undefined);
+    const paidTwice = paidTwiceBy(this.#exchange.attempts);
+    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, paidTwice }, durationMs, undefined);
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {

@@ -1,5 +1,6 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
 import type { RateSnapshot } from "../../balance/rate/rate-policy.ts";
+import type { PaidTwice } from "../../core/attempt.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
 
@@ -30,6 +31,8 @@ export interface StreamEnd {
   readonly status: number | undefined;
   /** How its answer went on over each of its breaks. */
   readonly seams: readonly ResumedBy[];
+  /** What that cost although it had been paid for; undefined where it cost nothing. */
+  readonly paidTwice?: PaidTwice | undefined;
 }
 
 export type StreamState =
