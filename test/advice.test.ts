@@ -50,7 +50,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   invalid_request: NEVER,
   body_too_large: NEVER,
   not_found: NEVER,
-  client_gone: NEVER,
+  stream_gone: NEVER,
+  client_gone: "",
   internal_error: "",
 };
 
@@ -80,6 +81,7 @@ describe("every failure code", () => {
     "rate_limited",
     "internal_error",
     "draining",
+    "client_gone",
   ]);
   test.each((Object.keys(ADVICE) as FailureCode[]).filter((code) => !UNADVISED.has(code)))(
     "%s is advised by what may still help",

@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
+import { Hedging } from "../../src/balance/hedging.ts";
 import { RetryBudget } from "../../src/balance/retry-budget.ts";
 import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
@@ -16,6 +17,7 @@ import { OPENAI_ROUTES } from "../../src/dialect/registry.ts";
 import { relay } from "../../src/relay/relay.ts";
 import type { RelaySettings } from "../../src/relay/relay-settings.ts";
 import type { RelayContext } from "../../src/relay/start-run.ts";
+import { KeptStreams } from "../../src/run/kept-streams.ts";
 import { RunRegistry } from "../../src/run/registry.ts";
 import { createExchange } from "../../src/server/exchange-factory.ts";
 import { readRequestPath } from "../../src/server/request-path.ts";
@@ -78,12 +80,15 @@ export async function openStream(url: string, headers: Record<string, string>, b
     ],
     failover: { on: new Set(), codes: new Set() },
     retry: config.retry,
+    hedge: config.hedge,
     limits: config.limits,
     client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
   };
+  const held = new HeldMemory();
   const context: RelayContext = {
     runs: new RunRegistry(),
-    held: new HeldMemory(),
+    kept: new KeptStreams(held),
+    held,
     observer: {
       onExchangeEnd(_exchange, end) {
         outcome = end.outcome;
@@ -92,6 +97,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
     propagator: { headersFor: () => ({}) },
     sticky: new StickyUpstreams(),
     retries: new RetryBudget(),
+    hedging: new Hedging(),
   };
   const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));

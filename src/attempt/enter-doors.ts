@@ -3,14 +3,11 @@ import type { OutageView, Turn } from "../balance/outage-gate.ts";
 import type { RateTurn } from "../balance/rate/rate-ask.ts";
 import type { AttemptPlan } from "./attempt-policy.ts";
 import { type RateDoorOptions, waitForRate } from "./enter-rate.ts";
-import type { OutageDoor } from "./outage-door.ts";
+import type { Asked, OutageDoor } from "./outage-door.ts";
 
 export interface DoorsOptions extends RateDoorOptions {
   readonly door: OutageDoor;
-  /** How often it has asked in vain. */
-  readonly inVain: number;
-  /** It has not asked at all. */
-  readonly isNew: boolean;
+  readonly asked: Asked;
   /** The plan as it is now: it may change while it waits. */
   plan(): AttemptPlan;
   /** Told each time that another has asked in vain; throws when this one waits no longer. */
@@ -27,19 +24,19 @@ const STALE_MS = 1_000;
 
 /** @throws as the doors do; then it holds nothing. */
 export async function enterDoors(options: DoorsOptions): Promise<Entered> {
-  const { door, inVain, signal } = options;
-  let { isNew } = options;
+  const { door, signal } = options;
+  let { asked } = options;
   let rated: RateTurn | undefined;
   for (;;) {
     const { candidate } = options.plan();
     const enteredAt = performance.now();
     const turn = await door
-      .enter(() => options.plan().candidate.shared.outages, { inVain, isNew }, options.onOut)
+      .enter(() => options.plan().candidate.shared.outages, asked, options.onOut)
       .catch((thrown: unknown) => {
         rated?.giveBack();
         throw thrown;
       });
-    isNew = false;
+    asked = { ...asked, isNew: false };
     if (options.plan().candidate !== candidate || performance.now() - enteredAt > STALE_MS) {
       rated?.giveBack();
       rated = undefined;

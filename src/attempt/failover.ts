@@ -88,7 +88,11 @@ export function chooseNext({ remaining, history, part, random, waitOf }: Choosin
   if (isReady && isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
   if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
   const delayOf = ({ candidate, limitedMs }: Standing): number => Math.max(waitOf(candidate), limitedMs);
-  const [first] = from.toSorted((a, b) => delayOf(a) - delayOf(b) || timesOf(a) - timesOf(b));
+  // Of two that have failed on this request as often, the one that fails less often on others.
+  const failedShareOf = ({ candidate }: Standing): number => candidate.shared.breaker.failedShare(part);
+  const [first] = from.toSorted(
+    (a, b) => delayOf(a) - delayOf(b) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
+  );
   return first && { candidate: first.candidate, isFresh: timesOf(first) === 0 };
 }
 
@@ -136,7 +140,11 @@ export function mostTelling(history: readonly PastAttempt[]): Failure {
   const last = history.at(-1);
   if (first === undefined || last === undefined) return new Failure("internal_error", "nothing was tried, and nothing failed");
   const isOne = history.every(({ plan }) => plan.candidate.shared === first.plan.candidate.shared);
-  if (isOne || last.failure.scope === "again") return last.failure;
+  // What ended it from outside, such as a client that left, is told as what it is.
+  if (isOne || last.failure.source !== "upstream") return last.failure;
+  // With hedging the one that has failed last need not be the one that was asked last.
+  const { name } = last.plan.candidate.upstream;
+  if (last.failure.scope === "again") return withDetails(last.failure, { upstream: name });
   const told = history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first;
   return withDetails(told.failure, { upstream: told.plan.candidate.upstream.name });
 }

@@ -155,6 +155,9 @@ export class OutageGate {
     const state = this.#state;
     const since = state.at === "up" ? now : state.since;
     this.#state = { at: "out", since, failure, failedAt: now, askAt: now + restMs, failures: 1, isAsking: false, rests: true };
+    // Another upstream may be asked in its place; who wants to wait enters again.
+    const view = this.#view() as OutageView;
+    for (const { settle } of [...this.#waiters]) settle(view);
     this.#arm();
   }
 

@@ -38,8 +38,10 @@ describe("what is there without a word of configuration", () => {
         },
         failover: { on: ["unreachable", "status", "timeout", "empty", "truncated", "credentials"], codes: [] },
         health: { every: false, path: "/models" },
+        hedge: { after: false, percent: 5 },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
+        replay: false,
         resume: {
           proof: "auto",
           maxAttempts: 1,

@@ -33,6 +33,7 @@ export function printConfig(config: Config): string {
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     failover: config.failover,
+    hedge: { ...config.hedge, after: printAfter(config.hedge.after) },
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
@@ -41,6 +42,7 @@ export function printConfig(config: Config): string {
     resume: config.resume,
     interruptEnd: config.interruptEnd,
     gate: printGate(config.gate),
+    replay: printReplay(config.replay),
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -60,6 +62,23 @@ export function printConfig(config: Config): string {
     metrics: config.metrics,
     dashboard: config.dashboard,
   } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
+}
+
+function printReplay(replay: Config["replay"]): unknown {
+  if (replay === false) return "off";
+  const { ttl, linger, maxStreamBytes, maxTotalBytes, joinRetries } = replay;
+  return {
+    ttl: formatDuration(ttl),
+    linger: formatDuration(linger),
+    maxStreamBytes: formatSize(maxStreamBytes),
+    maxTotalBytes: formatSize(maxTotalBytes),
+    joinRetries,
+  };
+}
+
+function printAfter(after: Config["hedge"]["after"]): string {
+  if (after === false) return "off";
+  return after === "p95" ? after : formatDuration(after);
 }
 
 function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {

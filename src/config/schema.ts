@@ -7,6 +7,7 @@ import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
+import { replay } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -120,6 +121,27 @@ const breaker = z
     "When an upstream that keeps failing is left alone, each model by itself; set, it holds for a single upstream too. Default: failures 5, window 30s, rest 10s where another can be asked in its place.",
   );
 
+const hedge = z
+  .strictObject({
+    after: z
+      .union([z.literal("off"), z.literal(false), z.literal("p95"), someTime()], {
+        error: "expected off, p95, or a duration of more than 0, such as 2s",
+      })
+      .transform((value) => (value === "off" ? false : value))
+      .prefault("off")
+      .describe(
+        "How long a streamed answer may be without content before another upstream is asked as well, as a duration; p95: longer than 95 of 100 of the latest; or off. Default: off.",
+      ),
+    percent: z
+      .number({ error: "expected a number from 0 to 100" })
+      .min(0, { error: "expected a number from 0 to 100" })
+      .max(100, { error: "expected a number from 0 to 100" })
+      .default(5)
+      .describe("Most second attempts of this kind per hundred streamed requests; 100 or less. Default: 5."),
+  })
+  .prefault({})
+  .describe("Whether another upstream is asked beside one that is slow; the first to bring content answers, the other is ended.");
+
 const heartbeat = z
   .union(
     [
@@ -218,6 +240,7 @@ export const configSchema = z
     timeouts,
     retry,
     failover,
+    hedge,
     breaker,
     health,
     heartbeat,
@@ -236,6 +259,7 @@ export const configSchema = z
         "How the body ends after an error event: clean, or cut, which clients that only watch the transport notice; auto: clean for clients known to raise the event to their user, cut for all others. Default: auto.",
       ),
     gate,
+    replay,
     warmup,
     nonStreaming,
     limits,

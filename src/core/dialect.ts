@@ -105,6 +105,8 @@ export interface Dialect {
   askStreamed(body: unknown, stream: boolean): unknown;
   /** How an answer that broke is asked to go on. Undefined where that cannot be asked. */
   readonly continuing?: Continuing;
+  /** Text of one event, where `continuing` does not know it. */
+  readText?(event: StreamEvent): string;
   /** One event in wire form; its own bytes where it came so. */
   encodeEvent(event: StreamEvent): string | Buffer;
   /** The terminator in wire form; empty where the final event, or the end of the body, is the terminator. */

@@ -90,8 +90,23 @@ export interface Api {
   readonly request: DialectRequest;
 }
 
+/** How a client came to an answer that another request had started: by the stream's id, or as a request that was made before. */
+export type ComeBackWay = "get" | "last-event-id" | "idempotency-key" | "retry";
+
+/** That an answer is kept, so that clients can come back for it. */
+export interface KeptNote {
+  /** The stream's id: to whoever knows it, and is the same client, it opens the answer. */
+  readonly stream: string;
+  /** Undefined for the request that started it. */
+  readonly way: ComeBackWay | undefined;
+}
+
 export interface Exchange {
   readonly id: string;
+  /** The digest of the key that opened our door; empty where none is needed. */
+  readonly key?: string;
+  /** Undefined where its answer is not kept. */
+  kept?: KeptNote;
   /** Undefined for a request that is passed through. */
   readonly api: Api | undefined;
   readonly request: ExchangeRequest;
@@ -127,4 +142,12 @@ export interface ExchangeEnd {
   readonly seam?: SeamRule | undefined;
   /** The underlying error of a defect of ours, for the log. */
   readonly defect: unknown;
+  /** What its run made while no client listened; undefined where that was never so. */
+  readonly lingered?: Lingered | undefined;
+}
+
+/** What was made for clients that had left and might come back. */
+export interface Lingered {
+  readonly ms: number;
+  readonly characters: number;
 }

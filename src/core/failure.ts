@@ -20,6 +20,7 @@ export type FailureCode =
   | "invalid_request"
   | "body_too_large"
   | "not_found"
+  | "stream_gone"
   | "client_gone"
   | "internal_error";
 
@@ -70,6 +71,7 @@ export const FAILURES: Readonly<Record<FailureCode, FailureKind>> = {
   invalid_request: refusal(400, "invalid_request_error"),
   body_too_large: refusal(413, "invalid_request_error"),
   not_found: refusal(404, "invalid_request_error"),
+  stream_gone: refusal(410, "invalid_request_error"),
   client_gone: { status: 499, source: "downstream", scope: "never", type: "perennial_error" },
   internal_error: refusal(500, "perennial_error"),
 };

@@ -31,6 +31,8 @@ export class HeldMemory {
   /** What has been handed on to clients, and will be gone as soon as they have read it. */
   #handedOn = 0;
 
+  readonly #spares: ((bytes: number) => void)[] = [];
+
   constructor(maxBytes = Number.POSITIVE_INFINITY) {
     this.maxBytes = maxBytes;
   }
@@ -50,12 +52,18 @@ export class HeldMemory {
     return share;
   }
 
+  /** What is only kept in case it is asked for goes before anything that is in use. @param free frees so many bytes, or all it can. */
+  onShortage(free: (bytes: number) => void): void {
+    this.#spares.push(free);
+  }
+
   /**
    * For a request that has not begun to be served: larger ones like it are turned away before it.
    * @throws Failure `overloaded` where there is no room for so many bytes more, so that nothing that runs must go for them.
    */
   admit(bytes: number, share?: HeldShare): void {
     const size = (share?.bytes ?? 0) + bytes;
+    this.#freeSpares(this.#bytes + bytes - this.maxBytes);
     while (this.#bytes + bytes - this.#leavingBytes() > this.maxBytes) {
       const largest = this.#largest((other) => other.holder.isNewcomer === true && other !== share && other.bytes > size);
       if (largest === undefined) throw this.#overloaded("Perennial holds as much as it may (limits.maxHeldBytes)");
@@ -78,8 +86,13 @@ export class HeldMemory {
     });
   }
 
+  #freeSpares(bytes: number): void {
+    if (bytes > 0) for (const free of this.#spares) free(bytes);
+  }
+
   /** The largest first: it hands on what it holds, or else it ends. */
   #makeRoom(): void {
+    this.#freeSpares(this.#bytes - this.maxBytes);
     const relieved = new Set<Share>();
     while (this.#bytes - this.#leavingBytes() - this.#handedOn > this.maxBytes) {
       const largest = this.#largest(() => true);

@@ -1,6 +1,6 @@
 /** What the lower floors report of requests, so that they need not know who listens: log lines, counters, traces. */
 import type { Attempt } from "./attempt.ts";
-import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { ComeBackWay, Exchange, ExchangeEnd } from "./exchange.ts";
 import type { Failure, FailureCode } from "./failure.ts";
 
 /** Whose rate limit it is: an upstream's, or that of a client's key, by the name that the configuration gives it. */
@@ -33,6 +33,8 @@ export interface Observer {
   onRetryRefused?(exchange: Exchange): void;
   /** An attempt has won: its content goes to the client, and no other can follow. */
   onCommit?(exchange: Exchange, attempt: Attempt): void;
+  /** A client came for an answer that is kept: it runs still, it is over, or it cannot be given. */
+  onComeBack?(way: ComeBackWay, found: "running" | "over" | "refused"): void;
   /** The exchange is over; called exactly once for each. */
   onExchangeEnd?(exchange: Exchange, end: ExchangeEnd): void;
   /** A request was answered without becoming an exchange. */

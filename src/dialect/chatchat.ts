@@ -26,6 +26,12 @@ const shared = {
   errorBody: openAiErrorBody,
   eventsToAnswer: () => undefined,
   askStreamed: () => undefined,
+  readText({ data }: StreamEvent) {
+    const json = parseObject(data);
+    // Where events are bare words they are the text.
+    if (json === undefined) return data;
+    return textOf(json) ?? TEXT_FIELDS.map((field) => json[field]).find((text) => typeof text === "string") ?? "";
+  },
 };
 
 /** The native routes (`/chat/chat`, `/chat/knowledge_base_chat`, …): a clean end with content is whole. */

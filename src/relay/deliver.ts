@@ -13,46 +13,56 @@ import type { ClientStream } from "../downstream/client-stream.ts";
 import { cut } from "../downstream/connection-end.ts";
 import { failureMessage } from "./failure-message.ts";
 
-/**
- * @returns whether the answer had to be repaired.
- * @throws Failure when it cannot be given in the form that the client has been promised.
- */
-export function deliver(exchange: Exchange, raw: ServerResponse, client: ClientStream, result: AttemptResult): boolean {
+/** @throws Failure when it cannot be given in the form that the client has been promised. */
+export function deliver(exchange: Exchange, raw: ServerResponse, client: ClientStream, result: AttemptResult): void {
   switch (result.kind) {
     case "streamed":
       client.end(exchange.api?.dialect.terminator ?? "");
-      return result.repaired;
+      return;
     case "piped":
       client.end("");
-      return false;
+      return;
     case "reply":
       if (client.headersSent) {
         throw new Failure("stream_corrupted", "the upstream answered with JSON that cannot be streamed", { scope: "never" });
       }
       sendReply(raw, exchange, result);
-      return result.repaired;
   }
 }
 
-/** Tells the client as much as can still be told. @param given what it has got before. */
+/** How an answer that is kept has failed, in the words that all of its clients get. */
+export interface KeptFailure {
+  readonly message: string;
+  /** In wire form; a part of the stream. */
+  readonly errorEvent: string;
+}
+
+/**
+ * Tells the client as much as can still be told.
+ * @param given what it has got before.
+ * @param kept as all clients of the answer are told, where it is kept.
+ */
 export function respondWithFailure(
   exchange: Exchange,
   raw: ServerResponse,
   client: ClientStream,
   failure: Failure,
   given: Transcript,
+  kept?: KeptFailure,
 ): Outcome {
-  if (failure.code === "client_gone") {
+  // That of another client is told.
+  if (failure.code === "client_gone" && (kept === undefined || exchange.signal.aborted)) {
     cut(raw);
     return "cancelled";
   }
   const dialect = exchange.api?.dialect;
-  const message = failureMessage(failure, exchange);
+  const message = kept?.message ?? failureMessage(failure, exchange);
   if (!client.headersSent) {
     replyWithFailure(exchange, raw, failure, (dialect?.errorBody ?? openAiErrorBody)(failure, message));
     return "failed";
   }
-  client.interrupt((dialect?.encodeError ?? encodePipedError)(failure, message, given));
+  const errorEvent = kept?.errorEvent ?? (dialect?.encodeError ?? encodePipedError)(failure, message, given);
+  client.interrupt(errorEvent, kept !== undefined);
   return "interrupted";
 }
 

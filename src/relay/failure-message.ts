@@ -25,7 +25,13 @@ function progressOf({ api, attempts, stats }: Exchange): string {
 }
 
 /** The failure itself says what to do, or nothing is known that would help. */
-const SAYS_ALL: ReadonlySet<FailureCode> = new Set(["overloaded", "circuit_open", "rate_limited", "internal_error"]);
+const SAYS_ALL: ReadonlySet<FailureCode> = new Set([
+  "overloaded",
+  "circuit_open",
+  "rate_limited",
+  "internal_error",
+  "client_gone",
+]);
 
 /** What may really help; nothing where that is not known. */
 function adviceFor(failure: Failure, exchange: Exchange): string {

@@ -1,28 +1,32 @@
 /** One exchange from start to finish: it starts the run that answers it, gives its client the answer, and ends with one outcome. */
 import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
-import { type Failure, toFailure } from "../core/failure.ts";
+import { toFailure } from "../core/failure.ts";
 import type { HeldShare } from "../core/held-memory.ts";
-import type { Outcome, ResumedBy } from "../core/outcome.ts";
-import type { Transcript } from "../core/transcript.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
-import type { Run, RunEnd } from "../run/run.ts";
-import { deliver, respondWithFailure } from "./deliver.ts";
+import type { RunEnd } from "../run/run.ts";
+import { answerKept } from "./answer-kept.ts";
+import type { Arrival } from "./come-back.ts";
 import { type ModelListOptions, offersOfList, sendModelList } from "./model-list.ts";
 import { nameLimit, narrowSettings, type RelaySettings } from "./relay-settings.ts";
 import { type RelayContext, startRun } from "./start-run.ts";
+import { outcomeOf, type Told, tellAnswer, tellFailure } from "./tell.ts";
 
-/** Never throws: whatever happens is told to the client, and to the observer. */
+/**
+ * Never throws: whatever happens is told to the client, and to the observer.
+ * @param arrival where its answer is kept; undefined where it is not.
+ */
 export async function relay(
   exchange: Exchange,
   raw: ServerResponse,
   configured: RelaySettings,
   context: RelayContext,
+  arrival?: Arrival,
 ): Promise<void> {
   // What a slow client has not read yet.
   const unread = context.held.open({ evict: (failure) => exchange.abort(failure) });
-  await relayHolding(exchange, raw, configured, context, unread);
+  await relayHolding(exchange, raw, configured, context, { unread, arrival });
   unread.release();
 }
 
@@ -31,33 +35,47 @@ async function relayHolding(
   raw: ServerResponse,
   configured: RelaySettings,
   context: RelayContext,
-  unread: HeldShare,
+  { unread, arrival }: { readonly unread: HeldShare; readonly arrival: Arrival | undefined },
 ): Promise<void> {
   const settings = narrowSettings(configured, exchange);
   const { observer } = context;
   const client = new ClientStream(raw, exchange, settings.client, unread);
   observer.onExchangeStart?.(exchange);
-  const listing = offersOfList(exchange, settings.offers);
-  const told =
-    listing === undefined
-      ? await answer(exchange, raw, client, settings, context)
-      : await tellModels(exchange, raw, client, { ...context, offers: listing, maxBytes: settings.limits.maxBodyBytes });
+  const told: Told = await tellWhatIsAsked(exchange, raw, client, arrival, { settings, context });
   unread.set(raw.writableFinished ? 0 : raw.writableLength);
   const hadToEnd = exchange.signal.aborted;
   // An answer still fills memory while a slow client takes it, and is not whole to one that leaves before its end.
   // Past its deadline an exchange waits for nothing more.
   const taken = told.failure?.code === "deadline_exceeded" ? raw.writableFinished : await flushed(raw, exchange.signal);
   const { outcome, failure } = taken || hadToEnd ? told : cutWhenEvicted(exchange, raw, told);
+  const durationMs = Math.round(performance.now() - exchange.arrivedAt);
+  // What its run still does for others, or for its client should it come back, belongs to it.
+  if (told.runOver !== undefined) await told.runOver;
   const isCancelled = outcome === "cancelled" || (!taken && failure === undefined && hasLeft(exchange));
   observer.onExchangeEnd?.(exchange, {
     outcome: isCancelled ? "cancelled" : outcome,
     failure: isCancelled ? undefined : failure?.code,
     status: raw.headersSent ? raw.statusCode : undefined,
-    durationMs: Math.round(performance.now() - exchange.arrivedAt),
+    durationMs,
     seams: told.seams ?? [],
     seam: failure?.seam,
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
+    ...(arrival?.kind === "starts" && arrival.stream.lingered !== undefined ? { lingered: arrival.stream.lingered } : {}),
   });
+}
+
+function tellWhatIsAsked(
+  exchange: Exchange,
+  raw: ServerResponse,
+  client: ClientStream,
+  arrival: Arrival | undefined,
+  by: { readonly settings: RelaySettings; readonly context: RelayContext },
+): Promise<Told> {
+  const { settings, context } = by;
+  if (arrival !== undefined) return answerKept(exchange, raw, client, arrival, by);
+  const listing = offersOfList(exchange, settings.offers);
+  if (listing === undefined) return answer(exchange, raw, client, settings, context);
+  return tellModels(exchange, raw, client, { ...context, offers: listing, maxBytes: settings.limits.maxBodyBytes });
 }
 
 async function answer(
@@ -72,7 +90,10 @@ async function answer(
   const ended = await run.listen(client, exchange.signal);
   const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, settings, exchange) } : ended;
   client.stopTimers();
-  return { ...tell(exchange, raw, client, run, end), seams: run.seams };
+  const { seams, transcript } = run;
+  if (end.kind === "failed") return { ...tellFailure(exchange, raw, client, end.failure, transcript), seams };
+  const told = tellAnswer(exchange, raw, client, end.result, transcript);
+  return { ...told, outcome: told.failure === undefined ? outcomeOf(exchange, run, end.result) : told.outcome, seams };
 }
 
 async function tellModels(
@@ -86,35 +107,6 @@ async function tellModels(
     return { outcome: "complete", failure: undefined };
   } catch (thrown) {
     return tellFailure(exchange, raw, client, toFailure(thrown), { characters: 0, lastEvent: undefined, record: undefined });
-  }
-}
-
-interface Told {
-  readonly outcome: Outcome;
-  readonly failure: Failure | undefined;
-  /** How its answer went on over each of its breaks. */
-  readonly seams?: readonly ResumedBy[];
-}
-
-/** Gives the client what is still to be given. Never throws: a defect on the way cuts the client off, who must not wait for ever. */
-function tell(exchange: Exchange, raw: ServerResponse, client: ClientStream, run: Run, end: RunEnd): Told {
-  try {
-    if (end.kind === "failed") return tellFailure(exchange, raw, client, end.failure, run.transcript);
-    const repaired = deliver(exchange, raw, client, end.result);
-    if (run.seams.length > 0) return { outcome: "resumed", failure: undefined };
-    return { outcome: repaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete", failure: undefined };
-  } catch (thrown) {
-    return tellFailure(exchange, raw, client, toFailure(thrown), run.transcript);
-  }
-}
-
-function tellFailure(exchange: Exchange, raw: ServerResponse, client: ClientStream, failure: Failure, given: Transcript): Told {
-  try {
-    return { outcome: respondWithFailure(exchange, raw, client, failure, given), failure };
-  } catch (thrown) {
-    const outcome = raw.headersSent ? "interrupted" : "failed";
-    cut(raw);
-    return { outcome, failure: toFailure(thrown) };
   }
 }
 

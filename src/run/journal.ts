@@ -17,18 +17,13 @@ export interface RunClient extends EventSink {
   progress(progress: Progress): void;
 }
 
-export interface Journal extends RunClient {
-  /** @returns what ends it: a client that leaves is given nothing more. */
-  attach(client: RunClient): () => void;
-  readonly clientCount: number;
-}
-
 /** Keeps nothing: a client that listens is given each event as it comes, and the slowest client sets the pace. */
-export class ForwardingJournal implements Journal {
+export class ForwardingJournal implements RunClient {
   /** A list, not a set: most have one entry, and it is walked for every event. */
   #clients: readonly RunClient[] = [];
   readonly #drainListeners = new Set<() => void>();
 
+  /** @returns what ends it: a client that leaves is given nothing more. */
   attach(client: RunClient): () => void {
     this.#clients = [...this.#clients, client];
     const stopListening = client.onDrain(() => this.#drained());

@@ -5,7 +5,7 @@ import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../at
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
 import { withinLimits } from "../attempt/enter-rate.ts";
-import type { NativeSession } from "../attempt/native-session.ts";
+import { NativeSession } from "../attempt/native-session.ts";
 import { UsageMeter } from "../attempt/usage-meter.ts";
 import type { RateAccess } from "../balance/rate/rate-access.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
@@ -20,7 +20,7 @@ import type { ResumedBy } from "../core/outcome.ts";
 import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
-import { ForwardingJournal, type Journal, type RunClient } from "./journal.ts";
+import { ForwardingJournal, type RunClient } from "./journal.ts";
 import { Lag, type TimedSink } from "./lag.ts";
 import { Taken } from "./taken.ts";
 
@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly key?: RateAccess | undefined;
   /** What an upstream keeps for it. */
   readonly session: NativeSession;
+  /** Where its answer goes in place of the clients that listen. @defaultValue to them */
+  readonly journal?: RunClient | undefined;
 }
 
 /** In milliseconds. */
@@ -65,7 +67,8 @@ const PIECE_BYTES = 96;
 export class Run {
   readonly attempts: Attempt[] = [];
   readonly #options: RunOptions;
-  readonly #journal: Journal = new ForwardingJournal();
+  readonly #listeners = new ForwardingJournal();
+  readonly #journal: RunClient;
   readonly #transcript: TranscriptBuilder;
   readonly #seams: ResumedBy[] = [];
   readonly #controller = new AbortController();
@@ -81,6 +84,7 @@ export class Run {
   /** Starts at once. */
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#journal = options.journal ?? this.#listeners;
     this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
     this.#written = options.held.open({ evict: (failure) => this.abort(failure) });
@@ -111,7 +115,7 @@ export class Run {
   }
 
   /** Resolves once it is over, whether or not a client listens. */
-  get ended(): Promise<unknown> {
+  get ended(): Promise<RunEnd> {
     return this.#end;
   }
 
@@ -121,11 +125,11 @@ export class Run {
    * @returns how the run ended, or for what reason the client left it.
    */
   async listen(client: RunClient, signal: AbortSignal): Promise<RunEnd> {
-    const detach = this.#journal.attach(client);
+    const detach = this.#listeners.attach(client);
     const left = new Promise<RunEnd>((resolve) => {
       const leave = (): void => {
         const failure = toFailure(signal.reason);
-        if (this.#journal.clientCount > 1) {
+        if (this.#listeners.clientCount > 1) {
           detach();
           resolve({ kind: "failed", failure });
         }
@@ -171,7 +175,7 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, observer, held, times } = this.#options;
+    const { exchange, policy, observer, held, times, key } = this.#options;
     const onAhead = (ahead: number): void => this.#tell({ at: "queue", ahead });
     const loop: AttemptLoopOptions = {
       exchange,
@@ -185,7 +189,6 @@ export class Run {
     };
     // The last attempt's refusal is kept: the client may get it as it is.
     const kept = held.open({ evict: (failure) => this.abort(failure) });
-    const { key } = this.#options;
     const attempt = (planned: PlannedAttempt): Promise<AttemptResult> => this.#attempt(planned, kept);
     const made = withinLimits(key, { exchange, observer, signal: loop.signal, onAhead }, (onUsed) =>
       runAttempts(loop, attempt, onUsed),
@@ -194,13 +197,16 @@ export class Run {
   }
 
   /** @param kept counts what an attempt was refused with. */
-  async #attempt({ attempt, plan, isHopeful, onTaken, onUsed }: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
-    const { exchange, limits, propagator, held, sticky, session, key } = this.#options;
+  async #attempt(planned: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
+    const { attempt, plan, isHopeful, signal } = planned;
+    const { exchange, limits, propagator, held, sticky, key } = this.#options;
+    const { rate } = plan.candidate;
     this.#taken.begins(isHopeful);
     const share = held.open({ evict: (failure) => this.abort(failure) });
-    const { rate } = plan.candidate;
-    const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(onUsed) : undefined;
-    const output = this.#outputOf(attempt, share, onTaken);
+    // What an upstream keeps for an attempt that runs beside another is not the run's before it wins.
+    const session = attempt.hedge ? new NativeSession() : this.#options.session;
+    const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(planned.onUsed) : undefined;
+    const output = this.#outputOf(planned, share, session);
     try {
       const result = await attemptOnce({
         exchange,
@@ -209,7 +215,7 @@ export class Run {
         limits,
         held: share,
         propagated: propagator.headersFor(exchange, attempt),
-        signal: this.#controller.signal,
+        signal,
         session,
         output: meter?.watch(output) ?? output,
         onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
@@ -221,7 +227,8 @@ export class Run {
       const failure = toFailure(thrown);
       meter?.end(undefined);
       kept.set(failure.reply?.body.length ?? 0);
-      this.#taken.failed(failure);
+      this.#taken.failed(failure, attempt.hedge === true);
+      if (attempt.hedge && !this.#isAnsweredBy(attempt)) session.end(false);
       throw thrown;
     } finally {
       // The attempt's gate and hold are gone, with what they held.
@@ -234,9 +241,15 @@ export class Run {
     if (this.#taken.isTaken && this.#state.at === "waiting") this.#journal.progress(progress);
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
+  #outputOf({ attempt, onTaken, onContent }: PlannedAttempt, held: HeldShare, session: NativeSession): AttemptOutput {
     const journal = this.#journal;
+    const commit = (begin: () => void): boolean => {
+      const hasWon = onContent?.() !== false && this.#commit(attempt, begin);
+      if (hasWon && session !== this.#options.session) this.#options.session.yieldTo(session);
+      return hasWon;
+    };
     return {
+      onContent,
       onTaken: () => {
         this.#taken.works();
         onTaken();
@@ -251,7 +264,7 @@ export class Run {
           onFailure,
           maxBytes: at === "whole" ? maxBodyBytes : maxGateBytes,
           commit: () =>
-            this.#commit(attempt, () => {
+            commit(() => {
               this.#startLag(lagMs);
               journal.commit(headers);
             }),
@@ -261,7 +274,7 @@ export class Run {
       },
       given: this.#transcript.record,
       nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
-      openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
+      openBody: (status, headers) => void commit(() => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
     };
@@ -304,6 +317,10 @@ export class Run {
       // A client that cannot be given this is told by its failure, or finds out by itself.
       this.#lag?.drop();
     }
+  }
+
+  #isAnsweredBy(attempt: Attempt): boolean {
+    return this.#state.at === "committed" && this.#state.attempt === attempt;
   }
 
   /** @returns false when another attempt has won before, or the run is over. */

@@ -36,11 +36,12 @@ export class Taken {
     this.#state = "yes";
   }
 
-  failed({ outage }: Failure): void {
+  /** @param isBeside it ran beside another, which may still work. */
+  failed({ outage }: Failure, isBeside: boolean): void {
     if (outage === undefined) this.#state = "yes";
     else {
       this.#wasOut = true;
-      if (this.#state !== "yes") this.#state = "no";
+      if (this.#state !== "yes" && !isBeside) this.#state = "no";
     }
   }
 }

@@ -90,13 +90,17 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   const questions = warmUps.filter((warmUp) => warmUp !== undefined);
   const checks = plan.map(({ health, transport }, index) => {
     if (health.every === false) return undefined;
+    const tell = createHealthLog(logger, transport.name);
     return new HealthCheck({
       upstream: upstreams[index] as Upstream,
       outages: (shared[index] as UpstreamShared).outages,
       path: health.path,
       everyMs: health.every,
       timeoutMs: HEALTH_TIMEOUT_MS,
-      onChange: createHealthLog(logger, transport.name),
+      onChange(failure) {
+        tell(failure);
+        if (failure !== undefined) warmUps[index]?.wentDown();
+      },
     });
   });
   for (const warmUp of questions) warmUp.start();

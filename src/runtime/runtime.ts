@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { Hedging } from "../balance/hedging.ts";
 import { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import { RetryBudget } from "../balance/retry-budget.ts";
 import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
@@ -11,6 +12,7 @@ import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
+import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
@@ -57,14 +59,16 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
+  const kept = new KeptStreams(held);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
+  const hedging = new Hedging();
   const rates = new RateLimiters();
-  const telemetry = await openTelemetry(logger, { open, held });
+  const telemetry = await openTelemetry(logger, { open, held, kept });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    return createSettings(config, { backend, telemetry, runs, held, sticky, retries, rates });
+    return createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates });
   };
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
@@ -82,6 +86,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     open.max = next.limits.maxStreams;
     held.maxBytes = next.limits.maxHeldBytes;
     open.maxPerKey = next.auth.maxStreamsPerKey;
+    if (next.replay === false) kept.clear();
     if (next.log.level !== old.config.log.level) logger.level = next.log.level;
     if (!isKept) retire.add(old.backend);
     return {
@@ -101,6 +106,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     },
     drain() {
       inForce.backend.stopWarmUps();
+      kept.drain();
       return open.drain(started.drain.timeout);
     },
     async close() {

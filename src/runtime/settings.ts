@@ -1,4 +1,5 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
+import type { Hedging } from "../balance/hedging.ts";
 import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
@@ -6,6 +7,7 @@ import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
+import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
@@ -19,17 +21,19 @@ export interface Parts {
   readonly backend: Backend;
   readonly telemetry: Telemetry;
   readonly runs: RunRegistry;
+  readonly kept: KeptStreams;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  readonly hedging: Hedging;
   readonly rates: RateLimiters;
 }
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, held, sticky, retries, rates }: Parts,
+  { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates }: Parts,
 ): Promise<ServerSettings> {
-  const { auth, retry, failover, limits, interruptEnd, heartbeat, progress } = config;
+  const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, progress, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
@@ -49,14 +53,18 @@ export async function createSettings(
       keyLimiterOf: ({ name }) => rates.find({ scope: "key", name }),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
       retry,
+      hedge,
       limits,
       client: { interruptEnd, heartbeat, progress },
+      replay: replay || undefined,
     },
     context: {
       runs,
+      kept,
       held,
       sticky,
       retries,
+      hedging,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
+import type { KeptStreams } from "../run/kept-streams.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
 import { createDefectLog } from "../telemetry/defect-log.ts";
@@ -17,6 +18,7 @@ import type { Traces } from "../telemetry/traces.ts";
 export interface Counted {
   readonly open: OpenExchanges;
   readonly held: HeldMemory;
+  readonly kept: KeptStreams;
 }
 
 export interface Telemetry {
@@ -68,6 +70,7 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     dialects: [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].map(({ dialect }) => dialect.name),
     countOpen: () => counted.open.size,
     countHeldBytes: () => counted.held.bytes,
+    countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
   });
 }
 

@@ -1,12 +1,13 @@
 /** The Fastify edge: routes become exchanges and go to the relay; everything refused is refused here. */
 import { randomUUID } from "node:crypto";
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Dialect } from "../core/dialect.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import type { RouteTable } from "../dialect/route-table.ts";
+import { type Arrival, arrive, comeBack, streamOfPath } from "../relay/come-back.ts";
 import { relay } from "../relay/relay.ts";
 import type { RelaySettings } from "../relay/relay-settings.ts";
 import type { RelayContext } from "../relay/start-run.ts";
@@ -18,11 +19,12 @@ import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashbo
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
 import { HeldRequest } from "./held-request.ts";
 import { createFastifyLimits, refuseHead } from "./http-limits.ts";
+import { answerOfStream, wantsState } from "./kept-stream-routes.ts";
 import type { OpenExchanges, Slot } from "./open-exchanges.ts";
 import { isAllowedOrigin, isPreflight, preflightHeaders, setCorsHeaders } from "./origins.ts";
 import { foreignPage, reject } from "./reject.ts";
 import { decodeBody } from "./request-encoding.ts";
-import { type Mount, readRequestPath } from "./request-path.ts";
+import { type Mount, type RequestPath, readRequestPath } from "./request-path.ts";
 
 export interface ServerOptions {
   readonly open: OpenExchanges;
@@ -59,6 +61,16 @@ export interface ServerSettings {
 
 /** What stands at the root: some programs ask there whether anything listens. */
 const ABOUT = { name: "Perennial", what: "a proxy that makes LLM streams unbreakable", api: "/v1", health: "/healthz" };
+
+/** A request that may be served. */
+interface Admitted {
+  /** Whose; see createKeyCheck. */
+  readonly key: string;
+  readonly slot: Slot;
+  readonly held: HeldRequest;
+  readonly path: RequestPath;
+}
+
 declare module "fastify" {
   interface FastifyRequest {
     /** On the clock of `performance.now()`: its head was read. */
@@ -178,10 +190,19 @@ export function createServer(options: ServerOptions): FastifyInstance {
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const slot = open.admit(keyOf(request).id);
+    const key = keyOf(request).id;
+    const slot = open.admit(key);
     const held = new HeldRequest(current().context.held);
     try {
-      await begin(request, reply, slot, held);
+      const settings = current();
+      const path = readRequestPath(request.url, settings);
+      const stream = settings.relay.replay && streamOfPath(path.route);
+      if (stream === undefined) await begin(request, reply, { key, slot, held, path });
+      else if (request.method !== "GET" || wantsState(request.headers)) {
+        answerOfStream(request, reply, { stream, key, context: settings.context });
+        slot.release();
+        held.release();
+      } else await beginAgain(request, reply, { key, slot, held, path }, stream);
     } catch (refusal) {
       slot.release();
       held.release();
@@ -189,10 +210,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
     }
   }
 
-  async function begin(request: FastifyRequest, reply: FastifyReply, slot: Slot, held: HeldRequest): Promise<void> {
+  async function begin(request: FastifyRequest, reply: FastifyReply, admitted: Admitted): Promise<void> {
     const settings = current();
     const { method, headers } = request;
-    const { path, plain, route, query } = readRequestPath(request.url, settings);
+    const { held, key } = admitted;
+    const { path, plain, route, query } = admitted.path;
     const found = method === "POST" ? settings.routes.find(route) : undefined;
     const dialect = found?.dialect;
     const { maxBodyBytes } = settings.relay.limits;
@@ -213,25 +235,69 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const exchange = createExchange({
       id: request.id,
       arrivedAt: request.arrivedAt,
+      key,
       dialect,
       client,
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
     refuseModel(client, method, exchange.api?.request.model);
-    held.serve(exchange);
+    const { relay: asked, context } = current();
+    let arrival: Arrival | undefined;
+    held.serve({
+      abort(failure) {
+        exchange.abort(failure);
+        // Its client may have left it to those that come back.
+        if (arrival?.kind === "starts") arrival.stream.giveUp(failure);
+      },
+    });
+    // What it claims must be begun: nothing may refuse the request from here on.
+    arrival = asked.replay && (await arrive(exchange, asked.replay, context));
+    hand(exchange, request, reply, admitted, arrival);
+  }
+
+  /** For a client that comes back to an answer, by its id. */
+  async function beginAgain(request: FastifyRequest, reply: FastifyReply, admitted: Admitted, stream: string): Promise<void> {
+    const { method, headers, id, arrivedAt } = request;
+    const { key, path } = admitted;
+    reply.header("cache-control", "no-store");
+    const after = new URLSearchParams(path.query).get("after");
+    const arrival = await comeBack(stream, { key, headers, after }, current().context);
+    if (arrival.stream.isLast(arrival.after)) {
+      // EventSource asks no more.
+      reply.code(204).header("x-perennial-stream", stream).send();
+      admitted.slot.release();
+      admitted.held.release();
+      return;
+    }
+    const { api } = arrival.stream;
+    const exchange = createExchange({
+      id,
+      arrivedAt,
+      key,
+      dialect: undefined,
+      api,
+      request: { method, path: path.path, headers, body: null },
+    });
+    admitted.held.serve(exchange);
+    hand(exchange, request, reply, admitted, arrival);
+  }
+
+  function hand(
+    exchange: Exchange,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { slot, held }: Admitted,
+    arrival: Arrival | undefined,
+  ): void {
     // From here on the response is ours: Fastify would serialize it, and end it.
     reply.hijack();
     abortWhenClientLeaves(exchange, request.raw, reply.raw);
     if (open.draining) reply.raw.setHeader("connection", "close");
+    const { relay: settings, context } = current();
     slot.hold(
       exchange,
-      relayed(exchange, reply.raw).finally(() => held.release()),
+      relay(exchange, reply.raw, settings, context, arrival).finally(() => held.release()),
     );
-  }
-
-  function relayed(exchange: Exchange, raw: ServerResponse): Promise<void> {
-    const settings = current();
-    return relay(exchange, raw, settings.relay, settings.context);
   }
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */

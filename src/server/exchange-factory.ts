@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import {
+  type Api,
   type ClientKey,
   createExchangeStats,
   type Exchange,
@@ -19,22 +20,27 @@ export interface ExchangeInput {
   readonly id: string;
   /** On the clock of `performance.now()`, which no change of the time of day moves. */
   readonly arrivedAt: number;
+  /** The digest of the key that opened our door; empty where none is needed. */
+  readonly key?: string;
   readonly dialect: Dialect | undefined;
   readonly client?: ClientKey | undefined;
+  /** What is asked for, where the request itself does not say it. @defaultValue what it says in its dialect */
+  readonly api?: Api;
   readonly request: ExchangeRequest;
 }
 
 /** @throws Failure `invalid_request` for a body that is not JSON, or holds absurdly much, or a policy header that makes no sense. */
-export function createExchange({ id, arrivedAt, dialect, client, request }: ExchangeInput): Exchange {
+export function createExchange({ id, arrivedAt, key = "", dialect, api, client, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
     // First of all: making sense of the request is part of what Perennial adds.
     readAt: performance.now(),
     arrivedAt,
     id,
+    key,
     request,
     client,
-    api: dialect === undefined ? undefined : { dialect, request: dialect.parseRequest(parseBody(request)) },
+    api: api ?? (dialect && { dialect, request: dialect.parseRequest(parseBody(request)) }),
     overrides: readOverrides(request),
     startedAt: timeOfDay(arrivedAt),
     signal: controller.signal,

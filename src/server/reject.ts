@@ -16,6 +16,8 @@ export function reject(
   const failure = fromFastify(thrown);
   if (failure.status === 503) reply.header("retry-after", "1");
   if (failure.code === "draining") reply.header("connection", "close");
+  // To ask for it again is in vain, and to begin anew is not what an SDK may do by itself.
+  if (failure.code === "stream_gone") reply.header("x-should-retry", "false");
   reply
     .header("x-perennial-attempts", "0")
     .code(failure.status)

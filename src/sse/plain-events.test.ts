@@ -1,6 +1,7 @@
 /** With the bytes or with the parser, a stream is the same stream. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import type { StreamEvent } from "../core/stream-event.ts";
 import { createSseDecoder } from "./decode.ts";
 import { encodeData, encodeNamed } from "./encode.ts";
 import { plainEvents } from "./plain-events.ts";
@@ -122,4 +123,12 @@ test("an event of exactly the limit, and one byte more", () => {
     const chunks = [of(10), of(bytes), of(10)];
     expect(read(chunks, true, 100).log).toEqual(read(chunks, false, 100).log);
   }
+});
+
+test("a copy with other data keeps the name, and has none of the bytes", () => {
+  const seen: StreamEvent[] = [];
+  const decoder = createSseDecoder({ onEvent: (event) => seen.push(event), onStrayLine() {} }, 200);
+  for (let i = 0; i < 2; i++) decoder.feed(Buffer.from('event: a\ndata: {"n":1}\n\n'));
+  expect(seen[1]?.bytes).toBeDefined();
+  expect({ ...(seen[1] as StreamEvent), data: "{}" }).toEqual({ event: "a", data: "{}", characters: undefined });
 });

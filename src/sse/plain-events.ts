@@ -21,23 +21,19 @@ const EVENT = Buffer.from("event: ");
 /** The names that are in use; others are the parser's. */
 const NAME = /^[\w.-]+$/;
 
-/** An event that has kept its bytes. Its fields are read from the prototype: a copy of it has none of them. */
+/** An event that has kept its bytes. A copy with other data, `{ ...event, data }`, has lost them: they are read from the prototype. */
 class PlainEvent implements StreamEvent {
+  readonly event: string | undefined;
   characters: number | undefined = undefined;
   readonly #bytes: Buffer;
-  readonly #name: string | undefined;
   /** Where the data begins in the bytes. */
   readonly #dataAt: number;
   #data: string | undefined;
 
   constructor(bytes: Buffer, name: string | undefined, dataAt: number) {
     this.#bytes = bytes;
-    this.#name = name;
+    this.event = name;
     this.#dataAt = dataAt;
-  }
-
-  get event(): string | undefined {
-    return this.#name;
   }
 
   get data(): string {

@@ -14,6 +14,7 @@ const EVENTS: Readonly<Record<keyof Observer, true>> = {
   onRetry: true,
   onRetryRefused: true,
   onCommit: true,
+  onComeBack: true,
   onExchangeEnd: true,
   onRejected: true,
 };

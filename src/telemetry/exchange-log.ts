@@ -1,6 +1,6 @@
 /** One log line for each exchange, at its end; never a word of what was asked or answered. */
 import type { Logger } from "pino";
-import { paidTwiceBy } from "../core/attempt.ts";
+import { decisiveOf, paidTwiceBy } from "../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
@@ -64,7 +64,7 @@ export function createExchangeLog(logger: Logger): Observer {
           id: exchange.id,
           dialect: exchange.api?.dialect.name ?? "passthrough",
           model: exchange.api?.request.model?.slice(0, MAX_MODEL_LENGTH),
-          upstream: attempts.at(-1)?.upstream,
+          upstream: decisiveOf(attempts)?.upstream,
           key: exchange.client?.name,
           outcome: end.outcome,
           failure: end.failure,
@@ -72,8 +72,8 @@ export function createExchangeLog(logger: Logger): Observer {
           ...describeSeams(end),
           paidTwice: paidTwiceBy(attempts),
           status: end.status,
-          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam }) => {
-            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam };
+          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam, hedge, lost }) => {
+            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam, hedge, lost };
           }),
           waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
           limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),
@@ -82,6 +82,7 @@ export function createExchangeLog(logger: Logger): Observer {
           durationMs: Math.round(end.durationMs),
           events: stats.events,
           bytes: stats.bytes,
+          ...describeKept(exchange, end),
           err: end.defect === undefined ? undefined : describeDefect(end.defect),
         },
         describeEnd(exchange, end),
@@ -114,6 +115,19 @@ function describeSeams({ seams = [], seam }: ExchangeEnd): object {
   return {
     ...(seams.length === 0 ? {} : { by: [...new Set(seams)].join(","), seams: seams.length }),
     ...(seam === undefined ? {} : { seam }),
+  };
+}
+
+/** So much of a stream's id tells it from others, and opens nothing. */
+const SHOWN_OF_ID = 8;
+
+/** Nothing of it where the answer was not kept. */
+function describeKept({ kept }: Exchange, { lingered }: ExchangeEnd): object {
+  if (kept === undefined) return {};
+  return {
+    stream: kept.stream.slice(0, SHOWN_OF_ID),
+    ...(kept.way === undefined ? {} : { cameBack: kept.way }),
+    ...(lingered === undefined ? {} : { lingeredMs: Math.round(lingered.ms), lingeredCharacters: lingered.characters }),
   };
 }
 

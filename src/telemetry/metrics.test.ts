@@ -13,7 +13,12 @@ const refusal: Refusal = {
 };
 
 test("refusals are counted by their failure, and only a defect has a duration", async () => {
-  const { observer, read } = createMetrics({ dialects: [], countOpen: () => 0, countHeldBytes: () => 0 });
+  const { observer, read } = createMetrics({
+    dialects: [],
+    countOpen: () => 0,
+    countHeldBytes: () => 0,
+    countKept: () => ({ streams: 0, bytes: 0 }),
+  });
   observer.onRejected?.(refusal);
   observer.onRejected?.({ ...refusal, failure: "internal_error", status: 500, defect: new Error("x") });
   const { body } = await read();

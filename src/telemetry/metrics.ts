@@ -12,6 +12,8 @@ export interface MetricsOptions {
   readonly countOpen: () => number;
   /** Bytes that the gates hold back at this moment. */
   readonly countHeldBytes: () => number;
+  /** Answers that are kept at this moment. */
+  readonly countKept: () => { readonly streams: number; readonly bytes: number };
 }
 
 export interface Metrics {
@@ -51,7 +53,7 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOptions): Metrics {
+export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -70,7 +72,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
   });
   const attempts = new Counter({
     name: "perennial_attempts_total",
-    help: "Attempts that have ended, by upstream; the result is ok or a failure code.",
+    help: "Attempts that have ended, by upstream; the result is ok, lost (another was faster, see hedge) or a failure code.",
     labelNames: ["upstream", "result"],
     registers,
   });
@@ -84,6 +86,17 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     help: "Attempts that were followed by another, by the failure that caused it.",
     labelNames: ["upstream", "cause"],
     registers,
+  });
+  const hedges = new Counter({
+    name: "perennial_hedges_total",
+    help: "Second attempts beside one that was slow (hedge): those that answered, that were slower still, and that failed.",
+    labelNames: ["result"],
+    registers,
+  });
+  const hedgeLost = new Counter({
+    name: "perennial_hedge_lost_seconds_total",
+    help: "Time that upstreams worked on attempts which were ended since another was faster: what hedging costs.",
+    registers: [registry],
   });
   const recovered = new Counter({
     name: "perennial_recovered_total",
@@ -197,6 +210,39 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
     },
   });
 
+  const comeBacks = new Counter({
+    name: "perennial_come_backs_total",
+    help: "Requests for an answer that is kept, by how they named it, and whether it ran still, was over, or could not be given.",
+    labelNames: ["way", "found"],
+    registers,
+  });
+  const lingered = new Counter({
+    name: "perennial_lingered_seconds_total",
+    help: "Time for which answers were made on while no client listened (replay.linger).",
+    registers,
+  });
+  const lingeredCharacters = new Counter({
+    name: "perennial_lingered_characters_total",
+    help: "Characters of answers that were made while no client listened (replay.linger).",
+    registers,
+  });
+  new Gauge({
+    name: "perennial_kept_streams",
+    help: "Answers that are kept now for clients that come back, those that are still made included.",
+    registers,
+    collect() {
+      this.set(countKept().streams);
+    },
+  });
+  new Gauge({
+    name: "perennial_kept_bytes",
+    help: "Bytes that are kept now for clients that come back.",
+    registers,
+    collect() {
+      this.set(countKept().bytes);
+    },
+  });
+
   // rate() does not see the first of its kind unless a zero came before it.
   for (const dialect of [...dialects, PASSTHROUGH]) {
     for (const outcome of Object.keys(IS_WHOLE)) exchanges.inc({ dialect, outcome }, 0);
@@ -231,10 +277,12 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       if (number === 1) addedLatency.observe((performance.now() - readAt - (stats.limitedMs ?? 0)) / 1_000);
     },
 
-    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost }) {
-      attempts.inc({ upstream, result: failure ?? "ok" });
+    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {
+      attempts.inc({ upstream, result: lost ? "lost" : (failure ?? "ok") });
       if (seam !== undefined) seamsRefused.inc({ rule: seam });
       if (cost !== undefined) paidTwice.inc({ from: cost.from }, cost.tokens);
+      if (hedge) hedges.inc({ result: lost ? "lost" : failure === undefined ? "won" : "failed" });
+      if (lost) hedgeLost.inc(durationMs / 1_000);
     },
 
     onRetry(_exchange, { upstream }, { code }) {
@@ -245,7 +293,11 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       retriesRefused.inc();
     },
 
-    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam }) {
+    onComeBack(way, found) {
+      comeBacks.inc({ way, found });
+    },
+
+    onExchangeEnd(exchange, { outcome, failure, durationMs, seams = [], seam, lingered: span }) {
       const dialect = exchange.api?.dialect.name ?? PASSTHROUGH;
       const { firstTokenMs, longestGapMs, bytes } = exchange.stats;
       exchanges.inc({ dialect, outcome });
@@ -258,6 +310,9 @@ export function createMetrics({ dialects, countOpen, countHeldBytes }: MetricsOp
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+      if (span === undefined) return;
+      lingered.inc(span.ms / 1_000);
+      lingeredCharacters.inc(span.characters);
     },
 
     onRejected({ failure, durationMs }) {

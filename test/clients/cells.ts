@@ -39,6 +39,20 @@ export function cellsOf(expected: Expected, hasPlain: boolean): readonly Cell[] 
     baseUrl: (gateways) => gateways.beating,
     title: "of a stream with heartbeats between its pieces",
   });
+  const isCut = expected.auto === "cut";
+  cells.push(
+    {
+      ...directly("whole", "slow:60", "", WHOLE, ANSWER),
+      baseUrl: (gateways) => gateways.numbered,
+      title: "of a stream whose events have ids, with heartbeats between them",
+    },
+    {
+      ...directly("truncate", "truncate:5", "", expected.interrupted[isCut ? 1 : 0] ?? "", SO_FAR),
+      column: "interrupted auto",
+      baseUrl: (gateways) => gateways.numbered,
+      title: "of a break in mid-text of a stream whose events have ids",
+    },
+  );
   for (const end of ENDS) {
     const index = (end === "auto" ? expected.auto : end) === "clean" ? 0 : 1;
     const baseUrl = (gateways: Gateways): string => gateways.plain[end];

@@ -67,8 +67,15 @@ export function compareHoldings(
 
 /** What Perennial itself says of its state, at rest. */
 export function checkMetrics(text: string): Check[] {
-  return ["perennial_open_exchanges", "perennial_held_bytes"].map((name) => {
-    const value = sumOf(text, name);
-    return { name, before: "0", after: String(value), limit: "0", passed: value === 0 };
-  });
+  return ["perennial_open_exchanges", "perennial_held_bytes"].map((name) => checkNone(text, name));
+}
+
+/** And of the answers that it has kept for clients that come back. */
+export function checkKept(text: string): Check[] {
+  return ["perennial_kept_streams", "perennial_kept_bytes"].map((name) => checkNone(text, name));
+}
+
+function checkNone(text: string, name: string): Check {
+  const value = sumOf(text, name);
+  return { name, before: "0", after: String(value), limit: "0", passed: value === 0 };
 }

@@ -124,6 +124,8 @@ ${clientRows(soak)
 The clients, the upstream and Perennial are three processes; ${soak.concurrency} clients at a time share kept-alive connections, and each has a
 model name of its own, which the upstream repeats in every event.
 The mix, by seed: ${mix.join(", ")}.
+When they are done, a thousand more (\`replay\`) drop their connections at random, several times each, and come back in one of three ways: what
+each has in the end must be one answer, and the upstream must have been asked once for it.
 Those that read slowly take 6 MiB and pause for longer than the idle timeout. Each answer is compared with the right one, character
 by character, by the judge of the [conformance](conformance.md) suite. Perennial runs with its defaults but for short times: 1 s for the first token and
 between two, 5 ms before the second attempt, 1 s for an unused connection. With three attempts an answer that breaks before its first

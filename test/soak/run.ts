@@ -15,7 +15,8 @@ import { parseArgs } from "node:util";
 import { sumOf } from "../support/prometheus.ts";
 import type { ChaosQuestion } from "./chaos-process.ts";
 import { visit } from "./client.ts";
-import { checkMetrics, compareHoldings, waitForQuiet } from "./leaks.ts";
+import { runDroppers } from "./droppers.ts";
+import { type Check, checkKept, checkMetrics, compareHoldings, waitForQuiet } from "./leaks.ts";
 import { createAsk } from "./messages.ts";
 import { createMix } from "./mix.ts";
 import { startPerennialProcess } from "./perennial-process.ts";
@@ -44,6 +45,11 @@ const WARM_UP_STREAMS = { least: 1_000, most: 10_000 };
 const SAMPLE_MS = 5_000;
 /** A log line may come later than the last byte of its answer. */
 const LOG_WITHIN_MS = 5_000;
+/** Answers are kept for no longer than it takes to come back to them, so that nothing of them is left at the end. */
+const REPLAY = { replay: { ttl: "2s", linger: "20s" } };
+/** How the models of the clients are called that drop their connections and come back. */
+const DROPPER = "dropper-";
+const MOST_DROPPERS = 1_000;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -53,7 +59,14 @@ const askChaos = createAsk<ChaosQuestion, unknown>(chaos);
 const ask = <T>(question: ChaosQuestion): Promise<T> => askChaos(question) as Promise<T>;
 
 let tally = new Tally();
-const perennial = await startPerennialProcess(await ask<string>({ ask: "url" }), (line) => tally.addLine(line));
+const perennial = await startPerennialProcess(
+  await ask<string>({ ask: "url" }),
+  (line) => {
+    // One client's coming back is an exchange of its own.
+    if (!line.model.startsWith(DROPPER)) tally.addLine(line);
+  },
+  { settings: REPLAY },
+);
 const nextKind = createMix(seed);
 let number = 0;
 
@@ -117,11 +130,38 @@ const faults = await ask<Record<string, number>>({ ask: "faults" });
 for (const [name, count] of Object.entries(faultsBefore)) faults[name] = (faults[name] ?? 0) - count;
 const after = await waitForQuiet(perennial, connections);
 peakRss = Math.max(peakRss, after.holdings.rss);
+const droppers = await drop();
 for (const line of perennial.oddLines) tally.problem(`Perennial logged: ${line}`);
 const exitCode = await perennial.stop();
 if (exitCode !== 0) tally.problem(`Perennial ended with ${exitCode} on SIGTERM`);
 chaos.disconnect();
 await once(chaos, "exit");
+
+/** By itself, so that what the upstream is asked can be counted. */
+async function drop(): Promise<Check[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  const asked = async (): Promise<number> =>
+    Object.values(await ask<Record<string, number>>({ ask: "faults" })).reduce((sum, count) => sum + count, 0);
+  const askedBefore = await asked();
+  const options = { baseUrl: `${perennial.url}/v1`, count: Math.min(streams || MOST_DROPPERS, MOST_DROPPERS), concurrency, seed };
+  const { runs, drops, problems } = await runDroppers(options, agent);
+  agent.destroy();
+  for (const problem of problems) tally.problem(problem);
+  const askedFor = (await asked()) - askedBefore;
+  await waitForQuiet(perennial, connections);
+  for (let waited = 0; sumOf(await perennial.metrics(), "perennial_kept_streams") > 0 && waited < LOG_WITHIN_MS; waited += 100)
+    await sleep(100);
+  return [
+    {
+      name: `upstream requests for ${runs} answers, whose clients dropped ${drops} connections`,
+      before: "0",
+      after: String(askedFor),
+      limit: String(runs),
+      passed: askedFor === runs,
+    },
+    ...checkKept(await perennial.metrics()),
+  ];
+}
 
 const result: Soak = {
   command: `npm run soak -- --streams ${streams} --concurrency ${concurrency} --rate ${rate} --seed ${seed} --seconds ${seconds}`,
@@ -132,7 +172,7 @@ const result: Soak = {
   tally,
   faults,
   peakRss,
-  checks: [...compareHoldings(before.holdings, after.holdings, after.connections), ...checkMetrics(metrics)],
+  checks: [...compareHoldings(before.holdings, after.holdings, after.connections), ...checkMetrics(metrics), ...droppers],
   problems: [...warmUpProblems, ...tally.problems],
 };
 say(printSoak(result));

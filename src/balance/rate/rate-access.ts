@@ -36,6 +36,17 @@ export class RateAccess {
     return this.#limiter.enter(this.#ask, signal);
   }
 
+  /** Undefined where it would have to wait. */
+  enterAtOnce(): RateTurn | undefined {
+    if (this.expectedMs > 0) return undefined;
+    const leaving = new AbortController();
+    const entered = this.#limiter.enter(this.#ask, leaving.signal);
+    if (!("turn" in entered)) return entered;
+    entered.turn.catch(() => {});
+    leaving.abort();
+    return undefined;
+  }
+
   /** The upstream wants no more requests like this one for so long, in milliseconds. */
   hold(forMs: number): void {
     this.#limiter.hold(this.#ask, forMs);

@@ -17,14 +17,15 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   if (stream.queuedMs !== undefined)
     moments.push({ atMs: undefined, text: words.queued(formatMs(stream.queuedMs)), kind: "note" });
   for (const attempt of stream.attempts) {
-    const { n, upstream, atMs, ms, failure, status, waitMs } = attempt;
+    const { n, upstream, atMs, ms, failure, lost, status, waitMs } = attempt;
     moments.push({ atMs, text: words.attempt(n, upstream), kind: "step" });
-    const opened = committedMs !== undefined && committedMs >= atMs && committedMs <= atMs + ms;
+    const opened = !lost && committedMs !== undefined && committedMs >= atMs && committedMs <= atMs + ms;
     if (opened) moments.push({ atMs: committedMs, text: words.gate, kind: "flow" });
     if (failure !== undefined) {
       const why = `${texts.code[failure]}${status !== undefined && status !== 200 ? ` (HTTP ${status})` : ""}`;
       moments.push({ atMs: atMs + ms, text: words.failed(n, why, formatMs(ms)), kind: "broken" });
     }
+    if (lost) moments.push({ atMs: atMs + ms, text: words.lost(n), kind: "note" });
     if (waitMs !== undefined) moments.push({ atMs: undefined, text: words.wait(formatMs(waitMs)), kind: "note" });
   }
   for (const by of state.at === "ended" ? state.seams : []) moments.push({ atMs: undefined, text: words.seam[by], kind: "flow" });

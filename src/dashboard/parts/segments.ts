@@ -13,6 +13,12 @@ export function segmentsOf({ attempts, committedMs, ms, state }: StreamView): Se
   for (const attempt of attempts) {
     const fromMs = Math.max(attempt.atMs, last);
     const toMs = Math.max(fromMs, Math.min(ms, attempt.atMs + attempt.ms));
+    if (attempt.lost) {
+      // What ran beside it goes on from there.
+      if (toMs > fromMs) segments.push({ kind: "waiting", fromMs, toMs });
+      last = toMs;
+      continue;
+    }
     if (fromMs > last) segments.push({ kind: "pause", fromMs: last, toMs: fromMs });
     // Also one that broke later: what it had brought was the client's.
     if (committedMs !== undefined && committedMs <= toMs) {

@@ -166,6 +166,7 @@ export const en = {
     invalid_request: "a request that makes no sense",
     body_too_large: "a body too large",
     not_found: "nothing at that path",
+    stream_gone: "an answer that is not kept any more",
     client_gone: "the client left",
     internal_error: "a bug of Perennial’s",
   } satisfies Record<FailureCode, string>,
@@ -180,6 +181,7 @@ export const en = {
     queued: (ms: string) => `It waited ${ms} for a free connection.`,
     attempt: (n: number, upstream: string) => `Attempt ${n}: ${upstream} was asked.`,
     failed: (n: number, why: string, took: string) => `Attempt ${n} failed after ${took}: ${why}.`,
+    lost: (n: number) => `Attempt ${n} was slower, and was ended.`,
     wait: (ms: string) => `Nothing was told to the client; the next attempt was put off for ${ms}.`,
     seam: {
       native: "The answer went on where it had broken off: the same generation.",

@@ -148,6 +148,7 @@ export const zh: Texts = {
     invalid_request: "请求不合法",
     body_too_large: "请求体过大",
     not_found: "路径不存在",
+    stream_gone: "回答已不再保留",
     client_gone: "客户端离开",
     internal_error: "Perennial 的缺陷",
   },
@@ -162,6 +163,7 @@ export const zh: Texts = {
     queued: (ms) => `排队等连接 ${ms}。`,
     attempt: (n, upstream) => `第 ${n} 次尝试：向 ${upstream} 发出请求。`,
     failed: (n, why, took) => `第 ${n} 次尝试在 ${took} 后失败：${why}。`,
+    lost: (n) => `第 ${n} 次尝试慢了一步，已中止。`,
     wait: (ms) => `客户端没有察觉；${ms} 后再试。`,
     seam: {
       native: "从断点继续：还是同一次生成。",

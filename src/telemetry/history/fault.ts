@@ -3,7 +3,13 @@ import { FAILURES, type FailureCode } from "../../core/failure.ts";
 import type { Fault } from "./view.ts";
 
 /** Refusals that the request has brought on itself; the others are limits of ours. */
-const OF_THE_REQUEST: ReadonlySet<FailureCode> = new Set(["unauthorized", "invalid_request", "body_too_large", "not_found"]);
+const OF_THE_REQUEST: ReadonlySet<FailureCode> = new Set([
+  "unauthorized",
+  "invalid_request",
+  "body_too_large",
+  "not_found",
+  "stream_gone",
+]);
 
 /** What an upstream says of itself, though its number says that the request is to blame. */
 const OF_THE_UPSTREAM: ReadonlySet<number> = new Set([408, 409, 425, 429]);

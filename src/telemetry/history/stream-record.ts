@@ -1,5 +1,5 @@
 /** One exchange as the dashboard keeps it: what is counted and timed of it, and nothing of what it holds. */
-import { type Attempt, paidTwiceBy } from "../../core/attempt.ts";
+import { type Attempt, decisiveOf, paidTwiceBy } from "../../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../../core/exchange.ts";
 import type { Refusal } from "../../core/observer.ts";
 import { outcomeOfRefusal } from "../../core/outcome.ts";
@@ -90,7 +90,7 @@ export class OpenStream {
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
   ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
-    const asked = this.#exchange.attempts.at(-1)?.status;
+    const asked = decisiveOf(this.#exchange.attempts)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
     const paidTwice = paidTwiceBy(this.#exchange.attempts);
     return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, paidTwice }, durationMs, undefined);
@@ -105,7 +105,7 @@ export class OpenStream {
       dialect: api?.dialect.name ?? PASSTHROUGH,
       streamed: api?.request.stream ?? false,
       model: shorten(api?.request.model),
-      upstream: attempts.at(-1)?.upstream,
+      upstream: decisiveOf(attempts)?.upstream,
       state,
       attempts: attempts.map((attempt) => this.#viewAttempt(attempt, state)),
       queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
@@ -126,10 +126,11 @@ export class OpenStream {
   }
 
   #viewAttempt(attempt: Attempt, state: StreamState): AttemptView {
-    const { number, upstream, durationMs, status, failure } = attempt;
+    const { number, upstream, durationMs, status, failure, lost } = attempt;
     const atMs = this.#begunMs.get(number) ?? 0;
-    const isLast = attempt === this.#exchange.attempts.at(-1);
-    const running = isLast && (state.at === "waiting" || state.at === "flowing") && failure === undefined;
+    // Two may run at the same time (`hedge`).
+    const isOver = failure !== undefined || lost === true || state.at === "retrying" || state.at === "ended";
+    const running = !isOver && state.at !== "queued";
     return {
       n: number,
       upstream,
@@ -139,6 +140,7 @@ export class OpenStream {
       status,
       failure,
       fault: failure === undefined ? undefined : faultOf(failure, status),
+      lost,
       waitMs: this.#waits.get(number),
     };
   }

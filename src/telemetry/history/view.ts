@@ -18,6 +18,8 @@ export interface AttemptView {
   readonly status: number | undefined;
   readonly failure: FailureCode | undefined;
   readonly fault: Fault | undefined;
+  /** Another one beside it was faster (`hedge`). */
+  readonly lost?: true | undefined;
   /** How long the next attempt was put off; undefined when none followed. */
   readonly waitMs: number | undefined;
 }

@@ -1,0 +1,39 @@
+/** The settings for answers that are kept, so that clients can come back for them. */
+import { z } from "zod";
+import { duration, size, someTime } from "./values.ts";
+
+export const replay = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      z.strictObject({
+        ttl: someTime().prefault("5m").describe("How long an answer is kept when it is over, as a duration. Default: 5m."),
+        linger: duration()
+          .prefault("0s")
+          .describe(
+            "How long an answer that was to be kept is made on when its last client has left, as a duration; 0 for not at all. Default: 0s.",
+          ),
+        maxStreamBytes: size()
+          .prefault("4MiB")
+          .describe("Most that is kept of one answer, the latest of it, as a size. Default: 4MiB."),
+        maxTotalBytes: size()
+          .prefault("256MiB")
+          .describe(
+            "Most that is kept of all answers, as a size; those go first that have been over for longest. Default: 256MiB.",
+          ),
+        joinRetries: z
+          .boolean()
+          .default(false)
+          .describe(
+            "A retry that an SDK makes by itself (x-stainless-retry-count) joins the same request of the same client, if that was made within 10 s. Default: false.",
+          ),
+      }),
+    ],
+    { error: "expected off, or a mapping with ttl, linger, maxStreamBytes, maxTotalBytes and joinRetries" },
+  )
+  .default("off")
+  .transform((value) => (value === "off" ? false : value))
+  .describe(
+    "Keep answers for clients that come back: those of requests with x-perennial-replay: 1 or an Idempotency-Key. An empty mapping turns it on. Default: off.",
+  );

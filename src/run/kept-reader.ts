@@ -1,0 +1,30 @@
+/** One client of an answer that is kept, and how far it has come. */
+import type { RunClient } from "./journal.ts";
+import type { ReadEnd } from "./kept-answer.ts";
+
+export class KeptReader {
+  readonly client: RunClient;
+  /** Its client has left; what it waits for is how the answer ended. */
+  isGone = false;
+  /** It is given events as they come. Otherwise it reads what is kept, at its own pace, until it has caught up. */
+  isLive = false;
+  /** The number of the last event that it was given. */
+  cursor: number;
+  readonly #onEnd: (end: ReadEnd) => void;
+  #stopListening: () => void = () => {};
+
+  constructor(client: RunClient, after: number, onEnd: (end: ReadEnd) => void) {
+    this.client = client;
+    this.cursor = after;
+    this.#onEnd = onEnd;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#stopListening = this.client.onDrain(listener);
+  }
+
+  end(end: ReadEnd): void {
+    this.#stopListening();
+    this.#onEnd(end);
+  }
+}

@@ -1,0 +1,389 @@
+/** A run's answer, kept in memory while it is made and for a time after, with a cursor for each client that reads it. */
+import type { EventKind } from "../core/event-sink.ts";
+import type { Api, Lingered } from "../core/exchange.ts";
+import { Failure, toFailure } from "../core/failure.ts";
+import type { Progress } from "../core/progress.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
+import type { RunClient } from "./journal.ts";
+import type { KeptAnswer, KeptEnd, KeptFacts, KeptState, ReadEnd } from "./kept-answer.ts";
+import { KeptEvents } from "./kept-events.ts";
+import { KeptReader } from "./kept-reader.ts";
+import { textOf } from "./kept-text.ts";
+import type { Run } from "./run.ts";
+
+export interface KeptStreamOptions extends KeptFacts {
+  readonly id: string;
+  /** How long its run goes on when its last client has left, in milliseconds. */
+  readonly lingerMs: number;
+  /** Most that is kept of it, in bytes. */
+  readonly maxBytes: number;
+  /** What is kept of it has changed by so many bytes. */
+  onBytes(change: number): void;
+  /** It is over. */
+  onOver(): void;
+  /** It is over, and its last reader has what it wanted. */
+  onRead(): void;
+  /** Its client wants it no more. */
+  onStopped(): void;
+}
+
+/** What a stream costs beside its events, about. */
+const STREAM_BYTES = 1_024;
+
+/** What a reader that catches up is given at once; in bytes. Between two of them others have their turn. */
+const CATCH_UP_BYTES = 65_536;
+/** What is kept is let go a little at a time, not an event for each event that comes. */
+const SLACK = 1 / 16;
+
+type StreamState =
+  | { readonly at: "running" }
+  /** No client listens, and the run is to end if none comes. */
+  | { readonly at: "lingering"; readonly since: number; readonly characters: number; readonly timer: NodeJS.Timeout }
+  | { readonly at: "over"; readonly end: KeptEnd };
+
+type Head =
+  | { readonly kind: "stream"; readonly headers: ReplyHeaders }
+  /** A body that is passed on as it comes, and cannot be kept. */
+  | { readonly kind: "piped" };
+
+export class KeptStream implements KeptAnswer, RunClient {
+  readonly id: string;
+  readonly client: string;
+  readonly request: string;
+  readonly api: Api;
+  readonly #options: KeptStreamOptions;
+  readonly #events = new KeptEvents();
+  #readers: readonly KeptReader[] = [];
+  readonly #drainListeners = new Set<() => void>();
+  #run: Run | undefined;
+  #state: StreamState = { at: "running" };
+  #head: Head | undefined;
+  #characters = 0;
+  /** What was counted of its events. */
+  #counted = 0;
+  #isDiscarded = false;
+  #lingerMs: number;
+  #lingered: Lingered | undefined;
+  /** The number of the last event that came while a client listened. */
+  #leftBehind = 0;
+  /** When its last client left, on the clock of `performance.now()`. */
+  #leftAt: number | undefined;
+  readonly startedAt = performance.now();
+
+  constructor(options: KeptStreamOptions) {
+    this.#options = options;
+    this.#lingerMs = options.lingerMs;
+    this.id = options.id;
+    this.client = options.client;
+    this.request = options.request;
+    this.api = options.api;
+  }
+
+  /** The run that makes it has begun. */
+  begunBy(run: Run): void {
+    this.#run = run;
+  }
+
+  get isTaken(): boolean {
+    return this.#run?.isTaken ?? false;
+  }
+
+  get isOver(): boolean {
+    return this.#state.at === "over";
+  }
+
+  get end(): KeptEnd | undefined {
+    return this.#state.at === "over" ? this.#state.end : undefined;
+  }
+
+  get hasReaders(): boolean {
+    return this.#readers.length > 0;
+  }
+
+  /** Its client has seen something of it, by which it could not be begun anew unseen. */
+  get isBegun(): boolean {
+    return this.#head !== undefined;
+  }
+
+  get isPiped(): boolean {
+    return this.#head?.kind === "piped";
+  }
+
+  /** What was made while no client listened. */
+  get lingered(): Lingered | undefined {
+    return this.#lingered;
+  }
+
+  /** Milliseconds since it was started, or since its last client left, whichever is less. */
+  get quietMs(): number {
+    return performance.now() - Math.max(this.startedAt, this.#leftAt ?? 0);
+  }
+
+  /** In bytes, as they are counted. */
+  get bytes(): number {
+    return this.#counted;
+  }
+
+  /** Its event behind the last: the terminator, or the error event. */
+  get #hasLastWord(): boolean {
+    const { end } = this;
+    if (end === undefined) return false;
+    return end.kind === "failed" || (end.result.kind === "streamed" && this.api.dialect.terminator !== "");
+  }
+
+  get #lastNumber(): number {
+    return this.#events.last + (this.#hasLastWord ? 1 : 0);
+  }
+
+  canGiveAfter(after: number): boolean {
+    return !this.isPiped && after >= this.#events.dropped && after <= this.#lastNumber;
+  }
+
+  isLast(after: number): boolean {
+    return this.isOver && this.#lastNumber > 0 && after >= this.#lastNumber;
+  }
+
+  read(client: RunClient, after: number, signal: AbortSignal): Promise<ReadEnd> {
+    return new Promise((resolve) => {
+      const reader = new KeptReader(client, after, (end) => {
+        this.#readers = this.#readers.filter((other) => other !== reader);
+        signal.removeEventListener("abort", onAbort);
+        resolve(end);
+        // The others must not wait for one that has left.
+        this.#drained();
+        if (this.hasReaders) return;
+        this.#leftAt = performance.now();
+        if (this.isOver) this.#options.onRead();
+      });
+      const onAbort = (): void => this.#leave(reader, toFailure(signal.reason));
+      this.#endLinger();
+      this.#readers = [...this.#readers, reader];
+      reader.onDrain(() => {
+        this.#catchUp(reader);
+        this.#drained();
+      });
+      signal.addEventListener("abort", onAbort);
+      if (this.#head?.kind === "stream") client.commit(this.#head.headers);
+      this.#catchUp(reader);
+      if (signal.aborted) onAbort();
+    });
+  }
+
+  tell(): KeptState {
+    const { end } = this;
+    const state = end === undefined ? "running" : end.kind === "failed" ? "failed" : "whole";
+    const hasAll = this.#events.dropped === 0 && !this.isPiped;
+    return {
+      state,
+      characters: this.#characters,
+      events: this.#lastNumber,
+      text: hasAll ? textOf(this.api, this.#events.all, end) : undefined,
+      failure: end?.kind === "failed" ? end.failure : undefined,
+    };
+  }
+
+  stop(): void {
+    this.#run?.abort(new Failure("client_gone", "the client stopped the answer"));
+    this.#options.onStopped();
+  }
+
+  /** Ends the run where no client listens. */
+  giveUp(failure: Failure): void {
+    if (!this.hasReaders) this.#run?.abort(failure);
+  }
+
+  /** It is over, and what ends it stands behind its events. */
+  close(end: KeptEnd): void {
+    this.#endLinger();
+    this.#state = { at: "over", end };
+    // It knows the request, which is not kept.
+    this.#run = undefined;
+    this.#count();
+    // Of a body that is passed on the bytes have gone.
+    for (const reader of this.#readers) {
+      if (reader.isGone || this.isPiped) reader.end({ kind: "over", end });
+      else this.#catchUp(reader);
+    }
+    this.#options.onOver();
+  }
+
+  progress(progress: Progress): void {
+    for (const { client } of this.#readers) client.progress(progress);
+  }
+
+  commit(headers: ReplyHeaders): void {
+    this.#head = { kind: "stream", headers };
+    for (const reader of this.#readers) {
+      reader.client.commit(headers);
+      reader.isLive = true;
+    }
+  }
+
+  push(event: StreamEvent, kind: EventKind): void {
+    this.#events.push(event, kind);
+    this.#characters += event.characters ?? 0;
+    for (const reader of this.#readers) {
+      if (!reader.isLive) continue;
+      reader.client.push(event, kind);
+      reader.cursor++;
+    }
+  }
+
+  /** The fastest client sets the pace: the others read what is kept. */
+  flush(): boolean {
+    let isFlowing = !this.hasReaders;
+    for (const reader of this.#readers) {
+      if (!reader.isLive) isFlowing ||= this.#events.bytesAfter(reader.cursor) < this.#options.maxBytes / 2;
+      else if (reader.client.flush()) isFlowing = true;
+      else reader.isLive = false;
+    }
+    this.#trim();
+    this.#count();
+    return isFlowing;
+  }
+
+  finish(): void {
+    for (const reader of this.#readers) if (reader.isLive) reader.client.finish();
+  }
+
+  begin(status: number, headers: ReplyHeaders): void {
+    this.#head = { kind: "piped" };
+    for (const { client } of this.#readers) client.begin(status, headers);
+  }
+
+  write(chunk: Buffer): boolean {
+    let isFlowing = true;
+    for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
+    return isFlowing;
+  }
+
+  onDrain(listener: () => void): () => void {
+    this.#drainListeners.add(listener);
+    return () => void this.#drainListeners.delete(listener);
+  }
+
+  /** Lets go of the oldest events, so that no more than `bytes` are kept of them. */
+  shrinkTo(bytes: number): void {
+    this.#events.dropUpTo(this.#events.lastBeyond(bytes));
+    this.#count();
+  }
+
+  /** Lets go of what each of its readers has; what a client might come back for goes with it. */
+  forgetRead(): void {
+    if (!this.hasReaders) return;
+    this.#events.dropUpTo(Math.min(...this.#readers.map(({ cursor }) => cursor)));
+    this.#count();
+  }
+
+  /** From now on its run ends when its last client leaves. */
+  lingersNoMore(): void {
+    this.#lingerMs = 0;
+  }
+
+  /** It is not kept any more. */
+  discard(): void {
+    this.#isDiscarded = true;
+    this.#events.dropUpTo(this.#events.last);
+    this.#count();
+  }
+
+  #drained(): void {
+    for (const listener of this.#drainListeners) listener();
+  }
+
+  #trim(): void {
+    const { maxBytes } = this.#options;
+    if (this.#events.bytes <= maxBytes) return;
+    const upTo = this.#events.lastBeyond(maxBytes * (1 - SLACK));
+    // What its clients have not got must be there when they come back, or all of it was for nothing.
+    if (this.#state.at === "lingering" && upTo > this.#leftBehind) {
+      const failure = new Failure("client_gone", "the client left, and more came than is kept (replay.maxStreamBytes)");
+      // Not within a read.
+      queueMicrotask(() => this.giveUp(failure));
+      return;
+    }
+    this.#events.dropUpTo(upTo);
+  }
+
+  #count(): void {
+    const { end } = this;
+    const body = end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
+    const change = (this.#isDiscarded ? 0 : STREAM_BYTES + this.#events.bytes + body) - this.#counted;
+    if (change === 0) return;
+    this.#counted += change;
+    this.#options.onBytes(change);
+  }
+
+  /** Gives a reader what it lacks, and from then on what comes. */
+  #catchUp(reader: KeptReader): void {
+    if (reader.isLive ? !this.isOver : this.#head === undefined && !this.isOver) return;
+    const { client } = reader;
+    while (reader.cursor < this.#events.last) {
+      const from = reader.cursor;
+      if (from < this.#events.dropped) {
+        this.#endEarly(reader, new Failure("overloaded", TOO_SLOW, { setting: "replay.maxStreamBytes" }));
+        return;
+      }
+      while (
+        reader.cursor < this.#events.last &&
+        this.#events.bytesAfter(from) - this.#events.bytesAfter(reader.cursor) < CATCH_UP_BYTES
+      ) {
+        const kept = this.#events.at(++reader.cursor);
+        if (kept !== undefined) client.push(kept.event, kept.kind);
+      }
+      const isFlowing = client.flush();
+      if (reader.cursor === this.#events.last) break;
+      if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
+      return;
+    }
+    reader.isLive = this.#head !== undefined;
+    if (this.#state.at === "over") {
+      client.finish();
+      reader.end({ kind: "over", end: this.#state.end });
+    }
+  }
+
+  #catchUpAgain(reader: KeptReader): void {
+    if (this.#readers.includes(reader)) this.#catchUp(reader);
+  }
+
+  #leave(reader: KeptReader, failure: Failure): void {
+    const isLast = this.#readers.length === 1;
+    const mayComeBack = failure.code === "client_gone" && this.#lingerMs > 0;
+    if (this.isOver || !isLast || mayComeBack) {
+      this.#endEarly(reader, failure);
+      if (!this.isOver && !this.hasReaders) this.#linger();
+      return;
+    }
+    // The last one waits for the end: what was read by now may be whole.
+    reader.isGone = true;
+    this.#run?.abort(failure);
+  }
+
+  #endEarly(reader: KeptReader, failure: Failure): void {
+    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event });
+  }
+
+  #linger(): void {
+    const timer = setTimeout(
+      () => this.giveUp(new Failure("client_gone", "the client left, and did not come back in time (replay.linger)")),
+      this.#lingerMs,
+    );
+    this.#leftBehind = this.#events.last;
+    this.#state = { at: "lingering", since: performance.now(), characters: this.#characters, timer };
+  }
+
+  #endLinger(): void {
+    if (this.#state.at !== "lingering") return;
+    const { since, characters, timer } = this.#state;
+    clearTimeout(timer);
+    this.#lingered = {
+      ms: (this.#lingered?.ms ?? 0) + performance.now() - since,
+      characters: (this.#lingered?.characters ?? 0) + this.#characters - characters,
+    };
+    this.#state = { at: "running" };
+  }
+}
+
+const TOO_SLOW = "the client read so slowly that what it has not got is not kept any more";
