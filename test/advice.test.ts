@@ -74,7 +74,13 @@ describe("every failure code", () => {
     expect(messageOf(code, {}, exchangeOf({ attempts: [] }))).toBe(BEGINS(code) + advice);
   });
 
-  const UNADVISED: ReadonlySet<FailureCode> = new Set(["overloaded", "circuit_open", "internal_error", "draining", "client_gone"]);
+  const UNADVISED: ReadonlySet<FailureCode> = new Set([
+    "overloaded",
+    "circuit_open",
+    "internal_error",
+    "draining",
+    "client_gone",
+  ]);
   test.each((Object.keys(ADVICE) as FailureCode[]).filter((code) => !UNADVISED.has(code)))(
     "%s is advised by what may still help",
     (code) => {

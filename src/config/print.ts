@@ -39,6 +39,7 @@ export function printConfig(config: Config): string {
     interruptEnd: config.interruptEnd,
     gate: { toolCalls: config.gate.toolCalls, holdFor: formatDuration(config.gate.holdFor) },
     replay: printReplay(config.replay),
+    store: printStore(config.store),
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -70,6 +71,13 @@ function printReplay(replay: Config["replay"]): unknown {
     maxTotalBytes: formatSize(maxTotalBytes),
     joinRetries,
   };
+}
+
+function printStore(store: Config["store"]): unknown {
+  if (store === false) return "memory";
+  const url = new URL(store.url);
+  if (url.password !== "") url.password = MASK;
+  return { ...store, url: url.href };
 }
 
 function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {

@@ -19,6 +19,8 @@ export interface Counted {
   readonly open: OpenExchanges;
   readonly held: HeldMemory;
   readonly kept: KeptStreams;
+  /** Undefined where answers are kept here alone. */
+  readonly isStoreUp: () => boolean | undefined;
 }
 
 export interface Telemetry {
@@ -71,6 +73,7 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     countOpen: () => counted.open.size,
     countHeldBytes: () => counted.held.bytes,
     countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
+    isStoreUp: counted.isStoreUp,
   });
 }
 

@@ -18,6 +18,7 @@ test("refusals are counted by their failure, and only a defect has a duration", 
     countOpen: () => 0,
     countHeldBytes: () => 0,
     countKept: () => ({ streams: 0, bytes: 0 }),
+    isStoreUp: () => undefined,
   });
   observer.onRejected?.(refusal);
   observer.onRejected?.({ ...refusal, failure: "internal_error", status: 500, defect: new Error("x") });

@@ -14,6 +14,8 @@ export interface MetricsOptions {
   readonly countHeldBytes: () => number;
   /** Answers that are kept at this moment. */
   readonly countKept: () => { readonly streams: number; readonly bytes: number };
+  /** Whether the store that replicas share can be reached; undefined where there is none. */
+  readonly isStoreUp: () => boolean | undefined;
 }
 
 export interface Metrics {
@@ -52,7 +54,7 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }: MetricsOptions): Metrics {
+export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, isStoreUp }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -197,6 +199,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     registers,
     collect() {
       this.set(countKept().bytes);
+    },
+  });
+
+  new Gauge({
+    name: "perennial_store_up",
+    help: "Whether the store of the answers, which replicas share, can be reached; absent where there is none.",
+    registers,
+    collect() {
+      this.reset();
+      const isUp = isStoreUp();
+      if (isUp !== undefined) this.set(isUp ? 1 : 0);
+      else this.remove();
     },
   });
 
