@@ -1,7 +1,9 @@
 /** All that is held for clients has one bound, `limits.maxHeldBytes`, and nothing is held for an exchange that is over. */
 import { connect } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { describe, expect } from "vitest";
+import { configSchema } from "../src/config/schema.ts";
 import { askSlowly, chat, readStream, send } from "./support/client.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { sumOf } from "./support/prometheus.ts";
@@ -40,6 +42,8 @@ const byModel =
   (socket, request) =>
     answers[request.json?.model as string]?.(socket, request);
 
+const GZIPPED_HEAD = Buffer.from(STREAM_HEAD.replace("\r\n\r\n", "\r\ncontent-encoding: gzip\r\n\r\n"));
+
 const whole: Answer = (socket) => socket.end(STREAM_HEAD + WHOLE.join(""));
 
 describe("nothing is held when an exchange has ended:", () => {
@@ -63,6 +67,12 @@ describe("nothing is held when an exchange has ended:", () => {
             event({ delta: { tool_calls: [{ index: 0, id: "1", function: { name: "f", arguments: "{" } }] } }),
         ),
     },
+    "a stream that came compressed": {
+      upstream: (socket) => socket.end(Buffer.concat([GZIPPED_HEAD, gzipSync(WHOLE.join(""))])),
+    },
+    "a compressed stream that was cut": {
+      upstream: (socket) => socket.end(Buffer.concat([GZIPPED_HEAD, gzipSync(WHOLE.join("")).subarray(0, -12)])),
+    },
     "a request that is no JSON object": { upstream: whole, body: [] },
     "a deadline": { upstream: begin, settings: { timeouts: { total: "300ms" } } },
   };
@@ -84,6 +94,18 @@ describe("nothing is held when an exchange has ended:", () => {
     await askSlowly(perennial, "/v1/chat/completions", leaving.signal);
     await expect.poll(() => heldIn(perennial)).toBeGreaterThan(99_999);
     upload.leave();
+    leaving.abort();
+    await expect.poll(() => heldIn(perennial)).toBe(0);
+  });
+
+  test("one that began before a reload", async ({ serve }) => {
+    const { perennial } = await serve(open(...WHOLE.slice(0, 2)));
+    const leaving = new AbortController();
+    await askSlowly(perennial, "/v1/chat/completions", leaving.signal);
+    await expect.poll(() => heldIn(perennial)).toBeGreaterThan(0);
+    const next = configSchema.parse({ upstreams: [{ baseUrl: "http://127.0.0.1:1/v1" }], limits: { maxHeldBytes: "64MiB" } });
+    await perennial.reload(next);
+    await expect.poll(() => heldIn(perennial)).toBeGreaterThan(0);
     leaving.abort();
     await expect.poll(() => heldIn(perennial)).toBe(0);
   });

@@ -2,9 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ANSWER, TOKENS } from "../src/chaos/answer.ts";
 import { type ChaosServer, createChaosServer } from "../src/chaos/chaos-server.ts";
-import { CONTINUATIONS } from "../src/chaos/registry.ts";
 import { send } from "./support/client.ts";
-import { type DialectFixture, FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
+import {
+  CONTINUATION_KINDS,
+  CONTINUED_DIALECTS as DIALECTS,
+  flawsOf,
+  type Heard,
+  hear as hearFrom,
+} from "./support/continuations.ts";
+import type { DialectFixture } from "./support/dialect-fixtures.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 
 let chaos: ChaosServer;
@@ -37,72 +43,61 @@ afterAll(async () => {
   await chaos.close();
 });
 
-const DIALECTS = FIXTURES.filter(({ name }) => ["openai-chat", "openai-completions", "anthropic-messages"].includes(name));
-const KINDS = CONTINUATIONS.faults.map(({ name }) => name);
-/** Each place at which the answer can break: before each of its words, and behind the last. */
-const PLACES = Array.from({ length: TOKENS.length + 3 }, (_, index) => index);
-const MIN_CHARS = 40;
-
-interface Heard {
-  readonly text: string;
-  readonly whole: boolean;
-  readonly errorCode: string | undefined;
-  readonly message: string;
-  /** Every id that names the answer. */
-  readonly ids: readonly string[];
-  readonly speakers: number;
-}
-
-async function hear(
-  fixture: DialectFixture,
-  spec: string,
-  fields: object = {},
-  { headers = {}, by = perennial }: { headers?: Record<string, string>; by?: TestPerennial } = {},
-): Promise<Heard> {
-  const { body } = await send(by.url + fixture.path, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({ model: `chaos/${spec}`, stream: true, temperature: 0, ...questionOf(fixture), ...fields }),
-  });
-  return {
-    ...readDialectStream(fixture, body),
-    message: /"message":"((?:[^"\\\\]|\\\\.)*)","(?:type|code)/.exec(body)?.[1] ?? "",
-    ids: [...new Set([...body.matchAll(/"id":"([^"]+)"/g)].map(([, id]) => id ?? ""))],
-    speakers: [...body.matchAll(/"role":/g)].length,
-  };
-}
-
-/** A question that is no beginning of an answer. */
-function questionOf({ name }: DialectFixture): object {
-  const limit = { max_tokens: 4_000 };
-  if (name === "openai-completions") return { prompt: "Why do streams break?", ...limit };
-  return { messages: [{ role: "user", content: "Why do streams break?" }], ...limit };
-}
-
 /** By what it is proved; the temperature decides. */
 const PROOFS = [
   ["answer", 0],
   ["server", 0.8],
 ] as const;
 
+/** Too early to go on, in the middle, and behind the last word; test/exhaustive tries every one. */
+const PLACES = [3, 12, 21, TOKENS.length + 2];
+
 describe.each(PROOFS)("proved by the %s", (_proof, temperature) => {
-  describe.each(DIALECTS)("$name", (fixture) => {
-    test.each(KINDS)("%s: at whatever event it breaks, the text is a beginning of the answer, or all of it", async (kind) => {
-      const heard = await Promise.all(PLACES.map((place) => hear(fixture, `truncate:${place},ok,${kind}`, { temperature })));
-      for (const [place, { text, whole, errorCode, ids, speakers }] of heard.entries()) {
-        const where = `${kind}, broken at ${place}: ${JSON.stringify(text)}`;
-        expect(ANSWER.startsWith(text), where).toBe(true);
-        expect({ whole, told: !whole }, where).toEqual({ whole: whole && text === ANSWER, told: errorCode !== undefined });
-        expect(ids.length, where).toBeLessThanOrEqual(1);
-        expect(speakers, where).toBeLessThanOrEqual(1);
-        // What breaks before its first word is asked again, as ever.
-        if (kind === "continue-right" && text.length >= MIN_CHARS) expect(whole, where).toBe(true);
-      }
-    });
+  test.each(CONTINUATION_KINDS)("%s: wherever it breaks, the text is a beginning of the answer, or all of it", async (kind) => {
+    const cases = DIALECTS.flatMap((fixture) => PLACES.map((place) => ({ fixture, place })));
+    const heard = await Promise.all(
+      cases.map(({ fixture, place }) => hear(fixture, `truncate:${place},ok,${kind}`, { temperature })),
+    );
+    for (const [index, one] of heard.entries()) {
+      const { fixture, place } = cases[index] ?? {};
+      expect(flawsOf(one), `${fixture?.name}, broken at ${place}`).toEqual([]);
+    }
   });
 });
 
 const [CHAT] = DIALECTS as [DialectFixture];
+
+function hear(
+  fixture: DialectFixture,
+  spec: string,
+  fields: object = {},
+  { headers = {}, by = perennial }: { headers?: Record<string, string>; by?: TestPerennial } = {},
+): Promise<Heard> {
+  return hearFrom(by, fixture, spec, fields, headers);
+}
+
+test("an upstream that is out when the rest is asked for is waited for, and asked again", async () => {
+  for (const fixture of DIALECTS) {
+    const heard = await hear(fixture, "truncate:12,continue-503,continue-right");
+    expect(heard).toMatchObject({ whole: true, text: ANSWER, errorCode: undefined });
+  }
+});
+
+test("a rest that falls silent is continued as well", async () => {
+  const impatient = await startPerennial(chaosUrl, {
+    recovery: "continue",
+    resume: { maxAttempts: 2 },
+    upstream: { continuation: "assistant" },
+    timeouts: { idle: "500ms" },
+  });
+  try {
+    const heard = await hear(CHAT, "truncate:12,continue-stall:8,continue-right", {}, { by: impatient });
+    expect(flawsOf(heard)).toEqual([]);
+    expect(await impatient.exchangeLog()).toMatchObject({ by: expect.stringContaining("answer") });
+  } finally {
+    await impatient.close();
+  }
+});
 
 describe("more than one break", () => {
   test.each(DIALECTS)("an answer that breaks again and again is whole in the end: $name", async (fixture) => {
@@ -127,8 +122,12 @@ describe("more than one break", () => {
     await hear(CHAT, "truncate:12,continue-cut:6,continue-right", {}, { by: tenacious });
     const line = await tenacious.exchangeLog(tenacious.log.slice(0, before).filter((one) => "outcome" in one).length + 1);
     expect(line).toMatchObject({ outcome: "resumed", by: "answer", seams: 2 });
+    // Each leg has read the prompt again, and said the tail again.
+    expect(line.paidTwice).toEqual({ tokens: expect.any(Number), from: "estimate" });
+    expect(line.paidTwice.tokens).toBeGreaterThan(50);
     const { body } = await send(`${tenacious.url}/metrics`);
     expect(body).toMatch(/perennial_resumed_total\{by="answer"\} [1-9]/);
+    expect(body).toMatch(/perennial_paid_twice_tokens_total\{from="estimate"\} [1-9]/);
   });
 
   test("beyond resume.maxAttempts the client is told why the answer broke, and that no more was tried", async () => {
@@ -150,6 +149,8 @@ describe("what the client is told when it cannot go on", () => {
     expect(errorCode).toBe("stream_truncated");
     expect(message).toContain("closed the connection in the middle of its answer");
     expect(message).toContain(`It could not be continued (${rule}).`);
+    const { body } = await send(`${perennial.url}/metrics`);
+    expect(body).toMatch(new RegExp(`perennial_seams_refused_total\\{rule="${rule}"\\} [1-9]`));
   });
 
   test("never of the upstream's refusal, which is remembered", async () => {

@@ -16,6 +16,7 @@ import type { ResumedBy } from "../core/outcome.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
 import { withHold } from "./attempt-stream.ts";
 import { BackgroundStation } from "./background-station.ts";
+import { legCost } from "./seam/leg-cost.ts";
 import type { AskLeg, Rest } from "./seam/next-leg.ts";
 import { NumberedSplice } from "./seam/numbered-splice.ts";
 import { ReplaySplice } from "./seam/replay-splice.ts";
@@ -32,17 +33,22 @@ export async function attemptLeg(context: DialectAttempt, ask: AskLeg): Promise<
   context.session.end(false);
   const rest = ask.kind === "continue" ? await prepare(context, continuing, ask) : undefined;
   const body = rest && Buffer.from(JSON.stringify(rest.body));
+  const cost = legCost(given, rest?.cut, body?.length ?? sizeOf(context));
   context.held.add(body?.length ?? 0);
   const call = dialectCall(context, watchOf(context), body);
   // The client's key stands for the first leg, whose answer a server may keep for it.
   const { "idempotency-key": _key, ...headers } = call.request.headers;
   const by = ask.kind === "rerun" ? "rerun" : ask.proof;
+  const model = ask.elsewhere?.model;
   try {
     return await callUpstream<AttemptResult>({ ...call, request: { ...call.request, headers } }, ({ headers }, control) =>
       chooseReader(
         headers,
         {
-          stream: () => readLeg(control, context, (inspected) => splice(inspected, { rest, by, continuing, given })),
+          stream: () => {
+            context.attempt.paidTwice = cost();
+            return readLeg(control, context, (inspected) => splice(inspected, { rest, by, model, cost, continuing, given }));
+          },
           // The whole answer at once would repeat what was told, or lack it: servers differ.
           json: () => {
             throw refusedSeam("refused");
@@ -81,8 +87,17 @@ interface LegParts {
   /** Undefined for the whole answer again. */
   readonly rest: Rest | undefined;
   readonly by: ResumedBy;
+  /** Whose answer it must be. */
+  readonly model: string | undefined;
+  readonly cost: ReturnType<typeof legCost>;
   readonly continuing: Continuing;
   readonly given: AnswerRecord;
+}
+
+/** Of the request as it is, in bytes. */
+function sizeOf({ exchange }: DialectAttempt): number {
+  const { body, plain } = exchange.request;
+  return plain?.length ?? (Buffer.isBuffer(body) ? body.length : 0);
 }
 
 function watchOf({ plan }: DialectAttempt) {
@@ -155,16 +170,20 @@ function readLeg(
   });
 }
 
-function splice({ held, output }: DialectAttempt, { rest, by, continuing, given }: LegParts): EventSink {
+function splice({ attempt, held, output }: DialectAttempt, { rest, by, model, cost, continuing, given }: LegParts): EventSink {
   const { text } = given;
   const next = output.nextLeg(by);
   return new Splice({
     next: next.sink,
     accept: next.accept,
     held,
+    model,
     leg: continuing.openLeg(given, { isWhole: rest === undefined, tokensBefore: rest?.cut.tokens }),
     seam: { given: text, expected: rest === undefined ? text : rest.cut.tail, echo: rest?.echo, isSuspect: by === "server" },
     isCapped: rest?.isCapped ?? false,
+    onPromptTokens(tokens) {
+      attempt.paidTwice = cost(tokens);
+    },
   });
 }
 

@@ -19,7 +19,7 @@ async function attemptInDialect(context: DialectAttempt): Promise<AttemptResult>
   const { request, dialect, onMade } = context;
   // Another name goes upstream than the client's: it must not learn of it by the answer.
   const asked = context.plan.candidate.model === undefined ? undefined : request.model;
-  const named = asked === undefined ? context.output : namingModel(context.output, asked);
+  const named = asked === undefined ? context.output : namingModel(context.output, asked, context.attempt);
   const made = dialect.name === openAiResponses.name && onMade !== undefined ? { onMade } : undefined;
   const attempt = { ...context, output: made === undefined ? named : watchingResponse(named, made) };
   const result = await attemptAsPlanned(attempt);

@@ -32,7 +32,7 @@ function candidateWith(policy: Partial<UpstreamPolicy>): Candidate {
     shared: createUpstreamShared(undefined),
     policy: {
       timeouts: { queue: 1, firstToken: 1, alive: 1, idle: 1, total: 1, unstreamed: 1, stream: false },
-      gate: { open: "content", toolCalls: "hold", holdFor: 1 },
+      gate: { open: "content", toolCalls: "hold", holdFor: 1, lag: 0 },
       emptyFallback: "last",
       requireDone: false,
       finish: "auto",

@@ -4,7 +4,7 @@ import type { BodyReader } from "../call/body-reader.ts";
 import { type CallControl, callUpstream } from "../call/call-upstream.ts";
 import { asJson, chooseReader, labelOf } from "../call/choose-reader.ts";
 import { createStreamReader } from "../call/stream-reader.ts";
-import type { AttemptResult } from "../core/attempt-output.ts";
+import type { AttemptResult, StreamOpening } from "../core/attempt-output.ts";
 import type { StreamInspector } from "../core/dialect.ts";
 import type { EventSink } from "../core/event-sink.ts";
 import { Failure, toFailure } from "../core/failure.ts";
@@ -70,7 +70,7 @@ function asRefusedFallback(thrown: unknown): Failure {
 function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, context: DialectAttempt): BodyReader {
   const { attempt, plan, limits, held, dialect, request, output } = context;
   const inspector = dialect.inspectStream(request);
-  const gate = output.openStream(headers, plan.candidate.policy.gate.open);
+  const gate = output.openStream(headers, openingOf(context, control));
   const isKept = output.given !== undefined && dialect.continuing?.askInBackground !== undefined;
   const sink = withHold(isKept ? new BackgroundStation(gate, context) : gate, inspector, control, context);
   return createStreamReader({
@@ -82,11 +82,17 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
     requireTerminator: plan.candidate.policy.requireDone,
     terminatorFinishes: plan.candidate.policy.finish === "done",
     acceptEmpty: plan.acceptEmpty,
+    onContent: output.onContent,
     onWhole({ terminated, bodyEnded }) {
       attempt.warning = inspector.warning;
       control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded);
     },
   });
+}
+
+function openingOf({ plan }: DialectAttempt, { fail, onSettle }: CallControl<AttemptResult>): StreamOpening {
+  const { open, lag } = plan.candidate.policy.gate;
+  return { at: open, lagMs: open === "whole" ? 0 : lag, onFailure: fail, onSettle };
 }
 
 /** The stations of this attempt before its gate. */
@@ -133,7 +139,7 @@ function readAnswerAsStream(headers: ReplyHeaders, control: CallControl<AttemptR
         return;
       }
       const inspector = dialect.inspectStream(request);
-      const gate = output.openStream(headers, "content");
+      const gate = output.openStream(headers, { ...openingOf(context, control), at: "content", lagMs: 0 });
       for (const event of events) {
         const before = inspector.characters;
         inspector.onEvent(event);

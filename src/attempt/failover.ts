@@ -34,7 +34,7 @@ function isPassable({ code, status }: Failure, { codes }: FailoverOptions): bool
   return code === "upstream_status" && codes.has(status);
 }
 
-function mayGoElsewhere(failure: Failure, options: FailoverOptions): boolean {
+export function mayGoElsewhere(failure: Failure, options: FailoverOptions): boolean {
   if (isPassable(failure, options)) return true;
   const cause = failure.scope === "elsewhere" && CREDENTIALS.has(failure.status) ? "credentials" : CAUSES[failure.code];
   return failure.scope !== "never" && cause !== undefined && options.on.has(cause);
@@ -80,12 +80,19 @@ export interface Choosing {
 /** Another than those that have failed, where there is one that can be asked; else the one that can be asked again first. */
 export function chooseNext({ remaining, history, part, random, waitOf }: Choosing): NextCandidate | undefined {
   const standings = remaining.map((candidate) => standingOf(candidate, part));
-  const fresh = standings.filter((each) => isAvailable(each) && attemptsAt(history, each.candidate).length === 0);
-  if (isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
-  const from = standings.filter(isAvailable);
-  if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
   const timesOf = ({ candidate }: Standing): number => attemptsAt(history, candidate).length;
-  const [first] = from.toSorted((a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b));
+  const from = standings.filter(isAvailable);
+  const fresh = from.filter((each) => timesOf(each) === 0);
+  // One whose limits make it wait is no better than one that has failed: then whichever can be asked first.
+  const isReady = fresh.length === from.length || fresh.some(({ limitedMs }) => limitedMs === 0);
+  if (isReady && isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
+  if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
+  const delayOf = ({ candidate, limitedMs }: Standing): number => Math.max(waitOf(candidate), limitedMs);
+  // Of two that have failed on this request as often, the one that fails less often on others.
+  const failedShareOf = ({ candidate }: Standing): number => candidate.shared.breaker.failedShare(part);
+  const [first] = from.toSorted(
+    (a, b) => delayOf(a) - delayOf(b) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
+  );
   return first && { candidate: first.candidate, isFresh: timesOf(first) === 0 };
 }
 
@@ -133,7 +140,11 @@ export function mostTelling(history: readonly PastAttempt[]): Failure {
   const last = history.at(-1);
   if (first === undefined || last === undefined) return new Failure("internal_error", "nothing was tried, and nothing failed");
   const isOne = history.every(({ plan }) => plan.candidate.shared === first.plan.candidate.shared);
-  if (isOne || last.failure.scope === "again") return last.failure;
+  // What ended it from outside, such as a client that left, is told as what it is.
+  if (isOne || last.failure.source !== "upstream") return last.failure;
+  // With hedging the one that has failed last need not be the one that was asked last.
+  const { name } = last.plan.candidate.upstream;
+  if (last.failure.scope === "again") return withDetails(last.failure, { upstream: name });
   const told = history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first;
   return withDetails(told.failure, { upstream: told.plan.candidate.upstream.name });
 }

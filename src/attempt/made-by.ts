@@ -15,8 +15,8 @@ export interface MadeOptions {
 export function watchingResponse(output: AttemptOutput, { onMade }: MadeOptions): AttemptOutput {
   return {
     ...output,
-    openStream(headers, openAt) {
-      const next = output.openStream(headers, openAt);
+    openStream(headers, opening) {
+      const next = output.openStream(headers, opening);
       let isKnown = false;
       return {
         push(event, kind) {

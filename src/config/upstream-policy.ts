@@ -23,6 +23,7 @@ export function resolvePolicy(config: Config, upstream: UpstreamConfig): Upstrea
       open: gate.open ?? config.gate.open,
       toolCalls: gate.toolCalls ?? config.gate.toolCalls,
       holdFor: gate.holdFor ?? config.gate.holdFor,
+      lag: (gate.lag ?? config.gate.lag) || 0,
     },
     breaker: resolveBreaker(config),
     nonStreaming: nonStreaming ?? config.nonStreaming,

@@ -23,6 +23,8 @@ export type SeamRule =
   | "empty"
   /** Its events did not go on where the others had stopped. */
   | "sequence"
+  /** Another upstream answered for another model, or did not say for which. */
+  | "model"
   | Obstacle;
 
 /** What stands in the way before anything is asked: in the request, in the answer so far, or in how it broke. */

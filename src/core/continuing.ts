@@ -50,6 +50,10 @@ export interface LegOptions {
 /** One event of a leg. */
 export interface Piece {
   readonly text: string;
+  /** The model whose answer it says that it is. */
+  readonly model: string | undefined;
+  /** So many tokens were read for the leg. */
+  readonly promptTokens: number | undefined;
   /** What it brings that is no text of the answer. */
   readonly rule: SeamRule | undefined;
   /** It says that the answer has ended, and whether only because no more tokens were left; perhaps, where that comes next. */

@@ -107,8 +107,8 @@ export interface Dialect {
   readonly continuing?: Continuing;
   /** Text of one event, where `continuing` does not know it. */
   readText?(event: StreamEvent): string;
-  /** One event in wire form. */
-  encodeEvent(event: StreamEvent): string;
+  /** One event in wire form; its own bytes where it came so. */
+  encodeEvent(event: StreamEvent): string | Buffer;
   /** The terminator in wire form; empty where the final event, or the end of the body, is the terminator. */
   readonly terminator: string;
   /** A terminator that did not come is supplied for an answer that is otherwise whole. */

@@ -209,5 +209,5 @@ export function heldBytes(event: StreamEvent): number {
 
 /** The same event, on its own: its text is a part of all that was read with it, which it would keep. */
 export function detached(event: StreamEvent): StreamEvent {
-  return { ...event, data: Buffer.from(event.data).toString() };
+  return { event: event.event, data: Buffer.from(event.data).toString(), characters: event.characters };
 }

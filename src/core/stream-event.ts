@@ -6,6 +6,11 @@ export interface StreamEvent {
   readonly event: string | undefined;
   /** The `data:` field, lines joined with a line feed; forwarded as it came. */
   readonly data: string;
+  /**
+   * All of it as it came, blank line included, where that is the wire form that `sse/encode` gives to `event` and `data`; undefined
+   * where it is not known to be.
+   */
+  readonly bytes?: Buffer | undefined;
   /** Characters of text in it, as its dialect counts them; set by the reader that had it judged. */
   characters?: number | undefined;
 }
@@ -26,6 +31,7 @@ export type Verdict = "content" | "tool-call" | "meta" | "terminator" | "final" 
 const WIRE_OVERHEAD_BYTES = 8;
 
 /** Bytes that an event takes on the wire, about: what it counts for while it is held. */
-export function wireBytes({ event, data }: StreamEvent): number {
+export function wireBytes({ event, data, bytes }: StreamEvent): number {
+  if (bytes !== undefined) return bytes.length;
   return Buffer.byteLength(data) + WIRE_OVERHEAD_BYTES + (event === undefined ? 0 : event.length + WIRE_OVERHEAD_BYTES);
 }

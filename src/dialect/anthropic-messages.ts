@@ -6,6 +6,7 @@ import { encodeData, encodeNamed } from "../sse/encode.ts";
 import { answerToEvents, eventsToAnswer } from "./anthropic-answer.ts";
 import { continueMessages } from "./continue-messages.ts";
 import { EventNames, lostData } from "./event-names.ts";
+import { EventTemplate } from "./event-template.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { DONE, readRequest } from "./openai-choices.ts";
@@ -50,7 +51,10 @@ const PARTS: ReadonlySet<unknown> = new Set([
 ]);
 
 /** The SDKs go by the name, so that one they do not know gives way to the type. */
-function encodeEvent({ event, data }: StreamEvent): string {
+function encodeEvent(streamEvent: StreamEvent): string | Buffer {
+  const { event, bytes } = streamEvent;
+  if (bytes !== undefined && PARTS.has(event)) return bytes;
+  const { data } = streamEvent;
   if (PARTS.has(event)) return encodeNamed(String(event), data);
   const type = parseObject(data)?.type;
   const name = typeof type === "string" && (event === undefined || PARTS.has(type)) ? type : event;
@@ -101,6 +105,7 @@ class MessagesInspector implements StreamInspector {
     isPartName: (name) => PARTS.has(name),
   });
   readonly #names = new EventNames((name) => PARTS.has(name));
+  readonly #template = new EventTemplate();
   readonly #openBlocks = new Map<unknown, { readonly isTool: boolean }>();
   /** The numbers of blocks that have begun, and whether the last of each was a tool's. */
   readonly #begun = new Map<unknown, boolean>();
@@ -117,16 +122,24 @@ class MessagesInspector implements StreamInspector {
   warning: string | undefined;
   toolCalls = 0;
 
-  onEvent({ event, data }: StreamEvent): Verdict {
+  onEvent(streamEvent: StreamEvent): Verdict {
     const debris = this.#stray.close();
     if (debris !== undefined) return debris;
+    const { event } = streamEvent;
+    const known = this.#template.match(streamEvent);
+    if (known !== undefined) return this.#judge(known, event);
+    const { data } = streamEvent;
     const text = data.trim();
     if (event === "error") return reportedError(text, this.#stray.status);
     // `[DONE]` is not part of this dialect, but servers that imitate it send it.
     if (text === DONE || isNothing(text)) return PARTS.has(event) ? lostData() : "ignored";
     if (text.startsWith("[ERROR]")) return reportedError(text);
-    const json = parseObject(data);
+    const json = this.#template.parse(streamEvent);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    return this.#judge(json, event);
+  }
+
+  #judge(json: JsonObject, event: string | undefined): Verdict {
     // MiniMax tells its errors beside what would be an event.
     const error = findOpenAiError(json, this.#stray.status);
     const problem = error ?? this.#names.judge(event, json);

@@ -5,7 +5,7 @@
 import type { Dialect, DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
-import { encodeData } from "../sse/encode.ts";
+import { encodeData, encodeUnnamed } from "../sse/encode.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { openAiChat, readChatChoice } from "./openai-chat.ts";
@@ -20,7 +20,7 @@ const shared = {
   terminator: "",
   repairsTerminator: false,
   inspectAnswer,
-  encodeEvent: (event: StreamEvent) => encodeData(event.data),
+  encodeEvent: encodeUnnamed,
   // `code` and `msg` stand in it, which its web UI shows; `error` is for all other clients.
   encodeError: (failure: Failure, message: string) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,

@@ -16,14 +16,13 @@ export interface ChoiceShape {
 export function recordChoices(shape: ChoiceShape): TextRecorder {
   return new TextRecorder(({ data }): Reading => {
     const chunk = parseObject(data) ?? {};
-    const { text, rules } = readChunk(chunk, shape);
-    const usage = isObject(chunk.usage) ? chunk.usage : {};
+    const { text, rules, promptTokens } = readChunk(chunk, shape);
     return {
       text,
       rules,
       head: headOf(chunk),
-      tokens: asCount(usage.completion_tokens),
-      promptTokens: asCount(usage.prompt_tokens),
+      tokens: isObject(chunk.usage) ? asCount(chunk.usage.completion_tokens) : undefined,
+      promptTokens,
     };
   });
 }
@@ -36,7 +35,7 @@ function headOf(chunk: JsonObject): JsonObject | undefined {
 
 const HEAD = ["id", "created", "model", "system_fingerprint", "provider"];
 
-interface ChunkReading extends Pick<Piece, "text" | "finished"> {
+interface ChunkReading extends Omit<Piece, "rule"> {
   readonly rules: readonly SeamRule[];
 }
 
@@ -55,7 +54,13 @@ function readChunk(chunk: JsonObject, shape: ChoiceShape): ChunkReading {
       rules.push("finished");
     }
   }
-  return { text, rules, finished };
+  return {
+    text,
+    rules,
+    finished,
+    model: typeof chunk.model === "string" ? chunk.model : undefined,
+    promptTokens: isObject(chunk.usage) ? asCount(chunk.usage.prompt_tokens) : undefined,
+  };
 }
 
 /** No tokens were left. */
@@ -73,8 +78,8 @@ export class ChoicesLeg implements Leg {
   }
 
   read({ data }: StreamEvent): Piece {
-    const { text, rules, finished } = readChunk(parseObject(data) ?? {}, this.#shape);
-    return { text, rule: rules.find((rule) => rule !== "finished"), finished };
+    const { rules, ...said } = readChunk(parseObject(data) ?? {}, this.#shape);
+    return { ...said, rule: rules.find((rule) => rule !== "finished") };
   }
 
   adapt(event: StreamEvent, text: string): StreamEvent | undefined {

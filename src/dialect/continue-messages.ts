@@ -124,11 +124,13 @@ class MessageLeg implements Leg {
 
   read(event: StreamEvent): Piece {
     const json = parseObject(event.data) ?? {};
-    const { text, rules } = readGiven(event);
-    if (json.type === "message_start" && isObject(json.message)) this.#prompt = promptOf(json.message.usage);
+    const { text, rules, head, promptTokens } = readGiven(event);
+    this.#prompt = promptTokens ?? this.#prompt;
     if (json.type === "content_block_start") this.#shift ??= (this.#given.block ?? 0) - (asCount(json.index) ?? 0);
     return {
       text,
+      model: typeof head?.model === "string" ? head.model : undefined,
+      promptTokens,
       rule: rules.find((rule) => rule !== "finished" && rule !== "blocks"),
       finished: finishOf(json.delta) ?? (rules.includes("blocks") ? "perhaps" : false),
     };

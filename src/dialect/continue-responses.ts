@@ -11,7 +11,7 @@ export const continueResponses: Continuing = {
       const { type, sequence_number, response, delta } = parseObject(data) ?? {};
       return {
         text: type === "response.output_text.delta" && typeof delta === "string" ? delta : "",
-        rules: [],
+        rules: /^response\.reasoning_(?:summary_)?text\.delta$/.test(String(type)) ? ["reasoning"] : [],
         head: isObject(response) ? { id: response.id } : undefined,
         sequence: asCount(sequence_number),
       };
@@ -21,7 +21,10 @@ export const continueResponses: Continuing = {
   maxTokens: () => undefined,
   askRest: () => undefined,
   askQuestion: () => undefined,
-  openLeg: () => ({ read: () => ({ text: "", rule: undefined, finished: false }), adapt: (event) => event }),
+  openLeg: () => ({
+    read: () => ({ text: "", model: undefined, promptTokens: undefined, rule: undefined, finished: false }),
+    adapt: (event) => event,
+  }),
   refusesTrailingSpace: false,
   // Stored for a while by those who keep it: a client that will not have that is not asked about.
   askInBackground(body) {

@@ -1,6 +1,6 @@
 /** OpenAI chat completions, and everything that imitates them. */
 import type { Dialect } from "../core/dialect.ts";
-import { encodeData } from "../sse/encode.ts";
+import { encodeData, encodeUnnamed } from "../sse/encode.ts";
 import { continueChat } from "./continue-chat.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import { joinChatChoice, withoutIndexes } from "./join-chat.ts";
@@ -39,7 +39,7 @@ export const openAiChat: Dialect = {
   answerToEvents: (answer, request) => choicesToEvents(answer, request, "chat.completion.chunk", toChunkChoice, { delta: {} }),
   eventsToAnswer: (events) => withoutIndexes(eventsToChoices(events, "chat.completion", joinChatChoice)),
   // Named events are no part of this dialect: an `event` line makes some clients fail.
-  encodeEvent: (event) => encodeData(event.data),
+  encodeEvent: encodeUnnamed,
   encodeError: (failure, message) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,
 };

@@ -2,8 +2,9 @@
 import type { DialectRequest, StreamEnd, StreamInspector } from "../core/dialect.ts";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent, Verdict } from "../core/stream-event.ts";
+import { EventTemplate } from "./event-template.ts";
 import { readFinish, unknownFinish } from "./finish-word.ts";
-import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
+import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf } from "./json.ts";
 import { readCount, readFlag } from "./lax-values.ts";
 import { findOpenAiError, notAnObject, reportedError } from "./openai-error.ts";
 import { StrayLines } from "./stray-lines.ts";
@@ -42,6 +43,7 @@ export class ChoicesInspector implements StreamInspector {
     findError: findOpenAiError,
     isPart: ({ choices, delta, text }) => choices !== undefined || delta !== undefined || typeof text === "string",
   });
+  readonly #template = new EventTemplate();
   /** By choice index. */
   readonly #choices = new Map<number, ChoiceState>();
   #open = 0;
@@ -66,9 +68,12 @@ export class ChoicesInspector implements StreamInspector {
     return this.#distrusted;
   }
 
-  onEvent({ event, data }: StreamEvent): Verdict {
+  onEvent(streamEvent: StreamEvent): Verdict {
     const debris = this.#stray.close();
     if (debris !== undefined) return debris;
+    const chunk = this.#template.match(streamEvent);
+    if (chunk !== undefined) return this.#judge(chunk);
+    const { event, data } = streamEvent;
     if (event === "error") return reportedError(data, this.#stray.status);
     if (data.charCodeAt(0) !== 0x7b /* { */) {
       const text = data.trim();
@@ -78,8 +83,12 @@ export class ChoicesInspector implements StreamInspector {
       if (text.startsWith("[ERROR]")) return reportedError(text);
     }
     if (event === "ping") return "ignored";
-    const json = parseObject(data);
+    const json = this.#template.parse(streamEvent);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
+    return this.#judge(json);
+  }
+
+  #judge(json: JsonObject): Verdict {
     return findOpenAiError(json, this.#stray.status) ?? this.onChunk(json);
   }
 

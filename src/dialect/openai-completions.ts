@@ -1,6 +1,6 @@
 /** OpenAI completions, the older API: text in, text out, choices as in chat. */
 import type { Dialect } from "../core/dialect.ts";
-import { encodeData } from "../sse/encode.ts";
+import { encodeData, encodeUnnamed } from "../sse/encode.ts";
 import { continueCompletions } from "./continue-completions.ts";
 import { choicesToEvents, eventsToChoices } from "./convert-choices.ts";
 import type { JsonObject } from "./json.ts";
@@ -44,7 +44,7 @@ export const openAiCompletions: Dialect = {
     eventsToChoices(events, "text_completion", (joined, part) => {
       joined.text = `${joined.text ?? ""}${typeof part.text === "string" ? part.text : ""}`;
     }),
-  encodeEvent: (event) => encodeData(event.data),
+  encodeEvent: encodeUnnamed,
   encodeError: (failure, message) => encodeData(JSON.stringify(openAiErrorBody(failure, message))),
   errorBody: openAiErrorBody,
 };

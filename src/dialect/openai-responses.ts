@@ -5,6 +5,7 @@ import type { StreamEvent, Verdict } from "../core/stream-event.ts";
 import { encodeNamed } from "../sse/encode.ts";
 import { continueResponses } from "./continue-responses.ts";
 import { EventNames, lostData } from "./event-names.ts";
+import { EventTemplate } from "./event-template.ts";
 import { readFinish } from "./finish-word.ts";
 import { holdsSomething, isNothing, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 import { readFlag } from "./lax-values.ts";
@@ -39,7 +40,7 @@ export const openAiResponses: Dialect = {
   saysFinished: (answer) => isObject(answer) && (answer.status === "completed" || answer.status === "incomplete"),
   answerToEvents: (answer) => responseToEvents(answer as JsonObject),
   eventsToAnswer,
-  encodeEvent: ({ event, data }) => encodeNamed(event ?? String(parseObject(data)?.type ?? "message"), data),
+  encodeEvent,
   encodeError: encodeResponsesError,
   errorBody: openAiErrorBody,
 };
@@ -57,6 +58,11 @@ const isClientTool = (item: unknown): boolean => isObject(item) && CLIENT_TOOLS.
 
 /** Such as `response.web_search_call.searching`. */
 const TOOL_STEP = /^response\.\w+_(call|tools)\./;
+
+function encodeEvent(event: StreamEvent): string | Buffer {
+  if (event.event === undefined) return encodeNamed(String(parseObject(event.data)?.type ?? "message"), event.data);
+  return event.bytes ?? encodeNamed(event.event, event.data);
+}
 
 /** A message is output when it says something; a tool call, or reasoning, by being there. */
 function hasOutput(output: unknown): boolean {
@@ -109,6 +115,7 @@ class ResponsesInspector implements StreamInspector {
     isPartName,
   });
   readonly #names = new EventNames(isPartName);
+  readonly #template = new EventTemplate();
   readonly #openTools = new Set<unknown>();
   #items = 0;
   #zeros = 0;
@@ -123,15 +130,19 @@ class ResponsesInspector implements StreamInspector {
   warning: string | undefined;
   toolCalls = 0;
 
-  onEvent({ event, data }: StreamEvent): Verdict {
+  onEvent(streamEvent: StreamEvent): Verdict {
     const debris = this.#stray.close();
     if (debris !== undefined) return debris;
+    const { event } = streamEvent;
+    const known = this.#template.match(streamEvent);
+    if (known !== undefined) return this.#findGap(known.sequence_number, known.type) ?? this.#judge(known, event);
+    const { data } = streamEvent;
     const text = data.trim();
     if (event === "error") return reportedError(text, this.#stray.status);
     // `[DONE]` is not part of this dialect, but servers that imitate it send it.
     if (text === DONE || isNothing(text)) return event !== undefined && isPartName(event) ? lostData() : "ignored";
     if (text.startsWith("[ERROR]")) return reportedError(text);
-    const json = parseObject(data);
+    const json = this.#template.parse(streamEvent);
     if (json === undefined) return new Failure("stream_corrupted", "the upstream sent an event that is not a JSON object");
     return this.#findGap(json.sequence_number, json.type) ?? this.#judge(json, event);
   }

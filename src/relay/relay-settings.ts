@@ -3,8 +3,10 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RateLimiter } from "../balance/rate/rate-limiter.ts";
 import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
-import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
+import { decisiveOf } from "../core/attempt.ts";
+import { type ClientKey, type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 import type { ReplaySettings } from "./come-back.ts";
@@ -14,7 +16,11 @@ export interface RelaySettings {
   /** Every upstream, in the order of the configuration. */
   readonly offers: readonly Offer[];
   readonly failover: FailoverOptions;
+  /** The limits of a client's key, where it has some. */
+  keyLimiterOf?(client: ClientKey): RateLimiter | undefined;
   readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
+  /** After how long without content a second upstream is asked as well, and for how many of a hundred requests at most. */
+  readonly hedge: { readonly after: number | "p95" | false; readonly percent: number };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
   /** Undefined where no answer is kept. */
@@ -67,7 +73,7 @@ export function nameLimit(failure: Failure, { offers }: RelaySettings, { attempt
   const [name, header, override] = HEADERS.find(([name]) => failure.setting === `timeouts.${name}`) ?? [];
   // An attempt has the limits of its upstream, all of them together the longest of any.
   const isOfAll = name === "total" || name === "unstreamed";
-  const those = isOfAll ? offers : offers.filter(({ upstream }) => upstream.name === attempts.at(-1)?.upstream);
+  const those = isOfAll ? offers : offers.filter(({ upstream }) => upstream.name === decisiveOf(attempts)?.upstream);
   const isNarrowed = name !== undefined && those.some(({ policy }) => policy.timeouts[name] === overrides[override]);
   return isNarrowed ? withDetails(failure, { setting: header }) : failure;
 }

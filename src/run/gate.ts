@@ -1,13 +1,19 @@
 /** The station that holds an attempt's events until it opens, so that a failure before that can be retried unseen. */
 import { type EventKind, type EventSink, isContent } from "../core/event-sink.ts";
+import { type Failure, toFailure } from "../core/failure.ts";
 import { detached, type HeldShare, heldBytes } from "../core/held-memory.ts";
 import { type StreamEvent, wireBytes } from "../core/stream-event.ts";
+import type { TimedSink } from "./lag.ts";
 
 export interface GateOptions {
-  readonly next: EventSink;
+  readonly next: TimedSink;
   readonly held: HeldShare;
   /** At the first content, or only when the answer is whole (`gate.open`). */
   readonly openAt: "content" | "whole";
+  /** So long after the first content, in milliseconds (`gate.lag`): what breaks before can be retried unseen. @defaultValue 0 */
+  readonly lagMs?: number;
+  /** It was time to open, and could not be done. */
+  onFailure?(failure: Failure): void;
   /** How much may be held (`limits.maxGateBytes`, `limits.maxBodyBytes` of a whole answer); past that it opens, so nothing is lost. */
   readonly maxBytes: number;
   /** This attempt has won. @returns false when another has: then nothing of this one may reach the client. */
@@ -17,10 +23,19 @@ export interface GateOptions {
 interface HeldEvent {
   readonly event: StreamEvent;
   readonly kind: EventKind;
+  /** On the clock of `performance.now()`; undefined where nothing depends on it. */
+  readonly cameAt: number | undefined;
 }
 
 type GateState =
-  | { readonly at: "holding"; readonly events: HeldEvent[]; bytes: number; heldBytes: number }
+  | {
+      readonly at: "holding";
+      readonly events: HeldEvent[];
+      bytes: number;
+      heldBytes: number;
+      /** From the first content, where that is shown late. */
+      opening?: NodeJS.Timeout;
+    }
   | { readonly at: "open" }
   | { readonly at: "lost" };
 
@@ -40,12 +55,17 @@ export class Gate implements EventSink {
       return;
     }
     if (state.at === "lost") return;
-    const { openAt, maxBytes } = this.#options;
+    const { openAt, lagMs = 0, maxBytes } = this.#options;
     state.bytes += wireBytes(event);
-    const opens = (openAt === "content" && isContent(kind)) || state.bytes > maxBytes;
-    state.events.push({ event: opens ? event : detached(event), kind });
-    if (opens) this.#open();
-    else this.#hold(state, heldBytes(event));
+    const isTime = openAt === "content" && isContent(kind);
+    const opens = (isTime && lagMs === 0) || state.bytes > maxBytes;
+    state.events.push({ event: opens ? event : detached(event), kind, cameAt: lagMs === 0 ? undefined : performance.now() });
+    if (opens) {
+      this.#open();
+      return;
+    }
+    this.#hold(state, heldBytes(event));
+    if (isTime) state.opening ??= setTimeout(() => this.#openLate(), lagMs);
   }
 
   flush(): boolean {
@@ -55,6 +75,22 @@ export class Gate implements EventSink {
   finish(): void {
     this.#open();
     if (this.#state.at === "open") this.#options.next.finish();
+  }
+
+  /** The attempt is over: what is held is not shown any more. */
+  stop(): void {
+    if (this.#state.at !== "holding") return;
+    clearTimeout(this.#state.opening);
+    this.#state = { at: "lost" };
+  }
+
+  #openLate(): void {
+    try {
+      this.#open();
+      this.flush();
+    } catch (thrown) {
+      this.#options.onFailure?.(toFailure(thrown));
+    }
   }
 
   #hold(state: Extract<GateState, { at: "holding" }>, bytes: number): void {
@@ -72,8 +108,10 @@ export class Gate implements EventSink {
   #open(): void {
     const state = this.#state;
     if (state.at !== "holding") return;
+    clearTimeout(state.opening);
     this.#options.held.add(-state.heldBytes);
     this.#state = { at: this.#options.commit() ? "open" : "lost" };
-    if (this.#state.at === "open") for (const { event, kind } of state.events) this.#options.next.push(event, kind);
+    if (this.#state.at !== "open") return;
+    for (const { event, kind, cameAt } of state.events) this.#options.next.push(event, kind, cameAt);
   }
 }

@@ -1,23 +1,28 @@
 /** One answer being made, for one client or several: its attempts, which of them has won, what was given, how it ended. */
 
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
-import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
+import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
-import type { NativeSession } from "../attempt/native-session.ts";
+import { withinLimits } from "../attempt/enter-rate.ts";
+import { NativeSession } from "../attempt/native-session.ts";
+import { UsageMeter } from "../attempt/usage-meter.ts";
+import type { RateAccess } from "../balance/rate/rate-access.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttemptOutput, AttemptResult } from "../core/attempt-output.ts";
-import type { EventSink } from "../core/event-sink.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { ResumedBy } from "../core/outcome.ts";
+import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type RunClient } from "./journal.ts";
+import { Lag, type TimedSink } from "./lag.ts";
+import { Taken } from "./taken.ts";
 
 export interface RunOptions {
   /** The exchange that started it: whose request is answered, and to whom its attempts are reported. */
@@ -32,6 +37,8 @@ export interface RunOptions {
   readonly sticky?: StickyUpstreams | undefined;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
+  /** The limits of the client's key; undefined where it has none. */
+  readonly key?: RateAccess | undefined;
   /** What an upstream keeps for it. */
   readonly session: NativeSession;
   /** Where its answer goes in place of the clients that listen. @defaultValue to them */
@@ -68,9 +75,11 @@ export class Run {
   readonly #end: Promise<RunEnd>;
   /** What is written down of the answer, so that it can go on. */
   readonly #written: HeldShare;
+  /** Shows late what is given; undefined where it is shown as it comes. */
+  #lag: Lag | undefined;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
-  #taken: "no" | "presumed" | "yes" = "no";
+  readonly #taken = new Taken();
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -90,12 +99,9 @@ export class Run {
     return this.#state;
   }
 
-  /**
-   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
-   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
-   */
+  /** Its clients may be given a sign of life. */
   get isTaken(): boolean {
-    return this.#taken !== "no";
+    return this.#taken.isTaken;
   }
 
   /** What its clients have been given. */
@@ -151,6 +157,7 @@ export class Run {
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
     );
     clearTimeout(this.#deadline);
+    this.#endLag(end);
     this.#state = { at: "over" };
     this.#written.release();
     this.#options.session.end(end.kind === "won");
@@ -168,7 +175,8 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, times, sticky } = this.#options;
+    const { exchange, policy, observer, held, times, key } = this.#options;
+    const onAhead = (ahead: number): void => this.#tell({ at: "queue", ahead });
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
@@ -177,76 +185,143 @@ export class Run {
       deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
+      onProgress: (progress) => this.#tell(progress),
     };
-    const evict = (failure: Failure): void => this.abort(failure);
     // The last attempt's refusal is kept: the client may get it as it is.
-    const kept = held.open({ evict });
-    const made = runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
-      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
-      const share = held.open({ evict });
-      try {
-        return await attemptOnce({
-          exchange,
-          attempt,
-          plan,
-          limits,
-          held: share,
-          propagated: propagator.headersFor(exchange, attempt),
-          signal: this.#controller.signal,
-          session: this.#options.session,
-          output: this.#outputOf(attempt, share, onTaken),
-          onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
-        });
-      } catch (thrown) {
-        const failure = toFailure(thrown);
-        kept.set(failure.reply?.body.length ?? 0);
-        if (failure.outage === undefined) this.#taken = "yes";
-        else if (this.#taken === "presumed") this.#taken = "no";
-        throw thrown;
-      } finally {
-        // The attempt's gate and hold are gone, with what they held.
-        share.release();
-      }
-    });
+    const kept = held.open({ evict: (failure) => this.abort(failure) });
+    const attempt = (planned: PlannedAttempt): Promise<AttemptResult> => this.#attempt(planned, kept);
+    const made = withinLimits(key, { exchange, observer, signal: loop.signal, onAhead }, (onUsed) =>
+      runAttempts(loop, attempt, onUsed),
+    );
     return made.finally(() => kept.release());
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
+  /** @param kept counts what an attempt was refused with. */
+  async #attempt(planned: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
+    const { attempt, plan, isHopeful, signal } = planned;
+    const { exchange, limits, propagator, held, sticky, key } = this.#options;
+    const { rate } = plan.candidate;
+    this.#taken.begins(isHopeful);
+    const share = held.open({ evict: (failure) => this.abort(failure) });
+    // What an upstream keeps for an attempt that runs beside another is not the run's before it wins.
+    const session = attempt.hedge ? new NativeSession() : this.#options.session;
+    const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(planned.onUsed) : undefined;
+    const output = this.#outputOf(planned, share, session);
+    try {
+      const result = await attemptOnce({
+        exchange,
+        attempt,
+        plan,
+        limits,
+        held: share,
+        propagated: propagator.headersFor(exchange, attempt),
+        signal,
+        session,
+        output: meter?.watch(output) ?? output,
+        onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
+        onLimit: rate && ((forMs) => rate.hold(forMs)),
+      });
+      meter?.end(result);
+      return result;
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      meter?.end(undefined);
+      kept.set(failure.reply?.body.length ?? 0);
+      this.#taken.failed(failure, attempt.hedge === true);
+      if (attempt.hedge && !this.#isAnsweredBy(attempt)) session.end(false);
+      throw thrown;
+    } finally {
+      // The attempt's gate and hold are gone, with what they held.
+      share.release();
+    }
+  }
+
+  #tell(progress: Progress): void {
+    if (progress.at === "queue") this.#taken.queues();
+    if (this.#taken.isTaken && this.#state.at === "waiting") this.#journal.progress(progress);
+  }
+
+  #outputOf({ attempt, onTaken, onContent }: PlannedAttempt, held: HeldShare, session: NativeSession): AttemptOutput {
     const journal = this.#journal;
+    const commit = (begin: () => void): boolean => {
+      const hasWon = onContent?.() !== false && this.#commit(attempt, begin);
+      if (hasWon && session !== this.#options.session) this.#options.session.yieldTo(session);
+      return hasWon;
+    };
     return {
+      onContent,
       onTaken: () => {
-        this.#taken = "yes";
+        this.#taken.works();
         onTaken();
       },
-      openStream: (headers, openAt) =>
-        new Gate({
+      openStream: (headers, { at, lagMs, onFailure, onSettle }) => {
+        const { maxBodyBytes, maxGateBytes } = this.#options.limits;
+        const gate = new Gate({
           next: this.#recorded,
           held,
-          openAt,
-          maxBytes: openAt === "whole" ? this.#options.limits.maxBodyBytes : this.#options.limits.maxGateBytes,
-          commit: () => this.#commit(attempt, () => journal.commit(headers)),
-        }),
+          openAt: at,
+          lagMs,
+          onFailure,
+          maxBytes: at === "whole" ? maxBodyBytes : maxGateBytes,
+          commit: () =>
+            commit(() => {
+              this.#startLag(lagMs);
+              journal.commit(headers);
+            }),
+        });
+        onSettle(() => gate.stop());
+        return gate;
+      },
       given: this.#transcript.record,
       nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
-      openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
+      openBody: (status, headers) => void commit(() => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
     };
   }
 
-  /** The last station: what is written down here is what clients are given. */
-  readonly #recorded: EventSink = {
-    push: (event, kind) => {
+  /** The last station but the lag: what is written down here is what clients are given, however the answer ends. */
+  readonly #recorded: TimedSink = {
+    push: (event, kind, cameAt) => {
       this.#transcript.append(event);
-      this.#journal.push(event, kind);
+      if (this.#lag === undefined) this.#journal.push(event, kind);
+      else this.#lag.push(event, kind, cameAt);
     },
     flush: () => {
       const { record } = this.#transcript;
       if (record !== undefined) this.#written.set(record.text.length + record.ends.length * PIECE_BYTES);
-      return this.#journal.flush();
+      return (this.#lag ?? this.#journal).flush();
     },
-    finish: () => this.#journal.finish(),
+    finish: () => (this.#lag ?? this.#journal).finish(),
   };
+
+  /** @param ms as the upstream's policy says that has won. */
+  #startLag(ms: number): void {
+    if (ms === 0) return;
+    const { held, limits } = this.#options;
+    const evict = (failure: Failure): void => this.abort(failure);
+    this.#lag = new Lag({
+      next: this.#journal,
+      held: held.open({ evict }),
+      ms,
+      maxBytes: limits.maxGateBytes,
+      onFailure: evict,
+    });
+  }
+
+  #endLag(end: RunEnd): void {
+    try {
+      if (end.kind === "failed" && end.failure.code === "client_gone") this.#lag?.drop();
+      else this.#lag?.end();
+    } catch {
+      // A client that cannot be given this is told by its failure, or finds out by itself.
+      this.#lag?.drop();
+    }
+  }
+
+  #isAnsweredBy(attempt: Attempt): boolean {
+    return this.#state.at === "committed" && this.#state.attempt === attempt;
+  }
 
   /** @returns false when another attempt has won before, or the run is over. */
   #commit(attempt: Attempt, begin: () => void): boolean {
@@ -267,6 +342,7 @@ export class Run {
     if (state.at !== "committed") return false;
     this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
     this.#seams.push(by);
+    this.#lag?.goOn();
     return true;
   }
 }

@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
 import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
+import type { Texts } from "../telemetry/history/texts.ts";
 import type { History } from "../telemetry/history.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createTally } from "../telemetry/tally.ts";
@@ -21,6 +23,7 @@ export interface Counted {
   readonly kept: KeptStreams;
   /** Undefined where answers are kept here alone. */
   readonly isStoreUp: () => boolean | undefined;
+  readonly upstreams: () => readonly NamedUpstreamState[];
 }
 
 export interface Telemetry {
@@ -33,6 +36,8 @@ export interface Telemetry {
   metrics(): Promise<Metrics>;
   /** For the dashboard; the same from when it is first asked for. */
   history(): Promise<History>;
+  /** What was asked and answered of late, where the dashboard is to show it; whatever was kept is forgotten where not. */
+  texts(shown: boolean): Promise<Texts | undefined>;
   close(): Promise<void>;
 }
 
@@ -41,6 +46,7 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
   const tally = createTally();
   let metrics: Promise<Metrics> | undefined;
   let history: Promise<History> | undefined;
+  let texts: Texts | undefined;
   return {
     observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
@@ -52,6 +58,14 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
     history() {
       history ??= import("../telemetry/history.ts").then(({ createHistory }) => createHistory());
       return history;
+    },
+    async texts(shown) {
+      if (!shown) texts = undefined;
+      else if (texts === undefined) {
+        texts = (await import("../telemetry/history/texts.ts")).createTexts();
+        logger.warn("prompts and answers are kept in memory, and shown on the dashboard (dashboard.text)");
+      }
+      return texts;
     },
     async close() {
       const summary = tally.summary();
@@ -74,6 +88,7 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     countHeldBytes: () => counted.held.bytes,
     countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
     isStoreUp: counted.isStoreUp,
+    upstreamStates: counted.upstreams,
   });
 }
 

@@ -4,6 +4,7 @@ import { createParser, type ParseError } from "eventsource-parser";
 import { Failure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { LostDataFinder } from "./lost-data.ts";
+import { endOfEvent, endsEvent, plainEvents, readPlainEvents } from "./plain-events.ts";
 
 export interface SseSink {
   onEvent(event: StreamEvent): void;
@@ -114,28 +115,49 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     if (isTooLong) throw longLine();
   }
 
+  /** A blank line has just ended an event: neither the parser nor the text decoder holds anything back. */
+  let isAtRest = false;
+  const onPlainEvent = (event: StreamEvent): void => {
+    events++;
+    sink.onEvent(event);
+  };
+
+  function feed(chunk: Buffer): void {
+    let at = 0;
+    if (!isAtRest) {
+      const end = endOfEvent(chunk);
+      at = end === -1 || !plainEvents.areOn ? chunk.length : end;
+      feedBytes(at === chunk.length ? chunk : chunk.subarray(0, at));
+    }
+    if (isAtRest && at < chunk.length) at = readPlainEvents(chunk, at, maxEventBytes, onPlainEvent);
+    if (at < chunk.length) feedBytes(at === 0 ? chunk : chunk.subarray(at));
+  }
+
+  function feedBytes(chunk: Buffer): void {
+    let text: string;
+    const eventsBefore = events;
+    try {
+      text = utf8.decode(chunk, { stream: true });
+      half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
+    } catch (cause) {
+      // The events before the bad bytes are as good as if they had come in a read of their own.
+      const valid = validPart(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
+      feedText(last === "" ? valid.replace(/^\uFEFF/, "") : valid);
+      throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
+    }
+    last = text.length < 4 ? last.slice(-4) + text : text;
+    feedText(text);
+    if (BLANK_LINE.test(last.slice(-4))) unfinishedBytes = 0;
+    else if (events > eventsBefore || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
+    else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
+    isAtRest = plainEvents.areOn && endsEvent(chunk);
+  }
+
   return {
     get unfinishedBytes() {
       return unfinishedBytes;
     },
-    feed(chunk) {
-      let text: string;
-      const eventsBefore = events;
-      try {
-        text = utf8.decode(chunk, { stream: true });
-        half = halfAtEnd(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
-      } catch (cause) {
-        // The events before the bad bytes are as good as if they had come in a read of their own.
-        const valid = validPart(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
-        feedText(last === "" ? valid.replace(/^\uFEFF/, "") : valid);
-        throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
-      }
-      last = text.length < 4 ? last.slice(-4) + text : text;
-      feedText(text);
-      if (BLANK_LINE.test(last.slice(-4))) unfinishedBytes = 0;
-      else if (events > eventsBefore || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
-      else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
-    },
+    feed,
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.
       const isWithinLine = begun !== "";

@@ -1,5 +1,6 @@
 /** One log line for each exchange, at its end; never a word of what was asked or answered. */
 import type { Logger } from "pino";
+import { decisiveOf, paidTwiceBy } from "../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
@@ -36,6 +37,11 @@ export function createExchangeLog(logger: Logger): Observer {
       logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
     },
 
+    onRateWaitStart(_exchange, { scope, name }) {
+      if (!isDue(`rate ${scope} ${name}`)) return;
+      logger.info({ [scope]: name }, `the rate limit of this ${scope} is reached, and requests wait for it in their order`);
+    },
+
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
       const fields = { id, n: number, upstream, status, failure: failure.code, delayMs: Math.round(delayMs) };
       const why = `attempt ${number} failed: ${failure.message} (${failure.code})`;
@@ -58,16 +64,19 @@ export function createExchangeLog(logger: Logger): Observer {
           id: exchange.id,
           dialect: exchange.api?.dialect.name ?? "passthrough",
           model: exchange.api?.request.model?.slice(0, MAX_MODEL_LENGTH),
-          upstream: attempts.at(-1)?.upstream,
+          upstream: decisiveOf(attempts)?.upstream,
+          key: exchange.client?.name,
           outcome: end.outcome,
           failure: end.failure,
           warning,
           ...describeSeams(end),
+          paidTwice: paidTwiceBy(attempts),
           status: end.status,
-          attempts: attempts.map(({ number, upstream, durationMs, status, failure }) => {
-            return { n: number, upstream, ms: Math.round(durationMs), status, failure };
+          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam, hedge, lost }) => {
+            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam, hedge, lost };
           }),
           waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
+          limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
           longestGapMs: stats.longestGapMs,
           durationMs: Math.round(end.durationMs),

@@ -4,18 +4,21 @@ import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 
 export interface MetricsOptions {
   /** Names of the dialects: the values that the label `dialect` can have, beside `passthrough`. */
   readonly dialects: readonly string[];
   /** Exchanges that run at this moment. */
   readonly countOpen: () => number;
-  /** Bytes that the gates hold back at this moment. */
+  /** Bytes that are held for clients at this moment. */
   readonly countHeldBytes: () => number;
   /** Answers that are kept at this moment. */
   readonly countKept: () => { readonly streams: number; readonly bytes: number };
   /** Whether the store that replicas share can be reached; undefined where there is none. */
   readonly isStoreUp: () => boolean | undefined;
+  /** How things stand with each upstream of the configuration. */
+  readonly upstreamStates: () => readonly NamedUpstreamState[];
 }
 
 export interface Metrics {
@@ -34,6 +37,7 @@ const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 18
 const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600];
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
+const RATE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -54,7 +58,14 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, isStoreUp }: MetricsOptions): Metrics {
+export function createMetrics({
+  dialects,
+  countOpen,
+  countHeldBytes,
+  countKept,
+  isStoreUp,
+  upstreamStates,
+}: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -73,7 +84,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
   });
   const attempts = new Counter({
     name: "perennial_attempts_total",
-    help: "Attempts that have ended, by upstream; the result is ok or a failure code.",
+    help: "Attempts that have ended, by upstream; the result is ok, lost (another was faster, see hedge) or a failure code.",
     labelNames: ["upstream", "result"],
     registers,
   });
@@ -87,6 +98,17 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     help: "Attempts that were followed by another, by the failure that caused it.",
     labelNames: ["upstream", "cause"],
     registers,
+  });
+  const hedges = new Counter({
+    name: "perennial_hedges_total",
+    help: "Second attempts beside one that was slow (hedge): those that answered, that were slower still, and that failed.",
+    labelNames: ["result"],
+    registers,
+  });
+  const hedgeLost = new Counter({
+    name: "perennial_hedge_lost_seconds_total",
+    help: "Time that upstreams worked on attempts which were ended since another was faster: what hedging costs.",
+    registers: [registry],
   });
   const recovered = new Counter({
     name: "perennial_recovered_total",
@@ -104,6 +126,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     name: "perennial_not_continued_total",
     help: "Breaks of answers over which they did not go on although recovery allows it, by the rule.",
     labelNames: ["rule"],
+    registers,
+  });
+  const seamsRefused = new Counter({
+    name: "perennial_seams_refused_total",
+    help: "Attempts that were refused as the rest of an answer, by the rule.",
+    labelNames: ["rule"],
+    registers,
+  });
+  const paidTwice = new Counter({
+    name: "perennial_paid_twice_tokens_total",
+    help: "Tokens that the rest of answers cost although they had been paid for: as the upstream counted them, or estimated.",
+    labelNames: ["from"],
     registers,
   });
   const firstToken = new Histogram({
@@ -146,6 +180,25 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     buckets: QUEUE_BUCKETS,
     registers,
   });
+  const rateQueued = new Gauge({
+    name: "perennial_rate_queued_exchanges",
+    help: "Client requests that wait now for a rate limit, of an upstream or of a client's key.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
+  const rateWait = new Histogram({
+    name: "perennial_rate_wait_seconds",
+    help: "How long requests waited for a rate limit; those that did not wait are left out.",
+    labelNames: ["scope", "name"],
+    buckets: RATE_BUCKETS,
+    registers,
+  });
+  const rateRefused = new Counter({
+    name: "perennial_rate_refused_total",
+    help: "Client requests that waited for a rate limit for as long as rate.wait allows, in vain.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
   const clientBytes = new Counter({
     name: "perennial_client_bytes_total",
     help: "Body bytes sent to clients, counted when their exchange ends.",
@@ -162,7 +215,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
   });
   new Gauge({
     name: "perennial_held_bytes",
-    help: "Bytes held back now, until their attempt brings its first content.",
+    help: "Bytes held now for clients: requests, what is held back of answers, and what slow clients have not read.",
     registers,
     collect() {
       this.set(countHeldBytes());
@@ -201,6 +254,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
       this.set(countKept().bytes);
     },
   });
+  gaugeUpstreams(registry, upstreamStates);
 
   new Gauge({
     name: "perennial_store_up",
@@ -230,12 +284,30 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
       queueWait.observe({ upstream }, waitedMs / 1_000);
     },
 
-    onAttemptStart({ readAt }, { number }) {
-      if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
+    onRateWaitStart(_exchange, { scope, name }) {
+      rateQueued.inc({ scope, name });
     },
 
-    onAttemptEnd(_exchange, { upstream, failure }) {
-      attempts.inc({ upstream, result: failure ?? "ok" });
+    onRateWaitEnd(_exchange, { scope, name }, waitedMs) {
+      rateQueued.dec({ scope, name });
+      rateWait.observe({ scope, name }, waitedMs / 1_000);
+    },
+
+    onRateRefused(_exchange, { scope, name }) {
+      rateRefused.inc({ scope, name });
+    },
+
+    onAttemptStart({ readAt, stats }, { number }) {
+      // What a limit makes it wait is what its user has set.
+      if (number === 1) addedLatency.observe((performance.now() - readAt - (stats.limitedMs ?? 0)) / 1_000);
+    },
+
+    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {
+      attempts.inc({ upstream, result: lost ? "lost" : (failure ?? "ok") });
+      if (seam !== undefined) seamsRefused.inc({ rule: seam });
+      if (cost !== undefined) paidTwice.inc({ from: cost.from }, cost.tokens);
+      if (hedge) hedges.inc({ result: lost ? "lost" : failure === undefined ? "won" : "failed" });
+      if (lost) hedgeLost.inc(durationMs / 1_000);
     },
 
     onRetry(_exchange, { upstream }, { code }) {
@@ -280,6 +352,40 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+/** Set anew each time they are asked for, so that an upstream that is no longer configured is no longer told of. */
+function gaugeUpstreams(registry: Registry, upstreamStates: MetricsOptions["upstreamStates"]): void {
+  const registers = [registry];
+  const labelNames = ["upstream"];
+  // The first of the three, since they are read in this order: it sets the others too.
+  new Gauge({
+    name: "perennial_upstream_up",
+    help: "0 while all of an upstream is known to be out (no connection, or its health check fails), else 1.",
+    labelNames,
+    registers,
+    collect() {
+      for (const gauge of [this, running, rests]) gauge.reset();
+      for (const { name: upstream, open, rests: known, counts, keys } of upstreamStates()) {
+        this.set({ upstream }, known.some(({ part }) => part === undefined) ? 0 : 1);
+        running.set({ upstream }, open);
+        for (const why of ["outage", "breaker"] as const) rests.set({ upstream, why }, counts[why]);
+        rests.set({ upstream, why: "key" }, keys.filter(({ rest }) => rest !== undefined).length);
+      }
+    },
+  });
+  const running = new Gauge({
+    name: "perennial_upstream_open_attempts",
+    help: "Attempts that run now, by upstream.",
+    labelNames,
+    registers,
+  });
+  const rests = new Gauge({
+    name: "perennial_upstream_rests",
+    help: "Models that are out or whose circuit breaker is open, and keys that are refused or limited; a whole upstream counts as one.",
+    labelNames: [...labelNames, "why"],
+    registers,
+  });
 }
 
 /** What the client would have seen without Perennial. */

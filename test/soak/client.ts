@@ -16,6 +16,9 @@ export interface Visit {
   readonly model: string;
   /** Resolves when the upstream has got the request. */
   readonly arrived: () => Promise<boolean>;
+  /** What the upstream does with its attempts. @defaultValue whatever its kind is for */
+  readonly spec?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Visited extends Judgement {
@@ -46,11 +49,13 @@ const ASKED: Readonly<Record<ClientKind, string | undefined>> = {
 
 const RIGHT = rightAnswer(ANSWER);
 
-export async function visit({ baseUrl, agent, kind, model, arrived }: Visit): Promise<Visited> {
+export async function visit({ baseUrl, agent, kind, model, arrived, spec, headers: own }: Visit): Promise<Visited> {
   const streamed = kind !== "not streamed";
-  const text = JSON.stringify({ model, stream: streamed, messages: [{ role: "user", content: `Question of ${model}` }] });
-  const fault = ASKED[kind];
+  const messages = [{ role: "user", content: `Question of ${model}` }];
+  const text = JSON.stringify({ model, stream: streamed, temperature: 0, messages });
+  const fault = spec ?? ASKED[kind];
   const headers = {
+    ...own,
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),
     ...(fault === undefined ? {} : { "x-chaos": fault }),

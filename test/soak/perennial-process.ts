@@ -29,6 +29,9 @@ export interface ExchangeLine {
   readonly model: string | undefined;
   readonly outcome: string;
   readonly failure?: string;
+  /** Why a broken answer did not go on. */
+  readonly seam?: string;
+  readonly paidTwice?: { readonly tokens: number };
 }
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -46,12 +49,13 @@ const SETTINGS = {
 export async function startPerennialProcess(
   baseUrl: string,
   onExchange: (line: ExchangeLine) => void,
-  { nodeArgs = [], settings = {} }: { nodeArgs?: readonly string[]; settings?: object } = {},
+  { nodeArgs = [], settings = {}, upstream = {} }: { nodeArgs?: readonly string[]; settings?: object; upstream?: object } = {},
 ): Promise<PerennialProcess> {
   const folder = mkdtempSync(join(tmpdir(), "perennial-soak-"));
   const file = join(folder, "perennial.yaml");
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings, upstreams: [{ baseUrl, keepAlive: "1s" }] }));
+  const upstreams = [{ baseUrl, keepAlive: "1s", ...upstream }];
+  writeFileSync(file, JSON.stringify({ ...SETTINGS, upstreams, ...settings }));
   const child = spawn(process.execPath, [...nodeArgs, "--expose-gc", "--import", PROBE, MAIN, "--config", file], {
     env: { PATH: process.env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -21,9 +21,9 @@ export const MUST_BE_ZERO: readonly Told[] = ["silent", "wrong text", "torn", "h
 
 /** The outcomes in Perennial's log that fit what the client was told. */
 const OUTCOMES: Readonly<Record<Told, readonly string[]>> = {
-  whole: ["complete", "repaired"],
+  whole: ["complete", "repaired", "resumed"],
   // Asked whole after empty streams, a stream is made of the answer: both recovered and repaired.
-  recovered: ["recovered", "repaired"],
+  recovered: ["recovered", "repaired", "resumed"],
   interrupted: ["interrupted"],
   refused: ["failed"],
   left: ["cancelled"],

@@ -10,6 +10,7 @@ export type AskLeg =
   | {
       /** For the rest, with what the client has as its beginning. */
       readonly kind: "continue";
+      readonly elsewhere?: Elsewhere | undefined;
       /** What proves that it is the rest: its first words, which the client has, or what the server is known to do. */
       readonly proof: "answer" | "server";
       readonly style: ContinuationStyle;
@@ -19,7 +20,13 @@ export type AskLeg =
   /** For the same generation, which the upstream has kept. */
   | { readonly kind: "native"; readonly path: string; readonly from: "beginning" | "given" }
   /** For all of it, which must begin with all that the client has. */
-  | { readonly kind: "rerun" };
+  | { readonly kind: "rerun"; readonly elsewhere?: Elsewhere | undefined };
+
+/** Another upstream is asked than the one whose answer it is. */
+export interface Elsewhere {
+  /** What the answer calls its model: it is to be no other. Undefined where it names none. */
+  readonly model: string | undefined;
+}
 
 /** What is asked for, and what must come. */
 export interface Rest {
@@ -38,12 +45,16 @@ export interface PastLeg {
   readonly failure: Failure;
   /** Clients have some of it. */
   readonly isTold: boolean;
+  /** Another upstream was asked than the one that is asked about. @defaultValue false */
+  readonly isElsewhere?: boolean;
 }
 
 export interface NextLegOptions {
   readonly policy: Pick<UpstreamPolicy, "recovery" | "resume" | "continuation">;
   readonly continuing: Continuing;
   readonly known: KnownOfServer;
+  /** The answer is that of another upstream. @defaultValue it is this one's own */
+  readonly elsewhere?: Elsewhere | undefined;
   /** The client's request. Parsed only when it is needed. */
   readonly body: () => unknown;
 }
@@ -70,16 +81,17 @@ const MAY_GO_ON: ReadonlySet<FailureCode> = new Set([
 
 /** @param legs in their order, the one that committed first; the last of them has just failed. @param remainingMs until no attempt may begin. */
 export function nextLeg(
-  { policy, continuing, known, body }: NextLegOptions,
+  { policy, continuing, known, body, elsewhere }: NextLegOptions,
   given: AnswerRecord,
   legs: readonly PastLeg[],
   remainingMs: number,
 ): NextLeg {
   const broke = breakOf(legs);
   if (broke === undefined || !MAY_GO_ON.has(broke.code) || broke.scope !== "again") return { rule: "failure" };
-  const native = askKept(policy, keptOf(known, given), legs, remainingMs);
+  const native = elsewhere === undefined ? askKept(policy, keptOf(known, given), legs, remainingMs) : undefined;
   if (native !== undefined) return { ask: native };
-  const last = legs.at(-1);
+  // What one upstream has refused says nothing of another.
+  const last = legs.findLast(({ isTold, isElsewhere }) => isTold || isElsewhere !== true);
   // Behind its seam too: what it told was proved, and what it would tell next is not.
   const isOver = last?.ask?.kind !== "native" && last?.failure.seam !== undefined;
   if (isOver && !(last.isTold && last.failure.seam === "max-tokens")) return { rule: last.failure.seam };
@@ -91,7 +103,9 @@ export function nextLeg(
   ).length;
   if (asked >= policy.resume.maxAttempts) return { rule: last?.isTold === false ? "refused" : "attempts" };
   const ask =
-    policy.continuation === "rerun" ? askAgain(given, continuing, body()) : askRest(policy, given, { continuing, known, body });
+    policy.continuation === "rerun"
+      ? askAgain(given, continuing, body(), elsewhere)
+      : askRest(policy, given, { continuing, known, body, elsewhere });
   return typeof ask === "string" ? { rule: ask } : { ask };
 }
 
@@ -134,18 +148,23 @@ const NEVER: readonly SeamRule[] = [
   "logprobs",
 ];
 
-function askAgain(given: AnswerRecord, continuing: Continuing, body: unknown): AskLeg | SeamRule {
+function askAgain(
+  given: AnswerRecord,
+  continuing: Continuing,
+  body: unknown,
+  elsewhere: Elsewhere | undefined,
+): AskLeg | SeamRule {
   const obstacle = NEVER.find((rule) => given.obstacles.has(rule));
   if (obstacle !== undefined) return obstacle;
   if (given.text === "") return "too-short";
   const { greedy, seeded } = continuing.isDeterministic(body);
-  return greedy || seeded ? { kind: "rerun" } : "sampled";
+  return greedy || seeded ? { kind: "rerun", elsewhere } : "sampled";
 }
 
 function askRest(
   { resume, continuation }: NextLegOptions["policy"],
   given: AnswerRecord,
-  { continuing, known, body: bodyOf }: Pick<NextLegOptions, "continuing" | "known" | "body">,
+  { continuing, known, body: bodyOf, elsewhere }: Omit<NextLegOptions, "policy">,
 ): AskLeg | SeamRule {
   const body = bodyOf();
   if (continuation === "off" || continuation === "rerun") return "unsupported";
@@ -159,8 +178,8 @@ function askRest(
   if (refused !== undefined) return refused;
   if (known.hasRefused()) return "refused";
   const { greedy } = continuing.isDeterministic(body);
-  const proof = resume.proof === "auto" ? (greedy ? "answer" : "server") : resume.proof;
-  if (proof === "server" && known.isUnfit()) return "sampled";
+  const proof = proofBy(resume.proof, greedy, elsewhere !== undefined);
+  if (proof === undefined || (proof === "server" && known.isUnfit())) return "sampled";
   const rest = (trims: boolean): Rest | SeamRule => {
     const { refusesTrailingSpace } = continuing;
     const tail = proof === "answer" ? resume.tail : 0;
@@ -175,7 +194,17 @@ function askRest(
     return { body: asked, cut, echo, isCapped: limit.isCapped };
   };
   const first = rest(false);
-  return typeof first === "string" ? first : { kind: "continue", proof, style: continuation, rest };
+  return typeof first === "string" ? first : { kind: "continue", proof, style: continuation, rest, elsewhere };
+}
+
+/** That another server goes on with answers does not show that it would have made this one: there its own words alone count. */
+function proofBy(
+  wanted: UpstreamPolicy["resume"]["proof"],
+  greedy: boolean,
+  isElsewhere: boolean,
+): "answer" | "server" | undefined {
+  if (wanted === "answer" || (greedy && (wanted === "auto" || isElsewhere))) return "answer";
+  return isElsewhere ? undefined : "server";
 }
 
 interface Limit {

@@ -126,6 +126,23 @@ describe.each(SPEAKERS)("%s", (_name, speaker) => {
     }
   });
 
+  test("must be the answer of the model that it is said to be, where another upstream makes it", () => {
+    const leg = ({ tail }: Cut): StreamEvent[] => [
+      ...speaker.begin(2),
+      speaker.text(2, tail),
+      ...REST.map((text) => speaker.text(2, text)),
+      ...speaker.end(2),
+    ];
+    const named = /"model":"([^"]+)"/.exec(
+      JSON.stringify(leg({ prefix: "", tail: "", tokens: 0 }).map(({ data }) => data)).replaceAll("\\", ""),
+    )?.[1];
+    const read: number[] = [];
+    const onPromptTokens = (tokens: number): void => void read.push(tokens);
+    expect(splice(speaker, leg, { model: named, onPromptTokens })).toMatchObject({ text: whole, refused: undefined });
+    expect(read).toHaveLength(speaker === completionsSpeaker ? 0 : 1);
+    expect(splice(speaker, leg, { model: "another" })).toMatchObject({ told: [], refused: "model", accepted: false });
+  });
+
   test.each<[string, (cut: Cut) => string[], string]>([
     ["begins anew", () => WORDS, "tail"],
     ["leaves out the tail", () => REST, "tail"],

@@ -11,9 +11,13 @@ export interface SpliceOptions {
   readonly next: EventSink;
   readonly leg: Leg;
   readonly seam: SeamJudgeOptions;
+  /** It comes from another upstream, and must say that it is the answer of this model; undefined where that need not be said. */
+  readonly model?: string | undefined;
   /** The leg may make fewer tokens than the client asked for, so that it cannot say by itself that all were made. */
   readonly isCapped: boolean;
   readonly held: HeldShare;
+  /** The upstream has said how many tokens it has read for the leg. */
+  onPromptTokens?(tokens: number): void;
   /** The seam is good: from now on this attempt's answer is the client's. @returns false when the run does not want it any more. */
   accept(): boolean;
 }
@@ -35,6 +39,8 @@ const FOREIGN: ReadonlySet<SeamRule> = new Set<SeamRule>(["tools", "reasoning", 
 export class Splice implements EventSink {
   readonly #options: SpliceOptions;
   #state: SpliceState;
+  /** The model whose answer the leg says that it is. */
+  #model: string | undefined;
   /** What may be the end; it is not told before it is known of which kind. */
   #ending: Held[] = [];
 
@@ -48,12 +54,14 @@ export class Splice implements EventSink {
     const state = this.#state;
     if (state.at === "lost") return;
     const piece = this.#options.leg.read(event);
+    if (piece.promptTokens !== undefined) this.#options.onPromptTokens?.(piece.promptTokens);
     if (piece.rule === "choices") throw refusedSeam("choices");
     if (state.at === "open") {
       this.#tell({ event, kind, piece }, piece.text);
       return;
     }
     if (piece.rule !== undefined && FOREIGN.has(piece.rule)) throw refusedSeam("kind");
+    this.#model ??= piece.model;
     const bytes = wireBytes(event);
     state.events.push({ event, kind, piece });
     state.bytes += bytes;
@@ -78,6 +86,8 @@ export class Splice implements EventSink {
     const state = this.#state;
     if (judgement.kind === "more" || state.at !== "judging") return;
     if (judgement.kind === "refused") throw refusedSeam(judgement.rule);
+    const { model } = this.#options;
+    if (model !== undefined && this.#model !== model) throw refusedSeam("model");
     this.#options.held.add(-state.bytes);
     if (!this.#options.accept()) {
       this.#state = { at: "lost" };

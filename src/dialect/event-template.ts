@@ -1,0 +1,180 @@
+/**
+ * Parses the events of one stream. Nearly all of them differ from the one before in a piece of text, and perhaps in a number: the
+ * bytes around are compared with those of an event that was parsed, and only what is between them is read.
+ *
+ * Why the value is the one that JSON.parse would give. A lesson is parsed a second time with a nonce in each of its gaps, and each
+ * nonce must come out at one place of the value. So the bytes before a gap lead JSON's grammar into that place, whatever fills the
+ * gap, as long as it ends where the gap ends: a string's inside up to its quote, or digits that do not begin with a zero. Then only the
+ * values at those places can be others. All else is parsed.
+ */
+import type { StreamEvent } from "../core/stream-event.ts";
+import { isObject, type JsonObject, parseObject, parseValue } from "./json.ts";
+
+/** Where dialects write what changes with each event. A field of another name costs a parse, and nothing else. */
+const FIELDS: ReadonlySet<string> = new Set([
+  ...["content", "reasoning_content", "reasoning", "text", "thinking", "delta", "partial_json", "arguments"],
+  ...["obfuscation", "sequence_number", "created"],
+]);
+
+/** Servers whose events are never alike shall not be learned from for ever. */
+const MOST_LESSONS = 8;
+/** The first events are like no other, and of a short answer there are no more. */
+const NOT_LEARNED_FROM = 3;
+/** In a longer event the parts that are alike are the smaller ones, and reading is what costs. */
+const LONGEST_BYTES = 4_096;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** Below 2^53, whatever the digits. */
+const MOST_DIGITS = 15;
+
+interface Gap {
+  readonly kind: "text" | "number";
+  /** Where its value stands. */
+  readonly holder: JsonObject;
+  readonly key: string;
+  /** The bytes behind it, up to the next gap or to the end. */
+  readonly behind: Buffer;
+}
+
+interface Template {
+  readonly value: JsonObject;
+  readonly head: Buffer;
+  readonly gaps: readonly Gap[];
+}
+
+export class EventTemplate {
+  #template: Template | undefined;
+  #parsed = 0;
+
+  /**
+   * @returns the event's data where it is like that of an event that was parsed, or undefined. The same object each time, which the
+   * caller must neither keep nor change.
+   */
+  match({ bytes }: StreamEvent): JsonObject | undefined {
+    const template = this.#template;
+    if (template === undefined || bytes === undefined) return undefined;
+    return startsWith(bytes, template.head, 0) && fill(template.gaps, bytes, template.head.length) ? template.value : undefined;
+  }
+
+  /** Parses an event that is like none before. @returns undefined for what is no JSON object. */
+  parse(event: StreamEvent): JsonObject | undefined {
+    const json = parseObject(event.data);
+    const { bytes } = event;
+    if (json === undefined || bytes === undefined || bytes.length > LONGEST_BYTES) return json;
+    this.#parsed++;
+    const isLesson = this.#parsed > NOT_LEARNED_FROM && this.#parsed <= NOT_LEARNED_FROM + MOST_LESSONS;
+    if (isLesson) this.#template = learn(bytes, event.data) ?? this.#template;
+    return json;
+  }
+}
+
+function fill(gaps: readonly Gap[], bytes: Buffer, from: number): boolean {
+  let at = from;
+  for (const { kind, holder, key, behind } of gaps) {
+    const end = kind === "text" ? endOfText(bytes, at) : endOfNumber(bytes, at);
+    if (end === -1 || !startsWith(bytes, behind, end)) return false;
+    const value = kind === "text" ? textIn(bytes, at, end) : Number(bytes.toString("latin1", at, end));
+    if (value === undefined) return false;
+    // A match that fails further on leaves a value that is no event's, until the next one that fits fills all of them.
+    holder[key] = value;
+    at = end + behind.length;
+  }
+  return at === bytes.length;
+}
+
+/** @returns where the quote is that ends a string, or -1. */
+function endOfText(bytes: Buffer, from: number): number {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) return at;
+    if (byte === BACKSLASH) at++;
+  }
+  return -1;
+}
+
+/** @returns what a string says, or undefined where it is none. */
+function textIn(bytes: Buffer, from: number, to: number): string | undefined {
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] as number;
+    if (byte === BACKSLASH || byte < SPACE) return parseValue(bytes.toString("utf8", from - 1, to + 1)) as string | undefined;
+  }
+  return bytes.toString("utf8", from, to);
+}
+
+function endOfNumber(bytes: Buffer, from: number): number {
+  let at = from;
+  for (; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte < ZERO || byte > NINE) break;
+  }
+  const digits = at - from;
+  return digits === 0 || digits > MOST_DIGITS || (bytes[from] === ZERO && digits > 1) ? -1 : at;
+}
+
+function startsWith(bytes: Buffer, part: Buffer, at: number): boolean {
+  return at + part.length <= bytes.length && part.compare(bytes, at, at + part.length) === 0;
+}
+
+/** A place in the text of an event whose value may be another in the next. */
+interface Place {
+  readonly kind: Gap["kind"];
+  readonly from: number;
+  readonly to: number;
+}
+
+const PLACE = /"((?:[^"\\]|\\.)*)"\s*(?::\s*(?:(0|[1-9]\d*)(?=\s*[,}])|"((?:[^"\\]|\\.)*)")?)?/g;
+
+/** @param data the text of its data, which ends before the blank line. @returns undefined where nothing can be learned. */
+function learn(bytes: Buffer, data: string): Template | undefined {
+  const places = placesIn(data);
+  if (places.length === 0) return undefined;
+  const before = bytes.length - Buffer.byteLength(data) - 2;
+  let asked = "";
+  let at = 0;
+  const parts: Buffer[] = [];
+  for (const [i, { kind, from, to }] of places.entries()) {
+    const part = data.slice(at, from);
+    parts.push(Buffer.from(part));
+    asked += part + nonceOf(kind, i);
+    at = to;
+  }
+  const rest = data.slice(at);
+  parts.push(Buffer.from(`${rest}\n\n`));
+  const value = parseObject(asked + rest);
+  if (value === undefined) return undefined;
+  const gaps: Gap[] = [];
+  for (const [i, { kind }] of places.entries()) {
+    const [found, ...others] = holdersOf(value, nonceOf(kind, i, true));
+    if (found === undefined || others.length > 0) return undefined;
+    gaps.push({ kind, ...found, behind: parts[i + 1] as Buffer });
+  }
+  return { value, head: Buffer.concat([bytes.subarray(0, before), parts[0] as Buffer]), gaps };
+}
+
+function placesIn(data: string): Place[] {
+  const places: Place[] = [];
+  for (const match of data.matchAll(PLACE)) {
+    const [all, key = "", number, text] = match;
+    if (!FIELDS.has(key)) continue;
+    const end = match.index + all.length;
+    if (number !== undefined) places.push({ kind: "number", from: end - number.length, to: end });
+    else if (text !== undefined) places.push({ kind: "text", from: end - 1 - text.length, to: end - 1 });
+  }
+  return places;
+}
+
+/** In the form in which it is written, or `asValue` in the form in which it is read. */
+function nonceOf(kind: Gap["kind"], i: number, asValue?: true): string | number {
+  if (kind === "text") return `what stands at place ${i}`;
+  return asValue ? 900_719_925_474_000 + i : String(900_719_925_474_000 + i);
+}
+
+function holdersOf(value: unknown, nonce: string | number): Pick<Gap, "holder" | "key">[] {
+  if (Array.isArray(value)) return value.flatMap((element) => holdersOf(element, nonce));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (inner === nonce ? [{ holder: value, key }] : holdersOf(inner, nonce)));
+}
