@@ -12,7 +12,15 @@ export default defineConfig({
   },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "examples/**/*.test.ts"],
-    exclude: ["test/exhaustive/**", "test/llama/**", "test/containers/**", "test/clients/**", "test/browser/**", "test/soak/**"],
+    exclude: [
+      "test/exhaustive/**",
+      "test/llama/**",
+      "test/redis/**",
+      "test/containers/**",
+      "test/clients/**",
+      "test/browser/**",
+      "test/soak/**",
+    ],
     // A test that waits for ever must end; one on a machine that is busy with others must not.
     testTimeout: 30_000,
     hookTimeout: 30_000,

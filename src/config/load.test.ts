@@ -42,6 +42,7 @@ describe("what is there without a word of configuration", () => {
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         replay: false,
+        store: false,
         resume: {
           proof: "auto",
           maxAttempts: 1,

@@ -43,6 +43,7 @@ export function printConfig(config: Config): string {
     interruptEnd: config.interruptEnd,
     gate: printGate(config.gate),
     replay: printReplay(config.replay),
+    store: printStore(config.store),
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {
@@ -74,6 +75,13 @@ function printReplay(replay: Config["replay"]): unknown {
     maxTotalBytes: formatSize(maxTotalBytes),
     joinRetries,
   };
+}
+
+function printStore(store: Config["store"]): unknown {
+  if (store === false) return "memory";
+  const url = new URL(store.url);
+  if (url.password !== "") url.password = MASK;
+  return { ...store, url: url.href };
 }
 
 function printAfter(after: Config["hedge"]["after"]): string {

@@ -25,8 +25,8 @@ export function settingsForRestart(started: Config, next: Config): string[] {
 }
 
 /** Settings, or parts of them, that stay until the next start. */
-function fixedOf({ host, port, drain, log, tls }: Config): object {
-  return { host, port, drain, log: log.format, tls: tls !== false };
+function fixedOf({ host, port, drain, log, tls, store }: Config): object {
+  return { host, port, drain, log: log.format, tls: tls !== false, store };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The settings for answers that are kept, so that clients can come back for them. */
 import { z } from "zod";
-import { duration, size, someTime } from "./values.ts";
+import { duration, size, someTime, text } from "./values.ts";
 
 export const replay = z
   .union(
@@ -36,4 +36,39 @@ export const replay = z
   .transform((value) => (value === "off" ? false : value))
   .describe(
     "Keep answers for clients that come back: those of requests with x-perennial-replay: 1 or an Idempotency-Key. An empty mapping turns it on. Default: off.",
+  );
+
+const REDIS_URL = "expected memory, or a URL such as redis://host:6379/0 (rediss:// for TLS)";
+const redisUrl = () =>
+  z.string({ error: REDIS_URL }).refine((url) => /^rediss?:\/\/[^/\s]/.test(url) && URL.canParse(url), { error: REDIS_URL });
+
+/** Where answers are kept, for this process alone or for every replica. */
+export interface StoreConfig {
+  url: string;
+  prefix: string;
+}
+
+export const store = z
+  .union(
+    [
+      z.literal("memory"),
+      redisUrl(),
+      z.strictObject({
+        url: redisUrl().describe(
+          "Address of a Redis or Valkey server, redis:// or rediss:// (TLS), with user and password where it wants them. Required.",
+        ),
+        prefix: text(/^[\w:.{}-]{1,64}$/, "expected a short text of letters, digits and : . - _ { }")
+          .default("perennial")
+          .describe("Begins every key. Default: perennial."),
+      }),
+    ],
+    { error: REDIS_URL },
+  )
+  .default("memory")
+  .transform((value): StoreConfig | false => {
+    if (value === "memory") return false;
+    return typeof value === "string" ? { url: value, prefix: "perennial" } : value;
+  })
+  .describe(
+    "Where answers are kept with replay: memory, or a Redis or Valkey server, so that clients can come back to any replica. Default: memory.",
   );

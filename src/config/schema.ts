@@ -7,7 +7,7 @@ import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
-import { replay } from "./replay-settings.ts";
+import { replay, store } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -260,6 +260,7 @@ export const configSchema = z
       ),
     gate,
     replay,
+    store,
     warmup,
     nonStreaming,
     limits,

@@ -69,6 +69,11 @@ export const CHATCHAT_ROUTES: readonly Route[] = [
   ...jsonRoutes("/other/embed_texts", "/knowledge_base/search_docs", "/v1/embeddings", "/v1/rerank", "/v1/moderations"),
 ];
 
+/** As it is called in logs. Undefined for one that is not known. */
+export function dialectNamed(name: string): Dialect | undefined {
+  return [...OPENAI_ROUTES, ...CHATCHAT_ROUTES].find(({ dialect }) => dialect.name === name)?.dialect;
+}
+
 function jsonRoutes(...paths: readonly string[]): readonly Route[] {
   return paths.map((path) => ({ path, dialect: createJsonRoute(operationAt(path)) }));
 }

@@ -5,7 +5,7 @@ import { Failure } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import type { KeptAnswer } from "../run/kept-answer.ts";
 import type { KeptStream } from "../run/kept-stream.ts";
-import type { KeepOptions, KeptStreams, RequestName } from "../run/kept-streams.ts";
+import type { KeepOptions, RequestName, StreamStore } from "../run/stream-store.ts";
 
 /** `replay`, as it is configured. */
 export interface ReplaySettings extends KeepOptions {
@@ -26,7 +26,7 @@ export type Arrival =
     };
 
 export interface ComeBackContext {
-  readonly kept: KeptStreams;
+  readonly kept: StreamStore;
   readonly observer: Observer;
 }
 
@@ -55,23 +55,21 @@ export async function arrive(exchange: Exchange, replay: ReplaySettings, context
   const isAsked = headers["x-perennial-replay"] === "1";
   const asked = readEventId(headers);
   if (asked !== undefined) {
-    return joined("last-event-id", context, () => {
-      const stream = findStream(asked.stream, facts.client, context);
+    return joined("last-event-id", context, async () => {
+      const stream = await findStream(asked.stream, facts.client, context);
       refuseOther(stream, facts);
       return joinAt(stream, asked.after, { way: "last-event-id", hasIds: true });
     });
   }
   const name = nameOfRequest(facts, headers, replay);
-  const known = name && context.kept.findNamed(name);
-  if (name !== undefined && known !== undefined && mayJoin(name, known, headers)) {
-    return joined(name.kind, context, () => {
-      refuseForeign(known, facts.client);
-      refuseOther(known, facts);
-      return joinAt(known, 0, { way: name.kind, hasIds: isAsked });
-    });
-  }
   if (!isAsked && name === undefined) return undefined;
-  return { kind: "starts", stream: context.kept.open(facts, replay, name), hasIds: isAsked };
+  const claim = await context.kept.claim(facts, replay, name);
+  if (claim.kind === "new") return { kind: "starts", stream: claim.stream, hasIds: isAsked };
+  return joined(name?.kind ?? "retry", context, async () => {
+    refuseForeign(claim.stream, facts.client);
+    refuseOther(claim.stream, facts);
+    return joinAt(claim.stream, 0, { way: name?.kind ?? "retry", hasIds: isAsked });
+  });
 }
 
 /** For a client that asks for a stream by its id. @param after the query's, where it has one. @throws Failure as {@link arrive} does */
@@ -80,8 +78,8 @@ export async function comeBack(
   { key, headers, after }: { key: string; headers: Headers; after: string | null },
   context: ComeBackContext,
 ): Promise<Extract<Arrival, { kind: "joins" }>> {
-  return joined("get", context, () => {
-    const stream = findStream(id, clientOf(key, headers), context);
+  return joined("get", context, async () => {
+    const stream = await findStream(id, clientOf(key, headers), context);
     const asked = readEventId(headers);
     // EventSource asks again at the same address, and says in its header how far it has come.
     if (asked !== undefined && asked.stream !== id) {
@@ -95,13 +93,17 @@ export async function comeBack(
 }
 
 /** @throws Failure `stream_gone`, or `not_found` for an answer that is another client's. */
-export function findKept(id: string, key: string, headers: Headers, context: ComeBackContext): KeptAnswer {
+export function findKept(id: string, key: string, headers: Headers, context: ComeBackContext): Promise<KeptAnswer> {
   return findStream(id, clientOf(key, headers), context);
 }
 
-function joined<Joined extends Arrival>(way: ComeBackWay, { observer }: ComeBackContext, find: () => Joined): Joined {
+async function joined<Joined extends Arrival>(
+  way: ComeBackWay,
+  { observer }: ComeBackContext,
+  find: () => Promise<Joined>,
+): Promise<Joined> {
   try {
-    const arrival = find();
+    const arrival = await find();
     observer.onComeBack?.(way, arrival.stream.isOver ? "over" : "running");
     return arrival;
   } catch (refusal) {
@@ -120,8 +122,8 @@ function joinAt(
   return { kind: "joins", stream, after, ...more };
 }
 
-function findStream(id: string, client: string, { kept }: ComeBackContext): KeptStream {
-  const stream = kept.find(id);
+async function findStream(id: string, client: string, { kept }: ComeBackContext): Promise<KeptAnswer> {
+  const stream = await kept.find(id);
   if (stream === undefined) throw gone("This stream is not kept, or not any more.");
   refuseForeign(stream, client);
   return stream;
@@ -153,15 +155,14 @@ function nameOfRequest(
   { joinRetries }: ReplaySettings,
 ): RequestName | undefined {
   const key = headers["idempotency-key"];
-  if (key !== undefined && key !== "") return { kind: "idempotency-key", value: digest(String(key)) };
-  const isOfSdk = joinRetries && headers["x-stainless-retry-count"] !== undefined;
-  return isOfSdk ? { kind: "retry", value: digest(client, request) } : undefined;
-}
-
-/** Without a key two requests that are alike may well be two: only one that says that it is a retry, and soon, is the same. */
-function mayJoin({ kind }: RequestName, known: KeptStream, headers: Headers): boolean {
-  if (known.isPiped) return false;
-  return kind === "idempotency-key" || (Number(headers["x-stainless-retry-count"]) > 0 && known.quietMs <= RETRY_WITHIN_MS);
+  if (key !== undefined && key !== "") {
+    return { kind: "idempotency-key", value: digest(String(key)), mayJoin: ({ isPiped }) => !isPiped };
+  }
+  const retries = headers["x-stainless-retry-count"];
+  if (!joinRetries || retries === undefined) return undefined;
+  // Two requests that are alike may well be two: only one that says that it is a retry, and soon, is the same.
+  const mayJoin = ({ isPiped, quietMs }: KeptAnswer): boolean => !isPiped && Number(retries) > 0 && quietMs <= RETRY_WITHIN_MS;
+  return { kind: "retry", value: digest(client, request), mayJoin };
 }
 
 /** Where no key of ours is needed clients are told apart by those of their upstream, if they bring one. */

@@ -51,7 +51,7 @@ export function respondWithFailure(
   kept?: KeptFailure,
 ): Outcome {
   // That of another client is told.
-  if (failure.code === "client_gone" && (kept === undefined || exchange.signal.aborted)) {
+  if (failure.code === "client_gone" && exchange.signal.aborted) {
     cut(raw);
     return "cancelled";
   }

@@ -19,16 +19,16 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
-import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunTimes } from "../run/run.ts";
+import type { StreamStore } from "../run/stream-store.ts";
 import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
   readonly runs: RunRegistry;
-  readonly kept: KeptStreams;
+  readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly observer: Observer;
   readonly propagator: Propagator;

@@ -61,7 +61,17 @@ export interface KeptAnswer extends KeptFacts {
   isLast(after: number): boolean;
   /** Gives all that follows event number `after`, until the answer is over, or `signal` ends the client's part in it. */
   read(client: RunClient, after: number, signal: AbortSignal): Promise<ReadEnd>;
-  tell(): KeptState;
+  tell(): Promise<KeptState>;
   /** Ends it where it still runs, and forgets it. */
-  stop(): void;
+  stop(): Promise<void>;
+  /** Its body is passed on as it comes, and is not kept. */
+  readonly isPiped: boolean;
+  /** Milliseconds since it was started, or since its last client left, whichever is less. */
+  readonly quietMs: number;
+}
+
+/** How many events stand behind the last one of the answer itself: the terminator, or the error event. */
+export function lastWords(end: KeptEnd | undefined, { dialect }: Api): 0 | 1 {
+  if (end === undefined) return 0;
+  return end.kind === "failed" || (end.result.kind === "streamed" && dialect.terminator !== "") ? 1 : 0;
 }

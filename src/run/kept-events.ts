@@ -40,6 +40,11 @@ export class KeptEvents {
     this.#events.push({ event: detached(event), kind, endsAt: this.#endsAt });
   }
 
+  /** Those that follow event `number`, as far as they are kept. */
+  after(number: number): readonly KeptEvent[] {
+    return this.#events.slice(Math.max(0, number - this.#dropped));
+  }
+
   /** @param number from `dropped` + 1 to `last`. */
   at(number: number): KeptEvent | undefined {
     return this.#events[number - this.#dropped - 1];

@@ -6,8 +6,8 @@ import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
-import type { KeptAnswer, KeptEnd, KeptFacts, KeptState, ReadEnd } from "./kept-answer.ts";
-import { KeptEvents } from "./kept-events.ts";
+import { type KeptAnswer, type KeptEnd, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "./kept-answer.ts";
+import { type KeptEvent, KeptEvents } from "./kept-events.ts";
 import { KeptReader } from "./kept-reader.ts";
 import { textOf } from "./kept-text.ts";
 import type { Run } from "./run.ts";
@@ -18,6 +18,8 @@ export interface KeptStreamOptions extends KeptFacts {
   readonly lingerMs: number;
   /** Most that is kept of it, in bytes. */
   readonly maxBytes: number;
+  /** Undefined where it is kept here alone. */
+  readonly mirror?: KeptMirror | undefined;
   /** What is kept of it has changed by so many bytes. */
   onBytes(change: number): void;
   /** It is over. */
@@ -26,6 +28,19 @@ export interface KeptStreamOptions extends KeptFacts {
   onRead(): void;
   /** Its client wants it no more. */
   onStopped(): void;
+}
+
+/** Where a stream is kept as well, for others. None of it is waited for, and none of it throws. */
+export interface KeptMirror {
+  begin(headers: ReplyHeaders): void;
+  /** @param first the number of the first of these. @param dropped the number of the last that is to be kept no more. */
+  append(events: readonly KeptEvent[], first: number, dropped: number): void;
+  /** @param isKept others may come for it from now on, and not only those that read it. */
+  end(end: KeptEnd, isKept: boolean): void;
+  /** Its last client has left, here. */
+  left(): void;
+  forgetName(): void;
+  forget(): void;
 }
 
 /** What a stream costs beside its events, about. */
@@ -70,6 +85,11 @@ export class KeptStream implements KeptAnswer, RunClient {
   /** When its last client left, on the clock of `performance.now()`. */
   #leftAt: number | undefined;
   readonly startedAt = performance.now();
+  readonly mirror: KeptMirror | undefined;
+  /** The number of the last event that the mirror has. */
+  #mirrored = 0;
+  /** Until then clients elsewhere are known to read it, on the clock of `performance.now()`. */
+  #readElsewhereUntil = 0;
 
   constructor(options: KeptStreamOptions) {
     this.#options = options;
@@ -78,6 +98,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.client = options.client;
     this.request = options.request;
     this.api = options.api;
+    this.mirror = options.mirror;
   }
 
   /** The run that makes it has begun. */
@@ -125,15 +146,8 @@ export class KeptStream implements KeptAnswer, RunClient {
     return this.#counted;
   }
 
-  /** Its event behind the last: the terminator, or the error event. */
-  get #hasLastWord(): boolean {
-    const { end } = this;
-    if (end === undefined) return false;
-    return end.kind === "failed" || (end.result.kind === "streamed" && this.api.dialect.terminator !== "");
-  }
-
   get #lastNumber(): number {
-    return this.#events.last + (this.#hasLastWord ? 1 : 0);
+    return this.#events.last + lastWords(this.end, this.api);
   }
 
   canGiveAfter(after: number): boolean {
@@ -154,6 +168,7 @@ export class KeptStream implements KeptAnswer, RunClient {
         this.#drained();
         if (this.hasReaders) return;
         this.#leftAt = performance.now();
+        this.mirror?.left();
         if (this.isOver) this.#options.onRead();
       });
       const onAbort = (): void => this.#leave(reader, toFailure(signal.reason));
@@ -170,7 +185,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     });
   }
 
-  tell(): KeptState {
+  async tell(): Promise<KeptState> {
     const { end } = this;
     const state = end === undefined ? "running" : end.kind === "failed" ? "failed" : "whole";
     const hasAll = this.#events.dropped === 0 && !this.isPiped;
@@ -183,7 +198,8 @@ export class KeptStream implements KeptAnswer, RunClient {
     };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    this.mirror?.forget();
     this.#run?.abort(new Failure("client_gone", "the client stopped the answer"));
     this.#options.onStopped();
   }
@@ -199,6 +215,8 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#state = { at: "over", end };
     // It knows the request, which is not kept.
     this.#run = undefined;
+    this.#mirrorOn();
+    this.mirror?.end(end, !this.isPiped && (end.kind === "answered" || this.isBegun));
     this.#count();
     // Of a body that is passed on the bytes have gone.
     for (const reader of this.#readers) {
@@ -214,6 +232,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   commit(headers: ReplyHeaders): void {
     this.#head = { kind: "stream", headers };
+    this.mirror?.begin(headers);
     for (const reader of this.#readers) {
       reader.client.commit(headers);
       reader.isLive = true;
@@ -238,6 +257,7 @@ export class KeptStream implements KeptAnswer, RunClient {
       else if (reader.client.flush()) isFlowing = true;
       else reader.isLive = false;
     }
+    this.#mirrorOn();
     this.#trim();
     this.#count();
     return isFlowing;
@@ -288,6 +308,22 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
   }
 
+  /** A client reads it elsewhere, or has read it until `ms` before this time is over. */
+  readElsewhere(ms: number): void {
+    this.#readElsewhereUntil = performance.now() + ms;
+  }
+
+  get #isReadElsewhere(): boolean {
+    return performance.now() < this.#readElsewhereUntil;
+  }
+
+  #mirrorOn(): void {
+    const first = this.#mirrored + 1;
+    if (this.mirror === undefined || first > this.#events.last) return;
+    this.#mirrored = this.#events.last;
+    this.mirror.append(this.#events.after(first - 1), first, this.#events.dropped);
+  }
+
   #drained(): void {
     for (const listener of this.#drainListeners) listener();
   }
@@ -297,7 +333,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     if (this.#events.bytes <= maxBytes) return;
     const upTo = this.#events.lastBeyond(maxBytes * (1 - SLACK));
     // What its clients have not got must be there when they come back, or all of it was for nothing.
-    if (this.#state.at === "lingering" && upTo > this.#leftBehind) {
+    if (this.#state.at === "lingering" && upTo > this.#leftBehind && !this.#isReadElsewhere) {
       const failure = new Failure("client_gone", "the client left, and more came than is kept (replay.maxStreamBytes)");
       // Not within a read.
       queueMicrotask(() => this.giveUp(failure));
@@ -350,7 +386,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   #leave(reader: KeptReader, failure: Failure): void {
     const isLast = this.#readers.length === 1;
-    const mayComeBack = failure.code === "client_gone" && this.#lingerMs > 0;
+    const mayComeBack = failure.code === "client_gone" && (this.#lingerMs > 0 || this.#isReadElsewhere);
     if (this.isOver || !isLast || mayComeBack) {
       this.#endEarly(reader, failure);
       if (!this.isOver && !this.hasReaders) this.#linger();
@@ -366,12 +402,22 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #linger(): void {
-    const timer = setTimeout(
-      () => this.giveUp(new Failure("client_gone", "the client left, and did not come back in time (replay.linger)")),
-      this.#lingerMs,
-    );
+    const timer = setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs);
     this.#leftBehind = this.#events.last;
     this.#state = { at: "lingering", since: performance.now(), characters: this.#characters, timer };
+  }
+
+  get #elsewhereMs(): number {
+    return Math.max(0, this.#readElsewhereUntil - performance.now());
+  }
+
+  #endOfLinger(): void {
+    if (this.#state.at !== "lingering") return;
+    if (!this.#isReadElsewhere) {
+      this.giveUp(new Failure("client_gone", "the client left, and did not come back in time (replay.linger)"));
+      return;
+    }
+    this.#state = { ...this.#state, timer: setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs) };
   }
 
   #endLinger(): void {

@@ -6,8 +6,9 @@ import { openAiChat } from "../dialect/openai-chat.ts";
 import type { RunClient } from "./journal.ts";
 import type { KeptEnd, ReadEnd } from "./kept-answer.ts";
 import type { KeptStream } from "./kept-stream.ts";
-import { type KeepOptions, KeptStreams } from "./kept-streams.ts";
+import { KeptStreams } from "./kept-streams.ts";
 import type { Run } from "./run.ts";
+import type { KeepOptions } from "./stream-store.ts";
 
 const api = { dialect: openAiChat, request: { stream: true, model: "m", choices: 1, includeUsage: false } };
 const OPTIONS: KeepOptions = { ttl: 1_000, linger: 0, maxStreamBytes: 4_096, maxTotalBytes: 100_000 };
@@ -132,7 +133,7 @@ describe("clients of one answer", () => {
     stream.close(WHOLE);
     const got = read(stream, client, { after: 2 });
     await vi.advanceTimersByTimeAsync(OPTIONS.ttl + 1);
-    expect(kept.find(stream.id)).toBeUndefined();
+    expect(kept.here(stream.id)).toBeUndefined();
     expect(kept.bytes).toBeGreaterThan(200 * EVENT_BYTES);
     expect([client.events < 198, got.end]).toEqual([true, undefined]);
     client.drain();
@@ -197,9 +198,9 @@ describe("what is kept", () => {
     streams[0]?.close(WHOLE);
     const fourth = begun(options).stream;
     bring(fourth, 4);
-    expect(streams.map(({ id }) => kept.find(id) !== undefined)).toEqual([true, false, true]);
+    expect(streams.map(({ id }) => kept.here(id) !== undefined)).toEqual([true, false, true]);
     bring(fourth, 8);
-    expect(streams.map(({ id }) => kept.find(id) !== undefined)).toEqual([false, false, true]);
+    expect(streams.map(({ id }) => kept.here(id) !== undefined)).toEqual([false, false, true]);
     bring(fourth, 40);
     expect(kept.bytes).toBeLessThanOrEqual(options.maxTotalBytes);
     expect(streams[2]?.canGiveAfter(0)).toBe(true);
@@ -227,11 +228,11 @@ describe("what is kept", () => {
     const first = open({}, "a");
     const second = begun({}, "a").stream;
     first.close(failed);
-    expect([named("a"), kept.find(first.id)]).toEqual([second, undefined]);
+    expect([named("a"), kept.here(first.id)]).toEqual([second, undefined]);
     second.close(failed);
     expect(named("a")).toBe(second);
     const third = begun({}, "b").stream;
     third.close({ ...failed, failure: new Failure("client_gone", "left") });
-    expect([named("b"), kept.find(third.id)]).toEqual([undefined, third]);
+    expect([named("b"), kept.here(third.id)]).toEqual([undefined, third]);
   });
 });

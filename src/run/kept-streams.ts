@@ -3,20 +3,14 @@ import { randomBytes } from "node:crypto";
 import { Failure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { KeptFacts } from "./kept-answer.ts";
-import { KeptStream } from "./kept-stream.ts";
+import { type KeptMirror, KeptStream } from "./kept-stream.ts";
+import type { Claim, KeepOptions, RequestName, StreamStore } from "./stream-store.ts";
 
-/** Times in milliseconds, sizes in bytes. */
-export interface KeepOptions {
-  /** How long an answer is kept when it is over. */
-  readonly ttl: number;
-  readonly linger: number;
-  readonly maxStreamBytes: number;
-  /** Of all that is kept. */
-  readonly maxTotalBytes: number;
+/** An answer that is kept for other processes, too. */
+interface Shared {
+  readonly id: string;
+  readonly mirror: KeptMirror;
 }
-
-/** By what a request that was made before is known again. */
-export type RequestName = { readonly kind: "idempotency-key" | "retry"; readonly value: string };
 
 interface Kept {
   readonly stream: KeptStream;
@@ -27,7 +21,7 @@ interface Kept {
 /** 128 bits. */
 const ID_BYTES = 16;
 
-export class KeptStreams {
+export class KeptStreams implements StreamStore {
   readonly #byId = new Map<string, Kept>();
   readonly #byName = new Map<string, Kept>();
   /** Those that are over, the one that has been so for longest first. */
@@ -50,12 +44,23 @@ export class KeptStreams {
     return this.#share.bytes;
   }
 
-  /** An answer that is about to be made. @param name takes the place of whatever had that name. */
-  open(facts: KeptFacts, options: KeepOptions, name?: RequestName): KeptStream {
+  async claim(facts: KeptFacts, options: KeepOptions, name: RequestName | undefined): Promise<Claim> {
+    const known = name && this.findNamed(name);
+    if (name !== undefined && known !== undefined && name.mayJoin(known)) return { kind: "known", stream: known };
+    return { kind: "new", stream: this.open(facts, options, name) };
+  }
+
+  /**
+   * An answer that is about to be made.
+   * @param name takes the place of whatever had that name.
+   * @param shared where it is kept for others as well.
+   */
+  open(facts: KeptFacts, options: KeepOptions, name?: Pick<RequestName, "kind" | "value">, shared?: Shared): KeptStream {
     this.#maxTotalBytes = options.maxTotalBytes;
     const stream = new KeptStream({
       ...facts,
-      id: randomBytes(ID_BYTES).toString("hex"),
+      id: shared?.id ?? newStreamId(),
+      mirror: shared?.mirror,
       lingerMs: this.#isDraining ? 0 : options.linger,
       maxBytes: Math.min(options.maxStreamBytes, options.maxTotalBytes),
       onBytes: (change) => this.#count(kept, change),
@@ -69,11 +74,20 @@ export class KeptStreams {
     return stream;
   }
 
-  find(id: string): KeptStream | undefined {
+  async find(id: string): Promise<KeptStream | undefined> {
+    return this.here(id);
+  }
+
+  here(id: string): KeptStream | undefined {
     return this.#byId.get(id)?.stream;
   }
 
-  findNamed(name: RequestName): KeptStream | undefined {
+  /** Those that are kept at this moment. */
+  get all(): Iterable<KeptStream> {
+    return [...this.#byId.values()].map(({ stream }) => stream);
+  }
+
+  findNamed(name: Pick<RequestName, "kind" | "value">): KeptStream | undefined {
     return this.#byName.get(nameOf(name))?.stream;
   }
 
@@ -96,7 +110,10 @@ export class KeptStreams {
     const { end } = stream;
     const hasFailed = end?.kind === "failed";
     // Who asks again is to get an answer, not the end of one that nobody waited for; what never began can be begun anew.
-    if (hasFailed && (!stream.isBegun || end.failure.code === "client_gone")) this.#forgetName(kept);
+    if (hasFailed && (!stream.isBegun || end.failure.code === "client_gone")) {
+      this.#forgetName(kept);
+      stream.mirror?.forgetName();
+    }
     const isKept = this.#byId.has(stream.id) && !stream.isPiped && !(hasFailed && !stream.isBegun);
     if (!isKept) {
       this.#forget(kept);
@@ -126,7 +143,9 @@ export class KeptStreams {
     const freed = (): number => before - this.bytes;
     for (const kept of this.#over) {
       if (freed() >= bytes) return freed();
-      if (!kept.stream.hasReaders) this.#forget(kept);
+      if (kept.stream.hasReaders) continue;
+      this.#forget(kept);
+      kept.stream.mirror?.forget();
     }
     if (which === "unread") return freed();
     for (const { stream } of this.#byId.values()) {
@@ -155,6 +174,10 @@ export class KeptStreams {
   }
 }
 
-function nameOf({ kind, value }: RequestName): string {
+export function newStreamId(): string {
+  return randomBytes(ID_BYTES).toString("hex");
+}
+
+export function nameOf({ kind, value }: Pick<RequestName, "kind" | "value">): string {
   return `${kind} ${value}`;
 }

@@ -2,10 +2,13 @@
 import type { Api } from "../core/exchange.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { KeptEnd } from "./kept-answer.ts";
-import type { KeptEvent } from "./kept-events.ts";
 
 /** @returns undefined for what is no one text: several choices, vectors. */
-export function textOf({ dialect, request }: Api, kept: readonly KeptEvent[], end: KeptEnd | undefined): string | undefined {
+export function textOf(
+  { dialect, request }: Api,
+  kept: readonly { readonly event: StreamEvent }[],
+  end: KeptEnd | undefined,
+): string | undefined {
   const events =
     end?.kind === "answered" && end.result.kind === "reply"
       ? dialect.answerToEvents(parse(end.result.body), request)

@@ -10,6 +10,7 @@ import { ConfigError } from "../config/config-error.ts";
 import { ownedRates } from "../config/owned-rates.ts";
 import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
+import type { StoreConfig } from "../config/replay-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
@@ -17,6 +18,8 @@ import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
+import type { RedisStore } from "../store/redis-store.ts";
+import { createStoreLog } from "../telemetry/store-log.ts";
 import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
 import { createSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
@@ -61,16 +64,17 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
   const kept = new KeptStreams(held);
+  const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
   const hedging = new Hedging();
   const rates = new RateLimiters();
   const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
-  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams });
+  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams, isStoreUp: () => store?.isUp });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    return createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates });
+    return createSettings(config, { backend, telemetry, runs, kept: store ?? kept, held, sticky, retries, hedging, rates });
   };
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
@@ -114,9 +118,18 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     async close() {
       await lastReload;
       await Promise.all([inForce.backend.close(), retire.settled()]);
+      await store?.close();
       await Promise.race([telemetry.close(), sleep(LAST_TRACES_MS, undefined, { ref: false })]);
     },
   };
+}
+
+/** Loaded only where it is wanted. Without the server answers are kept here alone, and nothing fails for that. */
+async function openStore(config: StoreConfig, local: KeptStreams, logger: Logger): Promise<RedisStore> {
+  const { RedisStore } = await import("../store/redis-store.ts");
+  const store = new RedisStore({ ...config, local, ...createStoreLog(logger) });
+  await store.open();
+  return store;
 }
 
 interface Retirement {

@@ -7,8 +7,8 @@ import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
-import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
+import type { StreamStore } from "../run/stream-store.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { combineObservers, combinePropagators } from "../telemetry/combine-observers.ts";
@@ -21,7 +21,7 @@ export interface Parts {
   readonly backend: Backend;
   readonly telemetry: Telemetry;
   readonly runs: RunRegistry;
-  readonly kept: KeptStreams;
+  readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;

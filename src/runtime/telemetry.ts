@@ -21,6 +21,8 @@ export interface Counted {
   readonly open: OpenExchanges;
   readonly held: HeldMemory;
   readonly kept: KeptStreams;
+  /** Undefined where answers are kept here alone. */
+  readonly isStoreUp: () => boolean | undefined;
   readonly upstreams: () => readonly NamedUpstreamState[];
 }
 
@@ -85,6 +87,7 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     countOpen: () => counted.open.size,
     countHeldBytes: () => counted.held.bytes,
     countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
+    isStoreUp: counted.isStoreUp,
     upstreamStates: counted.upstreams,
   });
 }

@@ -199,7 +199,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       const stream = settings.relay.replay && streamOfPath(path.route);
       if (stream === undefined) await begin(request, reply, { key, slot, held, path });
       else if (request.method !== "GET" || wantsState(request.headers)) {
-        answerOfStream(request, reply, { stream, key, context: settings.context });
+        await answerOfStream(request, reply, { stream, key, context: settings.context });
         slot.release();
         held.release();
       } else await beginAgain(request, reply, { key, slot, held, path }, stream);

@@ -10,20 +10,20 @@ export function wantsState({ accept = "" }: IncomingHttpHeaders): boolean {
 }
 
 /** @throws Failure `stream_gone`; `not_found` for another client's, and for a method that it does not know. */
-export function answerOfStream(
+export async function answerOfStream(
   { method, headers }: FastifyRequest,
   reply: FastifyReply,
   { stream: id, key, context }: { stream: string; key: string; context: ComeBackContext },
-): void {
+): Promise<void> {
   reply.header("cache-control", "no-store");
-  const stream = findKept(id, key, headers, context);
+  const stream = await findKept(id, key, headers, context);
   if (method === "DELETE") {
-    stream.stop();
+    await stream.stop();
     reply.code(204).send();
     return;
   }
   if (method !== "GET") throw new Failure("not_found", `There is nothing for ${method} here.`);
-  const { state, characters, events, text, failure } = stream.tell();
+  const { state, characters, events, text, failure } = await stream.tell();
   reply.send({
     id,
     object: "stream",

@@ -19,6 +19,7 @@ test("refusals are counted by their failure, and only a defect has a duration", 
     countOpen: () => 0,
     countHeldBytes: () => 0,
     countKept: () => ({ streams: 0, bytes: 0 }),
+    isStoreUp: () => undefined,
     upstreamStates: () => [],
   });
   observer.onRejected?.(refusal);
@@ -55,6 +56,7 @@ test("upstreams are told of as they stand now, and no more when they are gone", 
     countOpen: () => 0,
     countHeldBytes: () => 0,
     countKept: () => ({ streams: 0, bytes: 0 }),
+    isStoreUp: () => undefined,
     upstreamStates: () => states,
   });
   const ofUpstreams = async (): Promise<string[]> =>

@@ -15,6 +15,8 @@ export interface MetricsOptions {
   readonly countHeldBytes: () => number;
   /** Answers that are kept at this moment. */
   readonly countKept: () => { readonly streams: number; readonly bytes: number };
+  /** Whether the store that replicas share can be reached; undefined where there is none. */
+  readonly isStoreUp: () => boolean | undefined;
   /** How things stand with each upstream of the configuration. */
   readonly upstreamStates: () => readonly NamedUpstreamState[];
 }
@@ -56,7 +58,14 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, upstreamStates }: MetricsOptions): Metrics {
+export function createMetrics({
+  dialects,
+  countOpen,
+  countHeldBytes,
+  countKept,
+  isStoreUp,
+  upstreamStates,
+}: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -246,6 +255,18 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     },
   });
   gaugeUpstreams(registry, upstreamStates);
+
+  new Gauge({
+    name: "perennial_store_up",
+    help: "Whether the store of the answers, which replicas share, can be reached; absent where there is none.",
+    registers,
+    collect() {
+      this.reset();
+      const isUp = isStoreUp();
+      if (isUp !== undefined) this.set(isUp ? 1 : 0);
+      else this.remove();
+    },
+  });
 
   // rate() does not see the first of its kind unless a zero came before it.
   for (const dialect of [...dialects, PASSTHROUGH]) {

@@ -25,7 +25,8 @@ export interface PerennialProcess {
 
 /** One exchange's line, as far as it matters here. */
 export interface ExchangeLine {
-  readonly model: string;
+  /** Undefined for a request that was refused before it was read. */
+  readonly model: string | undefined;
   readonly outcome: string;
   readonly failure?: string;
   /** Why a broken answer did not go on. */

@@ -68,9 +68,10 @@ export class Tally {
     return told;
   }
 
-  addLine({ model, outcome }: ExchangeLine): void {
+  addLine({ model, outcome, failure }: ExchangeLine): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
-    this.#match(model, { outcome });
+    if (model === undefined) this.problem(`a request was ${outcome}: ${failure}`);
+    else this.#match(model, { outcome });
   }
 
   problem(text: string): void {

@@ -17,7 +17,7 @@ export class RecoveryTally {
     if (outcome === "resumed") this.resumed++;
     if (seam === undefined) return;
     this.rules.set(seam, (this.rules.get(seam) ?? 0) + 1);
-    if (INELIGIBLE.has(seam)) this.ineligible.push(model);
+    if (INELIGIBLE.has(seam) && model !== undefined) this.ineligible.push(model);
   }
 
   /** Broken in the middle, and lost, though they might have gone on. */

@@ -1,0 +1,129 @@
+/** Answers kept for every replica: those made here in memory, and in Redis as well; those of others out of it. */
+import { randomUUID } from "node:crypto";
+import type { KeptAnswer, KeptFacts } from "../run/kept-answer.ts";
+import { type KeptStreams, nameOf, newStreamId } from "../run/kept-streams.ts";
+import type { Claim, KeepOptions, RequestName, StreamStore } from "../run/stream-store.ts";
+import { writeFacts } from "./kept-record.ts";
+import { createKeys, type RedisKeys } from "./redis-keys.ts";
+import { RedisLink } from "./redis-link.ts";
+import { LEASE_MS, RedisMirror } from "./redis-mirror.ts";
+import { RemoteStream } from "./remote-stream.ts";
+
+export interface RedisStoreOptions {
+  readonly url: string;
+  /** Of every key. */
+  readonly prefix: string;
+  /** Where what is made here is kept first of all. */
+  readonly local: KeptStreams;
+  onChange(isUp: boolean, reason: string): void;
+  onRefusal(reason: string): void;
+}
+
+const BEAT_MS = 1_000;
+/** A client elsewhere that has said that it reads, every second, is believed for so long. */
+const READING_MS = 5_000;
+/** Before its first beat. */
+const FIRST_MS = 60_000;
+
+/** The stream that has this name, unless it is the one that is not wanted; otherwise the new one takes the name. */
+const CLAIM = `
+local known = redis.call("GET", KEYS[1])
+if known and known ~= ARGV[2] then return known end
+redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[4])
+redis.call("HSET", KEYS[2], "facts", ARGV[3])
+redis.call("PEXPIRE", KEYS[2], ARGV[4])
+redis.call("SET", KEYS[3], "0", "PX", ARGV[5])
+return false`;
+
+export class RedisStore implements StreamStore {
+  readonly #local: KeptStreams;
+  readonly #link: RedisLink;
+  readonly #keys: RedisKeys;
+  readonly #replica = randomUUID();
+  readonly #beats: NodeJS.Timeout;
+
+  constructor({ url, prefix, local, onChange, onRefusal }: RedisStoreOptions) {
+    this.#local = local;
+    this.#keys = createKeys(prefix);
+    this.#link = new RedisLink({ url, onChange, onRefusal });
+    this.#link.subscribe(this.#keys.replica(this.#replica), (message) => this.#onMessage(message));
+    this.#beats = setInterval(() => this.#beat(), BEAT_MS).unref();
+  }
+
+  open(): Promise<void> {
+    return this.#link.open();
+  }
+
+  get isUp(): boolean {
+    return this.#link.isUp;
+  }
+
+  async find(id: string): Promise<KeptAnswer | undefined> {
+    return this.#local.here(id) ?? (await RemoteStream.find(id, this.#link, this.#keys));
+  }
+
+  async claim(facts: KeptFacts, options: KeepOptions, name: RequestName | undefined): Promise<Claim> {
+    if (!this.#link.isUp) return this.#local.claim(facts, options, name);
+    const here = name && this.#local.findNamed(name);
+    if (name !== undefined && here !== undefined && name.mayJoin(here)) return { kind: "known", stream: here };
+    const id = newStreamId();
+    const known = await this.#claimName(id, facts, name);
+    if (known === "not done") return this.#local.claim(facts, options, name);
+    if (known !== undefined) return { kind: "known", stream: known };
+    const nameKey = name && this.#keys.name(nameOf(name));
+    const mirror = new RedisMirror({ link: this.#link, keys: this.#keys, id, nameKey, ttlMs: options.ttl });
+    return { kind: "new", stream: this.#local.open(facts, options, name, { id, mirror }) };
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.#beats);
+    return this.#link.close();
+  }
+
+  /** @returns the answer that has the name; undefined when the new one has it. */
+  async #claimName(id: string, facts: KeptFacts, name: RequestName | undefined): Promise<KeptAnswer | "not done" | undefined> {
+    const text = writeFacts(facts, { replica: this.#replica, startedAt: Date.now() });
+    const nameKey = name === undefined ? this.#keys.name(id) : this.#keys.name(nameOf(name));
+    let unwanted = "";
+    // Another may take the name in between.
+    for (let tries = 0; tries < 3; tries++) {
+      const known = await this.#link.attempt((redis) =>
+        redis.eval(
+          CLAIM,
+          3,
+          nameKey,
+          this.#keys.meta(id),
+          this.#keys.lease(id),
+          id,
+          unwanted,
+          text,
+          String(FIRST_MS),
+          String(LEASE_MS),
+        ),
+      );
+      if (known === undefined) return "not done";
+      if (known === null) return undefined;
+      const stream = await this.#usable(String(known), name);
+      if (stream !== undefined) return stream;
+      unwanted = String(known);
+    }
+    return "not done";
+  }
+
+  async #usable(id: string, name: RequestName | undefined): Promise<KeptAnswer | undefined> {
+    const stream = await this.find(id).catch(() => undefined);
+    if (stream instanceof RemoteStream && stream.isLost) return undefined;
+    return stream !== undefined && name?.mayJoin(stream) ? stream : undefined;
+  }
+
+  #beat(): void {
+    for (const { mirror, isTaken, isOver } of this.#local.all) if (!isOver && mirror instanceof RedisMirror) mirror.beat(isTaken);
+  }
+
+  #onMessage(message: string): void {
+    const [what, id = ""] = message.split(" ");
+    const stream = this.#local.here(id);
+    if (what === "read") stream?.readElsewhere(READING_MS);
+    if (what === "stop") void stream?.stop();
+  }
+}

@@ -1,0 +1,12 @@
+/** Why an answer of another replica cannot be read to its end. */
+import { Failure } from "../core/failure.ts";
+
+export function makerLost(): Failure {
+  return new Failure("stream_truncated", "the replica of Perennial that made the answer has ended");
+}
+
+export function unreachable(): Failure {
+  return new Failure("overloaded", "The store of the answers cannot be reached. Send the request again in a moment.", {
+    retryAfterMs: 1_000,
+  });
+}

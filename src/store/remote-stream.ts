@@ -1,0 +1,159 @@
+/** An answer that is, or was, made by another replica, as this one's clients read it out of Redis. */
+import type { Api } from "../core/exchange.ts";
+import type { RunClient } from "../run/journal.ts";
+import { type KeptAnswer, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "../run/kept-answer.ts";
+import { textOf } from "../run/kept-text.ts";
+import { type Maker, readEnd, readEvent, readFacts } from "./kept-record.ts";
+import type { RedisKeys } from "./redis-keys.ts";
+import type { RedisLink } from "./redis-link.ts";
+import { makerLost, unreachable } from "./remote-failures.ts";
+import { type More, RemoteReading, type Snapshot } from "./remote-reading.ts";
+
+type Entry = readonly [id: string, fields: string[]];
+
+export class RemoteStream implements KeptAnswer {
+  readonly id: string;
+  readonly client: string;
+  readonly request: string;
+  readonly api: Api;
+  readonly isPiped = false;
+  readonly #maker: Maker;
+  readonly #link: RedisLink;
+  readonly #keys: RedisKeys;
+  readonly #leftAt: number;
+  #seen: Snapshot;
+  #first = 1;
+  #last = 0;
+
+  private constructor(
+    id: string,
+    facts: KeptFacts & Maker,
+    at: { link: RedisLink; keys: RedisKeys; leftAt: number; seen: Snapshot },
+  ) {
+    this.id = id;
+    this.client = facts.client;
+    this.request = facts.request;
+    this.api = facts.api;
+    this.#maker = facts;
+    this.#link = at.link;
+    this.#keys = at.keys;
+    this.#leftAt = at.leftAt;
+    this.#seen = at.seen;
+  }
+
+  /** @returns undefined for one that the store does not have; throws where that cannot be known. */
+  static async find(id: string, link: RedisLink, keys: RedisKeys): Promise<RemoteStream | undefined> {
+    const got = await link.attempt((redis) =>
+      redis
+        .multi()
+        .hmget(keys.meta(id), "facts", "head", "end", "left")
+        .get(keys.lease(id))
+        .xrange(keys.events(id), "-", "+", "COUNT", 1)
+        .xrevrange(keys.events(id), "+", "-", "COUNT", 1)
+        .exec(),
+    );
+    if (!got) throw unreachable();
+    const [meta, lease, first, last] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[], Entry[]];
+    const [text, head, end, left] = meta;
+    const facts = text ? readFacts(text) : undefined;
+    if (facts === undefined) return undefined;
+    const seen = snapshotOf(head ?? null, end ?? null, lease);
+    const stream = new RemoteStream(id, facts, { link, keys, leftAt: Number(left ?? 0), seen });
+    stream.#first = numberOf(first[0]) ?? 1;
+    stream.#last = numberOf(last[0]) ?? 0;
+    return stream;
+  }
+
+  get isTaken(): boolean {
+    return this.#seen.lease === "1";
+  }
+
+  get isOver(): boolean {
+    return this.#seen.end !== undefined;
+  }
+
+  /** Its maker has gone, and it will not be made to its end. */
+  get isLost(): boolean {
+    return !this.isOver && this.#seen.lease === undefined;
+  }
+
+  get quietMs(): number {
+    return Date.now() - Math.max(this.#maker.startedAt, this.#leftAt);
+  }
+
+  get #lastNumber(): number {
+    return this.#last + lastWords(this.#seen.end, this.api);
+  }
+
+  canGiveAfter(after: number): boolean {
+    return after >= this.#first - 1 && after <= this.#lastNumber;
+  }
+
+  isLast(after: number): boolean {
+    return this.isOver && this.#lastNumber > 0 && after >= this.#lastNumber;
+  }
+
+  read(client: RunClient, after: number, signal: AbortSignal): Promise<ReadEnd> {
+    return new RemoteReading({
+      client,
+      after,
+      signal,
+      more: (number) => this.#more(number),
+      onMore: (listener) => this.#link.subscribe(this.#keys.channel(this.id), listener),
+      // Its maker has no other way to know that it does not make it in vain.
+      onReading: () => this.#link.publish(this.#keys.replica(this.#maker.replica), `read ${this.id}`),
+    }).ended;
+  }
+
+  async tell(): Promise<KeptState> {
+    const got = await this.#more(0, Number.MAX_SAFE_INTEGER);
+    if (got === undefined) throw unreachable();
+    const { events, end } = got;
+    const hasAll = events.length === 0 || events[0]?.number === 1;
+    const failure = end?.kind === "failed" ? end.failure : undefined;
+    return {
+      state: end === undefined ? (this.isLost ? "failed" : "running") : failure ? "failed" : "whole",
+      characters: events.reduce((sum, { event }) => sum + (event.characters ?? 0), 0),
+      events: (events.at(-1)?.number ?? 0) + lastWords(end, this.api),
+      text: hasAll ? textOf(this.api, events, end) : undefined,
+      failure: failure ?? (this.isLost ? makerLost() : undefined),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#link.publish(this.#keys.replica(this.#maker.replica), `stop ${this.id}`);
+    await this.#link.attempt((redis) =>
+      redis.del(this.#keys.meta(this.id), this.#keys.events(this.id), this.#keys.lease(this.id)),
+    );
+  }
+
+  /** What follows event `number`, and how it stands, at one moment. Undefined where the store cannot be asked now. */
+  async #more(number: number, count = 256): Promise<More | undefined> {
+    const { id } = this;
+    const got = await this.#link.attempt((redis) =>
+      redis
+        .multi()
+        .hmget(this.#keys.meta(id), "head", "end", "facts")
+        .get(this.#keys.lease(id))
+        .xrange(this.#keys.events(id), `(${number}-0`, "+", "COUNT", count)
+        .exec(),
+    );
+    if (!got) return undefined;
+    const [meta, lease, entries] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[]];
+    this.#seen = snapshotOf(meta[0] ?? null, meta[1] ?? null, lease);
+    const events = entries.map((entry) => ({ number: numberOf(entry) ?? 0, ...readEvent(entry[1]) }));
+    return { ...this.#seen, events, isGone: !meta[2] };
+  }
+}
+
+function snapshotOf(head: string | null, end: string | null, lease: string | null): Snapshot {
+  return {
+    head: head === null ? undefined : JSON.parse(head),
+    end: end === null ? undefined : readEnd(end),
+    lease: lease ?? undefined,
+  };
+}
+
+function numberOf(entry: Entry | undefined): number | undefined {
+  return entry && Number(entry[0].split("-", 1)[0]);
+}
