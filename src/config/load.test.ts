@@ -71,7 +71,7 @@ describe("what is there without a word of configuration", () => {
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },
-        dashboard: true,
+        dashboard: { text: false },
       },
     });
   });

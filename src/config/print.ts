@@ -60,7 +60,7 @@ export function printConfig(config: Config): string {
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
     metrics: config.metrics,
-    dashboard: config.dashboard,
+    dashboard: config.dashboard && (config.dashboard.text ? config.dashboard : true),
   } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
 }
 

@@ -296,9 +296,28 @@ export const configSchema = z
       .prefault({})
       .describe("What can be measured from outside."),
     dashboard: z
-      .boolean()
+      .union(
+        [
+          z.boolean(),
+          z.strictObject({
+            text: z
+              .boolean()
+              .default(false)
+              .describe(
+                "Show prompts and answers on the pages of streams, to whoever may look: the last of them, from memory, never in a log. Default: false.",
+              ),
+          }),
+        ],
+        { error: "expected true, false, or { text: true }" },
+      )
       .optional()
       .describe("Show what happens at /dashboard, to whoever has a key. Default: true; with open: true and no auth.keys, false."),
+  })
+  .refine(({ auth, open, dashboard }) => !(isTextShown(dashboard) && isOpenToAll({ auth, open })), {
+    path: ["dashboard", "text"],
+    error: "everybody could read what others ask and are answered: add a key to auth.keys, or take open: true away",
+    when: ({ value, issues }) =>
+      isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(dashboard|auth|open)$/.test(String(issue.path?.[0]))),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],
@@ -333,9 +352,18 @@ export const configSchema = z
     },
     open: open || auth.open === true,
     // Where strangers may come without a key, to be looked at is not something that happens by default.
-    dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),
+    dashboard: (dashboard ?? !isOpenToAll({ auth, open })) && { text: isTextShown(dashboard) },
   }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
+
+/** Whoever comes is served, and none needs a key. */
+function isOpenToAll({ auth, open }: { open: boolean; auth: { keys: readonly unknown[]; open?: boolean | undefined } }): boolean {
+  return (open || auth.open === true) && auth.keys.length === 0;
+}
+
+function isTextShown(dashboard: boolean | { text: boolean } | undefined): boolean {
+  return typeof dashboard === "object" && dashboard.text;
+}
 
 /** Times of the keep-alive comments, in milliseconds. */
 export interface Heartbeat {

@@ -12,11 +12,12 @@ import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
-import { type Backend, openBackend, planBackend } from "./backend.ts";
+import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
 import { createSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -64,7 +65,8 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const retries = new RetryBudget();
   const hedging = new Hedging();
   const rates = new RateLimiters();
-  const telemetry = await openTelemetry(logger, { open, held, kept });
+  const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
+  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));

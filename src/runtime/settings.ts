@@ -36,6 +36,7 @@ export async function createSettings(
   const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, progress, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
+  const texts = await telemetry.texts(config.dashboard !== false && config.dashboard.text);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   return {
     mount,
@@ -47,7 +48,7 @@ export async function createSettings(
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held, rates }),
+    dashboard: history && createDashboard(config, { history, texts, backend, held, retries, rates }),
     relay: {
       offers: offersOf(config, backend, rates),
       keyLimiterOf: ({ name }) => rates.find({ scope: "key", name }),
@@ -65,6 +66,7 @@ export async function createSettings(
       sticky,
       retries,
       hedging,
+      texts,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,
