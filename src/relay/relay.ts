@@ -110,10 +110,10 @@ function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
     commit: (headers) => client.commit(headers),
     flush: () => client.flush(),
     finish: () => client.finish(),
-    progress: (progress) => client.progress(progress),
     begin: (status, headers) => client.begin(status, headers),
     write: (chunk) => client.write(chunk),
     onDrain: (listener) => client.onDrain(listener),
+    progress: (progress) => client.progress(progress),
   };
 }
 

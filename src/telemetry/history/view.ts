@@ -220,9 +220,9 @@ export interface DashboardView extends HistoryView {
   readonly heldBytes: number;
   /** In the order of the configuration; of very many, those that rest and then the first. */
   readonly upstreams: readonly UpstreamView[];
-  /** Where rate limits are set: those of upstreams, then those of clients' keys. */
-  readonly rates: readonly RateSnapshot[];
   readonly upstreamCount: number;
   /** Costly retries of the last ten seconds, and how many there may be (`retry.budget`). */
   readonly retries: { readonly made: number; readonly allowed: number };
+  /** Where rate limits are set: those of upstreams, then those of clients' keys. */
+  readonly rates: readonly RateSnapshot[];
 }
