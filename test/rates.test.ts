@@ -6,7 +6,7 @@ import { chatChunk, DONE, line, WHOLE } from "./support/events.ts";
 import type { TestPerennial } from "./support/perennial.ts";
 import { sumOf } from "./support/prometheus.ts";
 import { chatAnswer, jsonReply, NOBODY, SSE_HEAD, sendFramed } from "./support/raw-upstream.ts";
-import { open } from "./support/replies.ts";
+import { late, open } from "./support/replies.ts";
 import { test as several } from "./support/several-upstreams.ts";
 import { type Answer, test } from "./support/test.ts";
 
@@ -193,6 +193,26 @@ several("one that has failed is asked again rather than one whose limit makes it
   expect(asked.filter(isWhole)).toHaveLength(2);
   expect(upstreams.map(({ requests }) => requests.length)).toEqual([3, 1]);
 });
+
+several(
+  "a hedge waits for no limit: where the second upstream is at its own, the slow one goes on alone",
+  async ({ inFrontOf }) => {
+    const { perennial, upstreams } = await inFrontOf(
+      [
+        (socket, request) => {
+          if (request.number > 1) late(300, whole)(socket, request);
+        },
+        { reply: whole, settings: { rate: HOUR } },
+      ],
+      { hedge: { after: "50ms", percent: 100 } },
+    );
+    const asked = [await chat(perennial.baseUrl), await chat(perennial.baseUrl)];
+    expect(asked.map(({ headers }) => headers["x-perennial-upstream"])).toEqual(["b", "a"]);
+    expect(asked.filter(isWhole)).toHaveLength(2);
+    expect(upstreams[1]?.requests).toHaveLength(1);
+    expect(await queued(perennial)).toBe(0);
+  },
+);
 
 several("one that is not there is not charged, and what waits for it keeps no turn from others", async ({ inFrontOf }) => {
   const { perennial, upstreams } = await inFrontOf([{ reply: NOBODY, settings: { rate: HOUR } }, whole]);

@@ -85,7 +85,8 @@ describe("requests", () => {
     const times = passed.map(({ at }) => at).filter((at) => at >= from && at <= from + 10 * MINUTE);
     expect(times.length).toBeGreaterThanOrEqual(1_980);
     expect(times.length).toBeLessThanOrEqual(2_020);
-    expect(mostWithin(times, MINUTE)).toBe(200);
+    // Also for an upstream at which the first of them arrive late.
+    expect(mostWithin(times, MINUTE + 300)).toBe(200);
   });
 
   test("what was not sent is not counted", () => {

@@ -4,10 +4,10 @@
  */
 import type { Rate, RateBudget, Taken } from "./budget.ts";
 
-/** What was taken is counted in so many steps: few enough to be walked, enough to lose less than half a percent of the limit. */
+/** What was taken is counted in so many steps: few enough to be walked, enough to lose little of the limit. */
 const STEPS = 512;
-/** It counts one step longer: requests that go out in one order may arrive in another. */
-const COUNTS_FOR = STEPS + 1;
+/** It counts a little longer, by less than a percent: what goes out at one time may arrive at another, and counts there from then on. */
+const COUNTS_FOR = STEPS + 3;
 /** More than so many windows is not owed: a number that makes no sense must not close an upstream for days. */
 const MOST_OWED = 100;
 
