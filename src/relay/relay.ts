@@ -113,6 +113,7 @@ function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
     begin: (status, headers) => client.begin(status, headers),
     write: (chunk) => client.write(chunk),
     onDrain: (listener) => client.onDrain(listener),
+    progress: (progress) => client.progress(progress),
   };
 }
 

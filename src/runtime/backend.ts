@@ -1,8 +1,10 @@
 /** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
+import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { createUpstreamShared, type Share, type UpstreamPolicy, type UpstreamShared } from "../balance/candidate.ts";
 import { HealthCheck } from "../balance/health-check.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import { stateOf } from "../balance/upstream-state.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -128,7 +130,11 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
 }
 
 /** Each open upstream with what the configuration has for it; the connections may be older than that. */
-export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "upstreams" | "shared">): readonly Offer[] {
+export function offersOf(
+  config: Config,
+  { upstreams, shared }: Pick<Backend, "upstreams" | "shared">,
+  rates: RateLimiters,
+): readonly Offer[] {
   const all = servedUpstreams(config);
   const { mount } = uniteRoutes(all);
   return all.flatMap((served, index) => {
@@ -140,12 +146,18 @@ export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "u
       upstream,
       shared: common,
       policy: resolvePolicy(config, served),
+      limiter: rates.find({ scope: "upstream", name: served.name }),
       share,
       serves: servesOf(served, mount),
       names: { map: served.models, only: served.only },
     };
     // Each key is a way of its own to ask it.
-    const keyed = keys.map((key) => ({ ...offer, upstream: upstream.withKey(key), credential: common.credential(key) }));
+    const keyed = keys.map((key) => ({
+      ...offer,
+      upstream: upstream.withKey(key),
+      credential: common.credential(key),
+      account: createHash("sha256").update(key).digest("base64"),
+    }));
     return keyed.length === 0
       ? [offer]
       : keyed.map((each) => ({ ...each, share: { ...share, weight: share.weight / keys.length } }));

@@ -1,4 +1,5 @@
 /** What the dashboard shows of one configuration: the history, and how things stand with those that are asked. */
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { Config } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
@@ -19,13 +20,14 @@ export interface Shown {
   readonly backend: Backend;
   readonly held: HeldMemory;
   readonly retries: RetryBudget;
+  readonly rates: RateLimiters;
 }
 
 /** Of more a page would be no picture any more, and each of its seconds would be felt. */
 const MAX_UPSTREAMS = 50;
 const MAX_CAUSES = 200;
 
-export function createDashboard(config: Config, { history, texts, backend, held, retries }: Shown): Dashboard {
+export function createDashboard(config: Config, { history, texts, backend, held, retries, rates }: Shown): Dashboard {
   // With keys the sandbox wants one too, and the page holds none: its cookie opens nothing but the dashboard.
   const tryUrl = config.auth.keys.length === 0 ? backend.sandboxUrl : undefined;
   const describe = describeUpstreams(config);
@@ -56,6 +58,7 @@ export function createDashboard(config: Config, { history, texts, backend, held,
         upstreams: shown.map(describe),
         upstreamCount: states.length,
         retries: retries.standing(config.retry.budget),
+        rates: rates.snapshot(),
       };
     },
   };

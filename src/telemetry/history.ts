@@ -64,6 +64,8 @@ export function createHistory(): History {
     onExchangeStart: (exchange) => void open.set(exchange.id, new OpenStream(exchange)),
     onQueueStart: ({ id }, upstream) => open.get(id)?.queueAt(upstream),
     onQueueEnd: ({ id }) => open.get(id)?.queueAt(undefined),
+    onRateWaitStart: ({ id }) => open.get(id)?.limit(true),
+    onRateWaitEnd: ({ id }) => open.get(id)?.limit(false),
     onAttemptStart: ({ id }, attempt) => open.get(id)?.begin(attempt),
     onRetry: ({ id }, attempt, _failure, delayMs) => open.get(id)?.putOff(attempt, delayMs),
     onCommit: ({ id }) => open.get(id)?.commit(),

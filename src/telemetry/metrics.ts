@@ -35,6 +35,7 @@ const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 18
 const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600];
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
+const RATE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -170,6 +171,25 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
     buckets: QUEUE_BUCKETS,
     registers,
   });
+  const rateQueued = new Gauge({
+    name: "perennial_rate_queued_exchanges",
+    help: "Client requests that wait now for a rate limit, of an upstream or of a client's key.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
+  const rateWait = new Histogram({
+    name: "perennial_rate_wait_seconds",
+    help: "How long requests waited for a rate limit; those that did not wait are left out.",
+    labelNames: ["scope", "name"],
+    buckets: RATE_BUCKETS,
+    registers,
+  });
+  const rateRefused = new Counter({
+    name: "perennial_rate_refused_total",
+    help: "Client requests that waited for a rate limit for as long as rate.wait allows, in vain.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
   const clientBytes = new Counter({
     name: "perennial_client_bytes_total",
     help: "Body bytes sent to clients, counted when their exchange ends.",
@@ -243,8 +263,22 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, 
       queueWait.observe({ upstream }, waitedMs / 1_000);
     },
 
-    onAttemptStart({ readAt }, { number }) {
-      if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
+    onRateWaitStart(_exchange, { scope, name }) {
+      rateQueued.inc({ scope, name });
+    },
+
+    onRateWaitEnd(_exchange, { scope, name }, waitedMs) {
+      rateQueued.dec({ scope, name });
+      rateWait.observe({ scope, name }, waitedMs / 1_000);
+    },
+
+    onRateRefused(_exchange, { scope, name }) {
+      rateRefused.inc({ scope, name });
+    },
+
+    onAttemptStart({ readAt, stats }, { number }) {
+      // What a limit makes it wait is what its user has set.
+      if (number === 1) addedLatency.observe((performance.now() - readAt - (stats.limitedMs ?? 0)) / 1_000);
     },
 
     onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {

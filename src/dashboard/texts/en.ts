@@ -200,6 +200,7 @@ export const en = {
     upstream_error_event: "an error inside the answer",
     overloaded: "too many at a time",
     circuit_open: "upstream is resting",
+    rate_limited: "no place within the rate limit",
     draining: "Perennial was shut down",
     unauthorized: "no valid key",
     invalid_request: "a request that makes no sense",
@@ -248,7 +249,7 @@ export const en = {
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
     now: {
       held: "No upstream that could answer can be asked now: it waits until one can.",
-      queued: "Waiting for a free connection.",
+      queued: "Waiting in the queue.",
       waiting: "Waiting for the first word.",
       retrying: "Waiting for the next attempt.",
       flowing: "The answer is flowing.",

@@ -177,6 +177,7 @@ export const zh: Texts = {
     upstream_error_event: "回答里夹着错误",
     overloaded: "同时请求过多",
     circuit_open: "上游暂停使用",
+    rate_limited: "限速排队超时",
     draining: "Perennial 正在关闭",
     unauthorized: "没有有效的 key",
     invalid_request: "请求不合法",
@@ -219,7 +220,7 @@ export const zh: Texts = {
     gap: (ms) => `两段内容之间最长停顿 ${ms}。`,
     now: {
       held: "能作答的上游现在都不可用，等恢复后再问。",
-      queued: "正在排队等连接。",
+      queued: "正在排队。",
       waiting: "正在等首字。",
       retrying: "正在等下一次尝试。",
       flowing: "正在输出。",

@@ -56,6 +56,11 @@ export class OpenStream {
     this.#state = upstream === undefined ? "waiting" : "queued";
   }
 
+  /** A rate limit makes it wait, or not any more. */
+  limit(isWaiting: boolean): void {
+    this.#state = isWaiting ? "queued" : "waiting";
+  }
+
   begin({ number }: Attempt): void {
     // After the commit it goes on with an answer of which its client has the beginning.
     this.#state = this.#committedMs === undefined ? "waiting" : "flowing";
@@ -106,6 +111,7 @@ export class OpenStream {
       state,
       attempts: tellingOf(attempts).map((attempt) => this.#viewAttempt(attempt, state)),
       queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
+      limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),
       committedMs: this.#committedMs,
       firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
       longestGapMs: stats.longestGapMs,
@@ -170,6 +176,7 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     },
     attempts: [],
     queuedMs: undefined,
+    limitedMs: undefined,
     committedMs: undefined,
     firstTokenMs: undefined,
     longestGapMs: undefined,

@@ -1,4 +1,5 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
+import type { RateSnapshot } from "../../balance/rate/rate-policy.ts";
 import type { SeamRule } from "../../core/answer-record.ts";
 import type { PaidTwice } from "../../core/attempt.ts";
 import type { FailureCode } from "../../core/failure.ts";
@@ -44,7 +45,7 @@ export interface StreamEnd {
 export type StreamState =
   /** No upstream has been asked yet: each that could be is out, or rests. */
   | { readonly at: "held" }
-  /** It waits for one of the upstream's connections. */
+  /** It waits for one of the upstream's connections, or for a rate limit. */
   | { readonly at: "queued" }
   /** Its upstream has been asked, and has brought no content yet. */
   | { readonly at: "waiting" }
@@ -68,6 +69,8 @@ export interface StreamView {
   readonly attempts: readonly AttemptView[];
   /** How long it has waited for a connection; undefined where it did not. */
   readonly queuedMs: number | undefined;
+  /** How long it has waited for rate limits; undefined where it did not. */
+  readonly limitedMs: number | undefined;
   /** When the gate opened, since arrival: from then on nothing could be asked again unseen. */
   readonly committedMs: number | undefined;
   readonly firstTokenMs: number | undefined;
@@ -220,4 +223,6 @@ export interface DashboardView extends HistoryView {
   readonly upstreamCount: number;
   /** Costly retries of the last ten seconds, and how many there may be (`retry.budget`). */
   readonly retries: { readonly made: number; readonly allowed: number };
+  /** Where rate limits are set: those of upstreams, then those of clients' keys. */
+  readonly rates: readonly RateSnapshot[];
 }
