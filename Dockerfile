@@ -1,4 +1,4 @@
-# The image of Perennial: the built program and its production dependencies, for the user `node` and a read-only root.
+# The image of Perennial: the built program, with its dependencies bundled, for the user `node` and a read-only root.
 #
 #   docker build -t perennial .
 #   docker run --rm -p 127.0.0.1:8787:8787 -v "$PWD/perennial.yaml":/etc/perennial/perennial.yaml:ro perennial
@@ -9,31 +9,25 @@
 FROM node:24-bookworm-slim AS base
 WORKDIR /app
 
-# Install scripts stay off in both: the only package with one is `node`, which would download a second Node.
-FROM base AS dependencies
-ARG NPM_CONFIG_REGISTRY
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts \
- # Types, source maps, tests and documents are for developers; licences stay.
- && find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname 'readme*' \) -delete \
- && rm -rf node_modules/*/test node_modules/*/docs
-
+# Install scripts stay off: the only package with one is `node`, which would download a second Node.
 FROM base AS build
 ARG NPM_CONFIG_REGISTRY
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build.ts scripts/
+COPY scripts scripts
 COPY src src
 COPY LICENSE ./
+# What other programs import, its types and the maps are for developers; the licences of what is bundled stay.
 # Readable for the user `node`, however strict the umask of the checkout is.
-RUN npm run build && find dist -name '*.d.ts' -delete && chmod a+r package.json LICENSE
+RUN npm run build && rm -r dist/embed dist/chaos dist/library \
+ && find dist -name '*.d.ts' -delete && find dist -name '*.map' -delete && find dist -type d -empty -delete \
+ && chmod a+r package.json LICENSE
 
 FROM base
 LABEL org.opencontainers.image.title="Perennial" \
       org.opencontainers.image.description="A local reverse proxy that makes LLM streams unbreakable." \
       org.opencontainers.image.licenses="MIT"
-COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/package.json /app/LICENSE ./
 COPY --from=build /app/dist dist
 

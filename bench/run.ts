@@ -1,183 +1,100 @@
 /**
- * CPU per event of Perennial beside a plain byte proxy and nginx: one command, one table. Linux only (reads /proc).
- *   node bench/run.ts [--streams 250] [--rate 50] [--events 300] [--rounds 2]
+ * What Perennial costs, beside nothing, nginx, the cheapest proxy in Node, and other gateways. Linux only: it reads /proc.
+ *   npm run bench -- [--quick] [--rounds 5] [--with litellm,portkey,envoy] [--peer NAME=URL[,PID]]… [--upstream-port 9900]
+ *                    [--only SCENARIO,…] [--json FILE] [--publish]
+ * `--publish` writes bench/results.json, and what stands between the marks in docs/performance.md and the READMEs.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { Agent, request } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { writeFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg, release } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { stopAll } from "./measure/children.ts";
+import { Load, startUpstream } from "./measure/load.ts";
+import { descriptorLimit } from "./measure/processes.ts";
+import type { Results } from "./measure/results.ts";
+import { measureAll } from "./measure/rounds.ts";
+import { scenarios } from "./measure/scenarios.ts";
+import { publish } from "./report/publish.ts";
+import { printResults } from "./report/tables.ts";
+import { byteProxy, direct, nginx, perennial, withDashboard, withReplay } from "./rows/ours.ts";
+import { PEERS, peerAt } from "./rows/peers.ts";
+import type { Row } from "./rows/row.ts";
 
 const { values } = parseArgs({
   options: {
-    streams: { type: "string", default: "250" },
-    rate: { type: "string", default: "50" },
-    events: { type: "string", default: "300" },
-    rounds: { type: "string", default: "2" },
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    with: { type: "string", default: "" },
+    peer: { type: "string", multiple: true, default: [] },
+    only: { type: "string" },
+    "upstream-port": { type: "string", default: "0" },
+    json: { type: "string" },
+    publish: { type: "boolean", default: false },
   },
 });
-const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const children: ChildProcess[] = [];
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const cores = availableParallelism();
+const [loadBefore = 0] = loadavg();
+/** The load, the upstream and a row want a core each; on more cores both of the former get more. */
+const processes = Math.max(1, Math.floor(cores / 4));
 
-interface Target {
-  readonly name: string;
-  readonly port: number;
-  /** The processes whose time counts. */
-  readonly pids: number[];
+function namesIn(list: string): readonly string[] {
+  return list.split(",").filter((name) => name !== "");
 }
 
-function start(command: string, args: string[], ready: RegExp): Promise<{ found: string; pid: number }> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    let output = "";
-    child.stdout.on("data", (text) => {
-      output += text;
-      const found = ready.exec(output)?.[1];
-      if (found !== undefined) resolve({ found, pid: child.pid as number });
-    });
-    child.once("exit", (code) => reject(new Error(`${args[0]} ended with ${code}`)));
-  });
+function peerCalled(name: string): Row {
+  const row = PEERS[name];
+  if (row === undefined) throw new Error(`--with ${name}: there are ${Object.keys(PEERS).join(", ")}`);
+  return row;
 }
 
-async function startNode(name: string, args: string[], ready = /^(\d+)\n/): Promise<Target> {
-  const { found, pid } = await start(process.execPath, args, ready);
-  return { name, port: Number(found), pids: [pid] };
-}
-
-function startPerennial(name: string, upstream: string): Promise<Target> {
-  const args = [here("../dist/main.js"), "--upstream", `${upstream}/v1`, "--port", "0", "--log-level", "info"];
-  return startNode(name, args, /listening on http:\/\/127\.0\.0\.1:(\d+)/);
-}
-
-/** All that a page asks of Perennial while it is open. */
-function openDashboard(target: Target): Promise<Target> {
-  return new Promise((resolve, reject) => {
-    const page = request({ port: target.port, host: "127.0.0.1", path: "/dashboard/feed", agent: false }, (response) => {
-      response.resume().on("error", () => {});
-      resolve(target);
-    });
-    page.on("error", reject).end();
-  });
-}
-
-/** nginx cannot pick a port by itself. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
-async function startNginx(upstreamPort: number): Promise<Target | undefined> {
-  if (spawnSync("nginx", ["-v"]).error !== undefined) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), "bench-nginx-"));
-  const port = await freePort();
-  writeFileSync(
-    join(folder, "nginx.conf"),
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
-events { worker_connections 4096; }
-http { access_log off; client_body_temp_path ${folder}; proxy_temp_path ${folder};
-  fastcgi_temp_path ${folder}; uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
-  upstream u { server 127.0.0.1:${upstreamPort}; keepalive 512; }
-  server { listen 127.0.0.1:${port}; location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off; } } }`,
+const rows = [
+  direct,
+  nginx,
+  byteProxy,
+  perennial,
+  withDashboard,
+  withReplay,
+  ...namesIn(values.with).map(peerCalled),
+  ...values.peer.map(peerAt),
+];
+const wanted = values.only === undefined ? undefined : namesIn(values.only);
+const chosen = scenarios(values.quick).filter(({ name }) => wanted?.includes(name) ?? true);
+if (chosen.length === 0)
+  throw new Error(
+    `--only: there are ${scenarios(values.quick)
+      .map(({ name }) => name)
+      .join(", ")}`,
   );
-  const child = spawn("nginx", ["-c", join(folder, "nginx.conf")], { stdio: "inherit" });
-  children.push(child);
-  await sleep(500);
-  const workers = spawnSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" })
-    .stdout.trim()
-    .split("\n")
-    .map(Number);
-  return { name: "nginx, proxy_buffering off", port, pids: [child.pid as number, ...workers] };
-}
+if (values.publish && (values.quick || wanted !== undefined)) throw new Error("--publish takes a whole run");
+const wasBusy = loadBefore > cores / 2;
+console.log(
+  `load average ${loadBefore.toFixed(1)} on ${cores} cores${wasBusy ? ": others are using this machine, and the figures say little" : ""}`,
+);
+if (descriptorLimit() < 11_000)
+  console.log(`only ${descriptorLimit()} open files are allowed: the largest scenario needs 11,000`);
 
-/** User and system time of a process so far, in microseconds. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-function rssOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
-}
-
-function readStream(port: number, agent: Agent): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      {
-        port,
-        host: "127.0.0.1",
-        path: "/v1/chat/completions",
-        method: "POST",
-        agent,
-        headers: { "content-type": "application/json" },
-      },
-      (response) => {
-        let tail = "";
-        response.on("data", (chunk: Buffer) => {
-          tail = chunk.toString("latin1", Math.max(0, chunk.length - 16));
-        });
-        response.on("end", () => (tail.endsWith("[DONE]\n\n") ? resolve() : reject(new Error("not whole"))));
-        response.on("error", reject);
-      },
-    );
-    outgoing.on("error", reject);
-    outgoing.end('{"model":"bench","stream":true,"messages":[]}');
-  });
-}
-
-const streams = Number(values.streams);
-const eventsEach = Number(values.events) + 1;
-
-async function measure(target: Target): Promise<{ usPerEvent: number; rssMb: number }> {
-  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
-  const before = target.pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
-  await Promise.all(Array.from({ length: streams }, () => readStream(target.port, agent)));
-  const used = target.pids.reduce((sum, pid) => sum + cpuOf(pid), 0) - before;
-  agent.destroy();
-  return { usPerEvent: used / (streams * eventsEach), rssMb: target.pids.reduce((sum, pid) => sum + rssOf(pid), 0) };
-}
-
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void stopAll().then(() => process.exit(1)));
 try {
-  const upstream = await startNode("upstream", [here("paced-upstream.ts"), values.rate, values.events]);
-  const base = `http://127.0.0.1:${upstream.port}`;
-  const nginx = await startNginx(upstream.port);
-  const targets = [
-    ...(nginx === undefined ? [] : [nginx]),
-    await startNode("plain byte proxy (node:http, undici)", [here("byte-proxy.ts"), base]),
-    await startPerennial("Perennial", base),
-    await startPerennial("Perennial, one dashboard open", base).then(openDashboard),
-  ];
-  console.log(
-    `${streams} streams, ${values.rate} events/s each, ${eventsEach} events each, ${values.rounds} rounds in turn${nginx ? "" : " (nginx is not installed)"}`,
-  );
-  const results = new Map<string, { usPerEvent: number; rssMb: number }[]>();
-  for (let round = 0; round < Number(values.rounds) + 1; round++) {
-    for (const target of targets) {
-      const result = await measure(target);
-      // The first round warms the compilers up.
-      if (round > 0) results.set(target.name, [...(results.get(target.name) ?? []), result]);
-    }
+  const upstream = await startUpstream(processes, Number(values["upstream-port"]));
+  const measured = await measureAll({ rows, scenarios: chosen, rounds, tools: { upstream, load: new Load(processes) } });
+  const results: Results = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: { cpu: cpus()[0]?.model ?? "unknown", cores, node: process.versions.node, kernel: release() },
+    rounds,
+    loadBefore,
+    wasBusy,
+    isQuick: values.quick,
+    ...measured,
+  };
+  printResults(results);
+  const json = `${JSON.stringify(results, null, 2)}\n`;
+  if (values.json !== undefined) writeFileSync(values.json, json);
+  if (values.publish) {
+    writeFileSync(fileURLToPath(new URL("results.json", import.meta.url)), json);
+    publish(results);
   }
-  const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-  const rows = targets.map(({ name }) => ({
-    name,
-    us: median((results.get(name) ?? []).map((r) => r.usPerEvent)),
-    rss: median((results.get(name) ?? []).map((r) => r.rssMb)),
-  }));
-  const yardstick = rows.find(({ name }) => name.startsWith("plain"))?.us ?? 1;
-  console.log("\n| proxy | CPU per event | beside the byte proxy | RSS |\n|---|---|---|---|");
-  for (const { name, us, rss } of rows)
-    console.log(`| ${name} | ${us.toFixed(1)} µs | ${(us / yardstick).toFixed(2)} × | ${rss.toFixed(0)} MB |`);
 } finally {
-  for (const child of children) child.kill();
+  await stopAll();
 }
+process.exit();

@@ -44,10 +44,10 @@ function pack(): string {
   const packed = Object.values(parsed)[0] as Packed;
   const paths = packed.files.map(({ path }) => path);
   const known =
-    /^(package\.json|LICENSE|README(\.zh-CN)?\.md|CHANGELOG\.md|config\.(example\.yaml|schema\.json)|dist\/[\w/.-]+\.(js|d\.ts)|dist\/dashboard\/[\w/.-]+\.(html|css|svg))$/;
+    /^(package\.json|LICENSE|README(\.zh-CN)?\.md|CHANGELOG\.md|config\.(example\.yaml|schema\.json)|dist\/[\w/.-]+\.(js|js\.map|d\.ts)|dist\/THIRD-PARTY-NOTICES\.txt|dist\/dashboard\/[\w/.-]+\.(html|css|svg))$/;
   const strays = paths.filter((path) => !known.test(path) || /\.test\.|\/fixtures\//.test(path));
   if (strays.length > 0) throw new Error(`the package has what its users do not need: ${strays.join(", ")}`);
-  for (const needed of ["dist/main.js", "config.schema.json", "LICENSE"]) {
+  for (const needed of ["dist/main.js", "dist/THIRD-PARTY-NOTICES.txt", "config.schema.json", "LICENSE"]) {
     if (!paths.includes(needed)) throw new Error(`the package lacks ${needed}`);
   }
   console.log(

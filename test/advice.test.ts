@@ -44,6 +44,7 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   upstream_error_event: AGAIN,
   overloaded: "",
   circuit_open: "",
+  rate_limited: "",
   draining: " Send the request again in a moment.",
   unauthorized: NEVER,
   invalid_request: NEVER,
@@ -77,6 +78,7 @@ describe("every failure code", () => {
   const UNADVISED: ReadonlySet<FailureCode> = new Set([
     "overloaded",
     "circuit_open",
+    "rate_limited",
     "internal_error",
     "draining",
     "client_gone",

@@ -26,6 +26,7 @@ function recorder(): Recorded {
       return client.flows;
     },
     finish: () => void told.push("finish"),
+    progress: ({ at }) => void told.push(`progress ${at}`),
     commit: (headers) => void told.push(`commit ${Object.keys(headers)}`),
     begin: (status) => void told.push(`begin ${status}`),
     write(chunk) {

@@ -22,6 +22,8 @@ export interface AttemptContext {
   /** What the upstream keeps for the run. */
   readonly session: NativeSession;
   readonly output: AttemptOutput;
+  /** Told that the upstream wants no more for so long, in milliseconds; undefined where nobody is kept back by that. */
+  readonly onLimit?: ((forMs: number) => void) | undefined;
   /** Told what the upstream has made that clients come back for; undefined where there is no other upstream. */
   readonly onMade?: ((id: string) => void) | undefined;
 }

@@ -6,17 +6,22 @@ import type { Candidate } from "../balance/candidate.ts";
 import type { Release } from "../balance/connection-queue.ts";
 import { isAboutKey } from "../balance/credential-rests.ts";
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
+import type { RateTurn } from "../balance/rate/rate-ask.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
-import { toFailure, withDetails } from "../core/failure.ts";
+import { type Failure, toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
+import type { Progress } from "../core/progress.ts";
 import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState, RunView } from "./attempt-policy.ts";
-import { isRefusedAlteration } from "./choose-ask.ts";
+import { costlyOf, isRefusedAlteration } from "./choose-ask.ts";
+import { type Entered, enterDoors } from "./enter-doors.ts";
 import { enterQueue } from "./enter-queue.ts";
+import { tokensOf } from "./enter-rate.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { attemptsAt } from "./failover.ts";
 import { firstOf, HedgeRace, Lost, type Racer } from "./hedge-race.ts";
 import { OutageDoor, partOf } from "./outage-door.ts";
+import type { Used } from "./usage-meter.ts";
 
 /** Where clients bring a key. */
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
@@ -32,6 +37,8 @@ export interface AttemptLoopOptions {
   readonly deadlineAt: number;
   readonly signal: AbortSignal;
   readonly state: () => RunState;
+  /** Told what its clients wait for. */
+  onProgress(progress: Progress): void;
 }
 
 export interface PlannedAttempt {
@@ -43,6 +50,8 @@ export interface PlannedAttempt {
   readonly isHopeful: boolean;
   /** The upstream works on it, as far as can be known. */
   onTaken(): void;
+  /** Told what it took, before it is over, where tokens are counted. */
+  onUsed(used: Used): void;
   /** It has brought content; undefined without hedging. @returns false when another attempt has before it. */
   readonly onContent?: (() => boolean) | undefined;
 }
@@ -58,14 +67,22 @@ interface Lane {
   readonly plan: AttemptPlan;
   readonly door: OutageDoor;
   readonly turn: Turn | undefined;
+  readonly rated: RateTurn | undefined;
   readonly release: Release;
   /** Undefined where no other may run beside it. */
   readonly race: HedgeRace | undefined;
   readonly isHedge: boolean;
 }
 
-/** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
-export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
+/**
+ * @param onUsed told what each attempt took that was not lost, where tokens are counted.
+ * @throws Failure with which the policy gave up, or the reason for which `signal` was aborted.
+ */
+export async function runAttempts<T>(
+  options: AttemptLoopOptions,
+  run: (planned: PlannedAttempt) => Promise<T>,
+  onUsed: (used: Used) => void = () => {},
+): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const { learnFirstContent: learn } = policy;
   const history: PastAttempt[] = [];
@@ -83,7 +100,26 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     return decision.plan;
   }
 
-  async function attemptOnce({ plan, turn, release, race, isHedge, door }: Lane): Promise<Ended<T>> {
+  /** There is no place for the rest of an answer: what its clients are told is how the answer broke that they have some of. */
+  function brokenBefore(thrown: unknown): unknown {
+    const last = history.at(-1);
+    const isRest = typeof plan.ask === "object" && toFailure(thrown).code === "rate_limited";
+    return isRest && last !== undefined ? withDetails(last.failure, {}) : thrown;
+  }
+
+  function tellNext({ plan: before }: PastAttempt): void {
+    const { upstream } = plan.candidate;
+    const isOther = upstream.name !== before.candidate.upstream.name;
+    const number = costlyOf(history).length + 1;
+    // What cost nothing is not counted.
+    if (number === 1) return;
+    options.onProgress({ at: "attempt", number, of: policy.maxAttempts, upstream: isOther ? upstream.name : undefined });
+  }
+
+  async function attemptOnce({ plan, turn, rated, release, race, isHedge, door }: Lane): Promise<Ended<T>> {
+    let used: Used | undefined;
+    let failed: Failure | undefined;
+    let isWhole = false;
     const began = performance.now();
     const attempt: Attempt = {
       number: attempts.length + 1,
@@ -107,7 +143,13 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         door.isOver();
       };
       const onContent = contentListener(racer, learn && (() => learn(performance.now() - began)));
-      const result = await run({ attempt, plan, signal: racer?.signal ?? signal, isHopeful, onTaken, onContent });
+      const measure = (told: Used): void => {
+        used = told;
+        if (!attempt.lost) onUsed(told);
+      };
+      const until = racer?.signal ?? signal;
+      const result = await run({ attempt, plan, signal: until, isHopeful, onTaken, onUsed: measure, onContent });
+      isWhole = true;
       return racer?.claim() === false ? { at: "lost" } : { at: "won", result };
     } catch (thrown) {
       if (attempt.lost) {
@@ -116,6 +158,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         return { at: "lost" };
       }
       const failure = toFailure(thrown);
+      failed = failure;
       attempt.failure = failure.code;
       attempt.seam = failure.seam;
       attempt.warning = explainRefusal(failure, {
@@ -133,6 +176,10 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       attempt.durationMs = Math.round(performance.now() - began);
       open.count--;
       release();
+      const { rate } = plan.candidate;
+      // Where there was no connection it was not sent.
+      if (failed?.outage === "connection") rated?.giveBack();
+      else if (rate !== undefined) rated?.end(tokensOf(rate, used, failed), isWhole);
       observer.onAttemptEnd?.(exchange, attempt);
     }
   }
@@ -157,10 +204,11 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     }
   }
 
-  async function queueFor({ candidate }: AttemptPlan, turn: Turn | undefined, until: AbortSignal): Promise<Release> {
+  async function queueFor({ candidate }: AttemptPlan, { turn, rated }: Entered, until: AbortSignal): Promise<Release> {
     try {
       return await enterQueue(candidate, exchange, observer, until);
     } catch (thrown) {
+      rated?.giveBack();
       turn?.giveBack();
       throw thrown;
     }
@@ -179,9 +227,16 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       throw new Lost();
     };
     const turn = await door.enter(() => second.candidate.shared.outages, asked, giveUp).catch(giveUp);
-    const release = await queueFor(second, turn, race.signal).catch(giveUp);
-    if (!race.isOver) return attemptAndLearn({ plan: second, door, turn, release, race, isHedge: true });
+    const { rate } = second.candidate;
+    const rated = rate?.enterAtOnce();
+    if (rate !== undefined && rated === undefined) {
+      turn?.giveBack();
+      return giveUp();
+    }
+    const release = await queueFor(second, { turn, rated }, race.signal).catch(giveUp);
+    if (!race.isOver) return attemptAndLearn({ plan: second, door, turn, rated, release, race, isHedge: true });
     turn?.giveBack();
+    rated?.giveBack();
     release();
     return giveUp();
   }
@@ -193,18 +248,22 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
       const isNew = history.length === 0;
-      const turn = await door.enter(
-        () => plan.candidate.shared.outages,
-        { inVain, isNew, looksFirst: !isNew && policy.hasOthers && plan.atGate !== true },
-        (out) => {
+      const { turn, rated } = await enterDoors({
+        ...{ door, exchange, observer, signal },
+        asked: { inVain, isNew, looksFirst: !isNew && policy.hasOthers && plan.atGate !== true },
+        plan: () => plan,
+        onOut(out) {
           plan = nextPlan(out);
         },
-      );
-      const release = await queueFor(plan, turn, signal);
+        onAhead: (ahead) => options.onProgress({ at: "queue", ahead }),
+      }).catch((thrown: unknown) => {
+        throw brokenBefore(thrown);
+      });
+      const release = await queueFor(plan, { turn, rated }, signal);
       const afterMs = turn?.asksForAll ? undefined : plan.hedgeAfterMs;
-      if (afterMs === undefined) return attemptAndLearn({ plan, door, turn, release, race: undefined, isHedge: false });
+      if (afterMs === undefined) return attemptAndLearn({ plan, door, turn, rated, release, race: undefined, isHedge: false });
       const race = new HedgeRace(signal);
-      const first = attemptAndLearn({ plan, door, turn, release, race, isHedge: false });
+      const first = attemptAndLearn({ plan, door, turn, rated, release, race, isHedge: false });
       return (await race.isSlow(first, afterMs)) ? firstOf([first, hedge(plan, race)]) : first;
     },
     {
@@ -218,6 +277,7 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         if (past?.failure !== error) throw error;
         plan = nextPlan(outage);
         observer.onRetry?.(exchange, past.attempt, past.failure, plan.delayMs);
+        tellNext(past);
         if (!plan.atGate) await sleep(plan.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       },
     },
@@ -244,6 +304,9 @@ function learnSuccess({ shared, credential }: Candidate, part: string): void {
 function learnFailure({ plan, failure }: PastAttempt, part: string, hasOthers: boolean): void {
   const { shared, credential, policy } = plan.candidate;
   if (isAboutKey(failure)) credential?.rest(part, failure);
+  if (isAboutKey(failure) && failure.status === 429 && failure.retryAfterMs !== undefined) {
+    plan.candidate.rate?.hold(failure.retryAfterMs);
+  }
   const { breaker } = policy;
   // That it will not go on with an answer says nothing of other requests.
   if (typeof plan.ask === "object") return;

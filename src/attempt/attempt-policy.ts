@@ -118,6 +118,8 @@ export interface AttemptPolicy {
   readonly outagePace: OutagePace | undefined;
   /** Another upstream can be asked in place of one that rests. */
   readonly hasOthers: boolean;
+  /** Most attempts that may cost something. */
+  readonly maxAttempts: number;
 }
 
 /** A first token that is late twice would be late again, and each attempt is paid for. */
@@ -204,6 +206,7 @@ export function createAttemptPolicy(
   }
 
   return {
+    maxAttempts,
     hedge: (view, slow) => planHedge(options, view, { slow, remaining: remainingAfter(view.history), random: draw() }),
     learnFirstContent: options.hedge?.learn,
     hasOthers: new Set(candidates.map(({ shared }) => shared)).size > 1,

@@ -80,15 +80,18 @@ export interface Choosing {
 /** Another than those that have failed, where there is one that can be asked; else the one that can be asked again first. */
 export function chooseNext({ remaining, history, part, random, waitOf }: Choosing): NextCandidate | undefined {
   const standings = remaining.map((candidate) => standingOf(candidate, part));
-  const fresh = standings.filter((each) => isAvailable(each) && attemptsAt(history, each.candidate).length === 0);
-  if (isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
-  const from = standings.filter(isAvailable);
-  if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
   const timesOf = ({ candidate }: Standing): number => attemptsAt(history, candidate).length;
+  const from = standings.filter(isAvailable);
+  const fresh = from.filter((each) => timesOf(each) === 0);
+  // One whose limits make it wait is no better than one that has failed: then whichever can be asked first.
+  const isReady = fresh.length === from.length || fresh.some(({ limitedMs }) => limitedMs === 0);
+  if (isReady && isNotEmpty(fresh)) return { candidate: selectCandidate(fresh, random), isFresh: true };
+  if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
+  const delayOf = ({ candidate, limitedMs }: Standing): number => Math.max(waitOf(candidate), limitedMs);
   // Of two that have failed on this request as often, the one that fails less often on others.
   const failedShareOf = ({ candidate }: Standing): number => candidate.shared.breaker.failedShare(part);
   const [first] = from.toSorted(
-    (a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
+    (a, b) => delayOf(a) - delayOf(b) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
   );
   return first && { candidate: first.candidate, isFresh: timesOf(first) === 0 };
 }

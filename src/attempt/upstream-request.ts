@@ -54,7 +54,7 @@ function withModel(body: ExchangeRequest["body"], model: string): ExchangeReques
 }
 
 /** What all calls of an attempt have in common. */
-export function callOf({ plan, attempt, signal, propagated, limits, held, output }: AttemptContext) {
+export function callOf({ plan, attempt, signal, propagated, limits, held, output, onLimit }: AttemptContext) {
   return {
     upstream: plan.candidate.upstream,
     attempt,
@@ -62,6 +62,7 @@ export function callOf({ plan, attempt, signal, propagated, limits, held, output
     propagated,
     onDrain: output.onDrain,
     onTaken: output.onTaken,
+    onLimit,
     maxReplyBytes: limits.maxBodyBytes,
     held,
   } satisfies Partial<CallOptions>;

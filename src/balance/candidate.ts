@@ -7,6 +7,8 @@ import { ConnectionQueue } from "./connection-queue.ts";
 import { ContinuationMemory } from "./continuation-memory.ts";
 import { CredentialRests } from "./credential-rests.ts";
 import { Outages } from "./outages.ts";
+import type { RateAccess } from "./rate/rate-access.ts";
+import type { RateLimiter } from "./rate/rate-limiter.ts";
 import { RefusedAsks } from "./refused-asks.ts";
 
 export interface Candidate {
@@ -17,6 +19,12 @@ export interface Candidate {
   readonly share: Share;
   /** What is known of the key of ours that it is asked with; undefined where it is asked with none, or the client's own. */
   readonly credential?: CredentialRests | undefined;
+  /** The limits of the upstream, of all who ask it; undefined where none are set. */
+  readonly limiter?: RateLimiter | undefined;
+  /** Tells the key of ours that it is asked with from others, without holding it. */
+  readonly account?: string | undefined;
+  /** What a request must pass before it is sent there; undefined for one that is not limited. */
+  readonly rate?: RateAccess | undefined;
   /** What the upstream calls the model; undefined for the name that the client used. */
   readonly model: string | undefined;
   /** Where it is asked, under its base URL; undefined for the path that the client used. */

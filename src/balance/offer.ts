@@ -3,7 +3,7 @@ import type { Dialect } from "../core/dialect.ts";
 import type { Candidate } from "./candidate.ts";
 
 /** An upstream, and what it serves. */
-export interface Offer extends Omit<Candidate, "model" | "path"> {
+export interface Offer extends Omit<Candidate, "model" | "path" | "rate"> {
   readonly serves: Serves;
   readonly names: ModelNames;
 }
@@ -62,11 +62,12 @@ export function servesModel(names: ModelNames, model: string): boolean {
 function nameOf({ map, only }: ModelNames, model: string | undefined): { readonly name: string | undefined } | undefined {
   if (model === undefined) return { name: undefined };
   if (Object.hasOwn(map, model)) return { name: map[model] };
-  if (only !== undefined && !only.some((pattern) => matches(pattern, model))) return undefined;
+  if (only !== undefined && !only.some((pattern) => matchesName(pattern, model))) return undefined;
   return { name: Object.hasOwn(map, "*") ? map["*"] : model };
 }
 
-function matches(pattern: string, name: string): boolean {
+/** @param pattern in which `*` stands for any characters. */
+export function matchesName(pattern: string, name: string): boolean {
   const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`, "s").test(name);
 }

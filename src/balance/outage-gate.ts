@@ -55,6 +55,13 @@ export interface OutageStanding extends OutageView {
   readonly isTaken: boolean;
 }
 
+/** An upstream that is out, as those see it who only watch. */
+export interface OutageSight extends OutageView {
+  /** One asks it at this moment for all. */
+  readonly isAsking: boolean;
+  readonly waiting: number;
+}
+
 type State =
   | { readonly at: "up" }
   | {
@@ -94,6 +101,13 @@ export class OutageGate {
     return view && { ...view, isTaken: isAsking || this.#waiters.size > 0 };
   }
 
+  /** The same for those who only watch; undefined also where what is known is too old to go by. */
+  get sight(): OutageSight | undefined {
+    const state = this.#state;
+    if (state.at === "up" || this.#isStale(state)) return undefined;
+    return { ...(this.#view() as OutageView), isAsking: state.isAsking, waiting: this.#waiters.size };
+  }
+
   /**
    * At once while the upstream is not known to be out. Else resolves with leave to ask, or with how things stand when another
    * has asked in vain: who still wants to wait then enters again.
@@ -102,7 +116,7 @@ export class OutageGate {
   enter(asker: Asker): Promise<Turn | OutageView> | Turn {
     const state = this.#state;
     if (state.at === "up") return this.#turn(asker, false);
-    if (this.#waiters.size === 0 && !state.isAsking && performance.now() - state.failedAt > STALE_MS) {
+    if (this.#isStale(state)) {
       this.#state = { at: "up" };
       return this.#turn(asker, false);
     }
@@ -178,6 +192,10 @@ export class OutageGate {
       },
       giveBack: () => once(() => asksForAll && this.#askNext()),
     };
+  }
+
+  #isStale({ isAsking, failedAt }: State & { at: "out" }): boolean {
+    return this.#waiters.size === 0 && !isAsking && performance.now() - failedAt > STALE_MS;
   }
 
   #view(): OutageView | undefined {

@@ -11,17 +11,21 @@ export interface Standing {
   readonly open: number;
   /** It has a place for one more, and nothing is known against the key that it is asked with. */
   readonly hasRoom: boolean;
+  /** How long its limits would have it wait, about, in milliseconds. */
+  readonly limitedMs: number;
 }
 
 /** @param part what is asked: a model, or a path. */
 export function standingOf(candidate: Candidate, part: string): Standing {
   const { credential } = candidate;
   const { outages, connections, open } = candidate.shared;
+  const limitedMs = candidate.rate?.expectedMs ?? 0;
   return {
     candidate,
+    limitedMs,
     outage: outages.standing(part),
     open: open.count,
-    hasRoom: !connections.isFull && credential?.isResting(part) !== true,
+    hasRoom: limitedMs === 0 && !connections.isFull && credential?.isResting(part) !== true,
   };
 }
 
@@ -37,7 +41,9 @@ export function isAvailable({ outage }: Pick<Standing, "outage">): boolean {
 export function selectCandidate(standings: readonly [Standing, ...Standing[]], random: number): Candidate {
   const available = standings.filter(isAvailable);
   const free = available.filter(({ hasRoom }) => hasRoom);
-  const from = [free, available].find((list) => list.length > 0);
+  // None can be asked at once: where limits make all of them wait, those that do so for the shortest time.
+  const shortest = Math.min(...available.map(({ limitedMs }) => limitedMs));
+  const from = [free, available.filter(({ limitedMs }) => limitedMs === shortest)].find((list) => list.length > 0);
   // All are out: the one that is asked soonest.
   if (from === undefined) return soonest(standings).candidate;
   const first = Math.min(...from.map(({ candidate }) => candidate.share.priority));

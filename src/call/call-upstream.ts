@@ -12,7 +12,7 @@ import { createInflatingReader, encodingOf, type InflatingReader, inflaterBytes,
 import { ReadTurns } from "./read-turns.ts";
 import { redirected } from "./redirect.ts";
 import { meaningOf, OUTAGE_WITHIN_MS } from "./reply-scope.ts";
-import { readRetryAfterMs } from "./retry-after.ts";
+import { readRetryAfterMs, readUsedUp } from "./retry-after.ts";
 import { type Sign, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface CallOptions {
@@ -35,6 +35,8 @@ export interface CallOptions {
   readonly maxReplyBytes: number;
   /** The upstream has begun to answer, or has had the request for so long that it may work on it. */
   readonly onTaken?: (() => void) | undefined;
+  /** Told by an answer's head that a budget is used up, and for how long, in milliseconds. */
+  readonly onLimit?: ((forMs: number) => void) | undefined;
 }
 
 /** What a running call offers to the reader of its body. */
@@ -205,6 +207,7 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
           attempt.status = status;
           const isAnswer = status < options.answersBelow;
           if (isAnswer) options.onTaken?.();
+          if (isAnswer && options.onLimit !== undefined) tellLimit(headers, options.onLimit);
           if (!isAnswer || options.watchdog.idleFrom === "head") control.notice("content");
           try {
             if (!isAnswer && status < 400 && status !== 304)
@@ -230,6 +233,11 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
     );
     if (signal.aborted) onAbort();
   });
+}
+
+function tellLimit(headers: ReplyHeaders, onLimit: (forMs: number) => void): void {
+  const resetMs = readUsedUp(headers, dateOf(headers));
+  if (resetMs !== undefined && resetMs > 0) onLimit(resetMs);
 }
 
 interface ErrorReplyOptions extends CallOptions {

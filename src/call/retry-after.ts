@@ -51,14 +51,19 @@ function readRetryAfter(headers: HeaderValues, now: number): number | undefined 
 const REMAINING = /^(?:x-|anthropic-)?ratelimit-(?:(?:remaining)(?:-(.+))?|(.+)-remaining)$/;
 
 /** When the budget comes back that is used up; the longest wait, where several are. Budgets that hold something are no reason to wait. */
-function readBudgetReset(headers: HeaderValues, now: number): number | undefined {
+export function readUsedUp(headers: HeaderValues, now: number): number | undefined {
   let longest: number | undefined;
   for (const [name, remaining] of Object.entries(headers)) {
     if (!REMAINING.test(name) || !(toNumber(remaining) === 0)) continue;
     const reset = parseReset(headers[name.replace("remaining", "reset")], now);
     if (reset !== undefined) longest = Math.max(longest ?? 0, reset);
   }
-  if (longest !== undefined) return longest;
+  return longest;
+}
+
+function readBudgetReset(headers: HeaderValues, now: number): number | undefined {
+  const usedUp = readUsedUp(headers, now);
+  if (usedUp !== undefined) return usedUp;
   // Without a word of what remains, one reset for all is what the refusal is about.
   const hasRemaining = Object.keys(headers).some((name) => REMAINING.test(name));
   return hasRemaining ? undefined : parseReset(headers["x-ratelimit-reset"] ?? headers["ratelimit-reset"], now);

@@ -127,7 +127,8 @@ function retype(text: string): unknown {
 
 /** Whether the setting takes text, and nothing else. */
 function isText(path: Path): boolean {
-  const schemas = schemasAt(path);
+  // A mapping or a list that may stand there as well is none of it.
+  const schemas = schemasAt(path).filter(({ type }) => type !== "object" && type !== "array");
   return schemas.length > 0 && schemas.every(({ type }) => type === "string");
 }
 

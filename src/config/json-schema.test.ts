@@ -24,6 +24,8 @@ it("accepts the example, and what the program accepts", () => {
     "",
     "heartbeat: off\nwarmup: { on: idle, after: 1m, request: { model: m, x: [1] } }",
     "tls: { cert: a.pem, key: b.pem }\nauth: { keys: [a, b], maxStreamsPerKey: 3 }",
+    "auth: { keys: [a, { key: b, name: team, rate: { requests: 20/m }, models: [x], priority: 1 }] }\nprogress: true",
+    'upstreams: [{ baseUrl: http://a, rate: { requests: 200/m, tokens: 1/h, concurrent: 8, wait: 2m, models: { "gpt-4.1": { requests: 5/s } } } }]',
     "retry: { backoff: { initial: 0, factor: 1.5 } }\nlimits: { maxBodyBytes: 1000, maxEventBytes: 64KB }",
     ...PROFILE_NAMES.map((profile) => `upstreams: [{ baseUrl: http://a, profile: ${profile} }]`),
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the file's syntax
@@ -43,6 +45,9 @@ it.each([
   "log: { level: loud }",
   "open: yes please",
   "auth: { keys: one }",
+  "auth: { keys: [{ name: x }] }",
+  "upstreams: [{ baseUrl: http://a, rate: { requests: 200/week } }]",
+  "upstreams: [{ baseUrl: http://a, rate: { models: { m: { wait: 1s } } } }]",
   "tls: { cert: a.pem }",
   "upstreams: [{ name: a }]",
   "upstreams: [{ baseUrl: http://a, profile: other }]",

@@ -13,11 +13,17 @@ export function schemasAt(path: readonly PropertyKey[]): z.core.JSONSchema.BaseS
   root ??= z.toJSONSchema(configSchema, { io: "input" });
   return path.reduce<Schema[]>(
     (schemas, part) =>
-      schemas.flatMap(({ items, properties }) =>
-        branches((typeof part === "number" ? items : properties?.[String(part)]) as Schema | undefined),
-      ),
+      schemas.flatMap(({ items, properties, additionalProperties }) => {
+        // A mapping whose names are the user's own, and whose values are mappings of ours.
+        const named = isSection(additionalProperties) ? additionalProperties : undefined;
+        return branches((typeof part === "number" ? items : (properties?.[String(part)] ?? named)) as Schema | undefined);
+      }),
     branches(root),
   );
+}
+
+function isSection(schema: unknown): boolean {
+  return typeof schema === "object" && schema !== null && "properties" in schema;
 }
 
 /** The text of config.schema.json. */

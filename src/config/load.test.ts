@@ -51,6 +51,7 @@ describe("what is there without a word of configuration", () => {
           structured: "refuse",
           background: false,
         },
+        progress: false,
         interruptEnd: "auto",
         gate: { open: "content", toolCalls: "hold", holdFor: 60_000, lag: false },
         warmup: false,
@@ -63,14 +64,14 @@ describe("what is there without a word of configuration", () => {
           maxStreams: 1000,
           maxClientConnections: 4000,
         },
-        auth: { keys: [], maxStreamsPerKey: 0 },
+        auth: { keys: [], named: [], maxStreamsPerKey: 0 },
         open: false,
         tls: false,
         cors: { origins: [] },
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },
-        dashboard: true,
+        dashboard: { text: false },
       },
     });
   });
@@ -208,6 +209,19 @@ describe("mistakes", () => {
     ["limits: { maxBodyBytes: 32M }", '1:11: limits.maxBodyBytes: expected a size such as 512KiB, 4MiB or 65536, got "32M"'],
     ["limits: { maxStreams: 0 }", "1:11: limits.maxStreams: expected a whole number of at least 1, got 0"],
     ["port: 70000", "1:1: port: expected a whole number from 0 to 65535, got 70000"],
+    [
+      "upstreams: [{ baseUrl: http://a, rate: { requests: 200 } }]",
+      "1:42: upstreams[0].rate.requests: expected a rate such as 200/m (s, m, h or d), got 200",
+    ],
+    [
+      "upstreams: [{ baseUrl: http://a, rate: { models: { m: { token: 5/m } } } }]",
+      "1:57: upstreams[0].rate.models.m.token: unknown key; did you mean tokens?",
+    ],
+    [
+      "auth: { keys: [{ key: a, priority: -1 }] }",
+      "1:26: auth.keys[0].priority: expected a whole number of at least 0, got a number",
+    ],
+    ["auth: { keys: [{ key: a, name: key-2 }, { key: b }] }", "1:41: auth.keys[1].name: this name is used twice"],
     ["port: 1.5", "1:1: port: expected a whole number from 0 to 65535, got 1.5"],
     ["retry: { maxAttempts: 21 }", "1:10: retry.maxAttempts: expected a whole number from 1 to 20, got 21"],
     ["retry: { backoff: { factor: 0.5 } }", "1:21: retry.backoff.factor: expected a number of at least 1, got 0.5"],
@@ -338,6 +352,9 @@ describe("secrets", () => {
     "upstreams: S3CRET",
     "auth: { keys: [S3CRET x] }",
     "auth: { keys: S3CRET }",
+    "auth: { keys: [{ S3CRET }] }",
+    "auth: { keys: [{ key: a, name: 'S3CRET x' }] }",
+    "auth: { keys: [{ key: a, rate: { requests: S3CRET } }] }",
     "auth: { S3CRET }",
     "auth: S3CRET",
     "auth:\n  keys:\n    - *S3CRET",
@@ -366,7 +383,7 @@ describe("secrets", () => {
 describe("keys and openness from the environment", () => {
   it("takes PERENNIAL_KEYS as a list in place of the file's, without the spaces around", () => {
     const yaml = "auth: { keys: [of-file], maxStreamsPerKey: 2 }";
-    expect(configOf(yaml, { env: { PERENNIAL_KEYS: "one" } }).auth).toEqual({ keys: ["one"], maxStreamsPerKey: 2 });
+    expect(configOf(yaml, { env: { PERENNIAL_KEYS: "one" } }).auth).toEqual({ keys: ["one"], named: [], maxStreamsPerKey: 2 });
     expect(configOf(yaml, { env: { PERENNIAL_KEYS: " one , 0012,two" } }).auth.keys).toEqual(["one", "0012", "two"]);
     expect(configOf(yaml, { env: { PERENNIAL_KEYS: "" } }).auth.keys).toEqual(["of-file"]);
     expect(configOf("host: 0.0.0.0", { env: { PERENNIAL_KEYS: "one" } }).host).toBe("0.0.0.0");

@@ -9,6 +9,12 @@ it("prints a configuration that loads again as the same one", () => {
     {},
     { heartbeat: "off", host: "::1", limits: { maxBodyBytes: 1001 }, retry: { backoff: { initial: 0 } } },
     { upstreams: [{ baseUrl: "http://a/v1", name: "1e3" }], open: true },
+    {
+      progress: true,
+      upstreams: [
+        { baseUrl: "http://a/v1", rate: { requests: "9/s", tokens: "5/d", wait: 0, models: { m: { concurrent: 1 } } } },
+      ],
+    },
   ]) {
     const config = configSchema.parse(input);
     expect(configSchema.parse(parse(printConfig(config)))).toEqual(config);
@@ -21,6 +27,16 @@ it("reveals nothing of a key, not even its length, and still loads", () => {
   expect(printed).not.toMatch(/sk-|12345|abcdef/);
   expect(parse(printed)).toMatchObject({ upstreams: [{ apiKey: "********" }], auth: { keys: ["********", "********"] } });
   expect(configSchema.safeParse(parse(printed)).success).toBe(true);
+});
+
+it("prints what a key may do, by its name", () => {
+  const key = { key: "sk-1", name: "team", rate: { requests: "20/m" }, models: ["qwen*"], priority: 2 };
+  const printed = printConfig(configSchema.parse({ auth: { keys: ["sk-2", key] } }));
+  expect(printed).not.toContain("sk-");
+  const { auth } = configSchema.parse(parse(printed));
+  expect(auth.named).toMatchObject([
+    { name: "team", models: ["qwen*"], priority: 2, rate: { requests: { amount: 20, perMs: 60_000 } } },
+  ]);
 });
 
 it("prints durations and sizes as people write them", () => {

@@ -1,7 +1,9 @@
 /** Prints a configuration as YAML that can be loaded again, with its secrets masked. */
 import { stringify } from "yaml";
+import type { RateLimits, RatePolicy } from "../balance/rate/rate-policy.ts";
+import { policyOf } from "./rate-settings.ts";
 import type { Config, UpstreamConfig } from "./schema.ts";
-import { formatDuration, formatSize } from "./units.ts";
+import { formatDuration, formatRate, formatSize } from "./units.ts";
 
 // Of one length always, so that not even the length of a secret shows.
 const MASK = "********";
@@ -35,6 +37,7 @@ export function printConfig(config: Config): string {
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
+    progress: config.progress,
     recovery: config.recovery,
     resume: config.resume,
     interruptEnd: config.interruptEnd,
@@ -50,14 +53,14 @@ export function printConfig(config: Config): string {
       maxStreams: limits.maxStreams,
       maxClientConnections: limits.maxClientConnections,
     },
-    auth: { keys: config.auth.keys.map(() => MASK), maxStreamsPerKey: config.auth.maxStreamsPerKey },
+    auth: { keys: config.auth.keys.map((key) => printKey(key, config)), maxStreamsPerKey: config.auth.maxStreamsPerKey },
     open: config.open,
     cors: config.cors,
     tls: config.tls === false ? "off" : config.tls,
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
     metrics: config.metrics,
-    dashboard: config.dashboard,
+    dashboard: config.dashboard && (config.dashboard.text ? config.dashboard : true),
   } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
 }
 
@@ -95,6 +98,7 @@ function printUpstream({
   warmup,
   recovery,
   resume,
+  rate,
   ...rest
 }: UpstreamConfig): object {
   const ownTimes = Object.entries(timeouts).flatMap(([key, ms]) =>
@@ -112,6 +116,33 @@ function printUpstream({
     ...(Object.values(gate).every((value) => value === undefined) ? {} : { gate: printGate(gate) }),
     ...(Object.values(health).every((value) => value === undefined) ? {} : { health: printOwnHealth(health) }),
     ...(warmup === undefined ? {} : { warmup: printWarmUp(warmup) }),
+    ...(rate === undefined ? {} : { rate: printRate(policyOf(rate)) }),
+  };
+}
+
+/** One that has no more than its text is printed as such. */
+function printKey(key: string, { auth }: Config): unknown {
+  const named = auth.named.find((each) => each.key === key);
+  if (named === undefined) return MASK;
+  const { name, rate, models, priority } = named;
+  const only = models === undefined ? {} : { models };
+  return { key: MASK, name, ...(rate === undefined ? {} : { rate: printRate(rate) }), ...only, priority };
+}
+
+function printRate({ waitMs, models, ...limits }: RatePolicy): object {
+  const ofModels = Object.entries(models).map(([name, each]) => [name, printLimits(each)]);
+  return {
+    ...printLimits(limits),
+    wait: formatDuration(waitMs),
+    ...(ofModels.length === 0 ? {} : { models: Object.fromEntries(ofModels) }),
+  };
+}
+
+function printLimits({ requests, tokens, concurrent }: RateLimits): object {
+  return {
+    ...(requests === undefined ? {} : { requests: formatRate(requests) }),
+    ...(tokens === undefined ? {} : { tokens: formatRate(tokens) }),
+    ...(concurrent === undefined ? {} : { concurrent }),
   };
 }
 

@@ -5,6 +5,7 @@ import { isObject } from "../dialect/json.ts";
 import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
+import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { replay } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
@@ -188,10 +189,9 @@ const OPEN = "Serve everybody, although host is not loopback and there are no au
 
 const auth = z
   .strictObject({
-    keys: z
-      .array(text(/^[\x21-\x7e]+$/, "expected a key without spaces or line breaks"))
-      .default([])
-      .describe("Keys, one of which each client must present. Needed when host is not loopback. Default: none."),
+    keys: clientKeys.describe(
+      "Keys, one of which each client must present; each as text, or as a mapping with key, name, rate, models, priority. Needed when host is not loopback. Default: none.",
+    ),
     maxStreamsPerKey: wholeNumber(0)
       .default(0)
       .describe(
@@ -244,6 +244,12 @@ export const configSchema = z
     breaker,
     health,
     heartbeat,
+    progress: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Tell clients of streams what they wait for, in comments: attempt 2 of 3, 3 ahead in the queue. The first of them sends the headers, so that what fails later is told as an error event. Default: false.",
+      ),
     recovery,
     resume,
     interruptEnd: z
@@ -290,9 +296,28 @@ export const configSchema = z
       .prefault({})
       .describe("What can be measured from outside."),
     dashboard: z
-      .boolean()
+      .union(
+        [
+          z.boolean(),
+          z.strictObject({
+            text: z
+              .boolean()
+              .default(false)
+              .describe(
+                "Show prompts and answers on the pages of streams, to whoever may look: the last of them, from memory, never in a log. Default: false.",
+              ),
+          }),
+        ],
+        { error: "expected true, false, or { text: true }" },
+      )
       .optional()
       .describe("Show what happens at /dashboard, to whoever has a key. Default: true; with open: true and no auth.keys, false."),
+  })
+  .refine(({ auth, open, dashboard }) => !(isTextShown(dashboard) && isOpenToAll({ auth, open })), {
+    path: ["dashboard", "text"],
+    error: "everybody could read what others ask and are answered: add a key to auth.keys, or take open: true away",
+    when: ({ value, issues }) =>
+      isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(dashboard|auth|open)$/.test(String(issue.path?.[0]))),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],
@@ -320,12 +345,25 @@ export const configSchema = z
   )
   .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
-    auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
+    auth: {
+      keys: auth.keys.map((each) => (typeof each === "string" ? each : each.key)),
+      named: namedKeysOf(auth.keys),
+      maxStreamsPerKey: auth.maxStreamsPerKey,
+    },
     open: open || auth.open === true,
     // Where strangers may come without a key, to be looked at is not something that happens by default.
-    dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),
+    dashboard: (dashboard ?? !isOpenToAll({ auth, open })) && { text: isTextShown(dashboard) },
   }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
+
+/** Whoever comes is served, and none needs a key. */
+function isOpenToAll({ auth, open }: { open: boolean; auth: { keys: readonly unknown[]; open?: boolean | undefined } }): boolean {
+  return (open || auth.open === true) && auth.keys.length === 0;
+}
+
+function isTextShown(dashboard: boolean | { text: boolean } | undefined): boolean {
+  return typeof dashboard === "object" && dashboard.text;
+}
 
 /** Times of the keep-alive comments, in milliseconds. */
 export interface Heartbeat {

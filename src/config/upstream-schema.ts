@@ -3,6 +3,7 @@ import { z } from "zod";
 import { isObject } from "../dialect/json.ts";
 import { ownGate, ownHealth, ownNonStreaming, ownTimeouts, ownWarmup } from "./policy-settings.ts";
 import { PROFILE_NAMES } from "./profiles.ts";
+import { rateLimits } from "./rate-settings.ts";
 import { continuation, ownRecovery, ownResume } from "./recovery-settings.ts";
 import { APIS } from "./routes.ts";
 import { baseUrl, file, someTime, text, wholeNumber } from "./values.ts";
@@ -111,6 +112,9 @@ export const upstreamSchema = z
       .min(1, { error: "expected at least one name, such as qwen*; leave it out for all models" })
       .optional()
       .describe("The only models that it serves, beside those in models; * stands for any characters. Default: all."),
+    rate: rateLimits.describe(
+      "How much may be asked of it; further requests wait in their order, unless another upstream can be asked at once. Its own limits, as it tells them, are kept as well. Default: nothing is limited.",
+    ),
     timeouts: ownTimeouts,
     gate: ownGate,
     nonStreaming: ownNonStreaming,

@@ -1,6 +1,6 @@
 /** The kinds of values that settings have, each with what to say when it is another. */
 import { z } from "zod";
-import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from "./units.ts";
+import { DURATION_EXPECTED, parseDuration, parseRate, parseSize, RATE_EXPECTED, SIZE_EXPECTED } from "./units.ts";
 
 // Number bounds and text rules carry their whole message: "too small" alone would not say what to write.
 export const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER) => {
@@ -23,6 +23,11 @@ export const duration = () =>
     .union([z.string().meta({ pattern: "^(\\d+(ms|s|m|h|d)|0)$" }), z.literal(0)], { error: DURATION_EXPECTED })
     .transform((value, ctx) => read(() => parseDuration(String(value)), ctx));
 
+export const rate = () =>
+  z
+    .union([z.string().meta({ pattern: "^[1-9]\\d*/(s|m|h|d)$" }), z.number()], { error: RATE_EXPECTED })
+    .transform((value, ctx) => read(() => parseRate(String(value)), ctx));
+
 // Where zero would mean "at once" for a timer, it can only be a mistake.
 export const someTime = () => duration().refine((ms) => ms > 0, { error: "expected a duration of more than 0, such as 30s" });
 
@@ -32,7 +37,7 @@ export const size = () =>
     .transform((value, ctx) => read(() => parseSize(String(value)), ctx))
     .refine((bytes) => bytes > 0, { error: "expected a size of more than 0, such as 4MiB" });
 
-function read(parse: () => number, ctx: z.RefinementCtx): number {
+function read<T>(parse: () => T, ctx: z.RefinementCtx): T {
   try {
     return parse();
   } catch (error) {

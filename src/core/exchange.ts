@@ -46,6 +46,8 @@ export interface ExchangeStats {
   firstTokenMs: number | undefined;
   /** Milliseconds for which it waited for one of the upstream's connections; undefined where it did not. */
   waitedMs: number | undefined;
+  /** Milliseconds for which it waited for a rate limit; undefined where it did not. */
+  limitedMs: number | undefined;
   /** Events sent to the client. */
   events: number;
   /** Body bytes sent to the client. */
@@ -62,12 +64,24 @@ export function createExchangeStats(): ExchangeStats {
   return {
     firstTokenMs: undefined,
     waitedMs: undefined,
+    limitedMs: undefined,
     events: 0,
     bytes: 0,
     characters: 0,
     longestGapMs: undefined,
     heartbeats: 0,
   };
+}
+
+/** A client's key by its name: what it may do. */
+export interface ClientKey {
+  /** Tells it from others, and cannot be turned back into the key. */
+  readonly id: string;
+  readonly name: string;
+  /** Those of a lower number wait before the others. */
+  readonly priority: number;
+  /** The only models that it may use, where `*` stands for any characters; undefined for all. */
+  readonly models: readonly string[] | undefined;
 }
 
 /** A request in a dialect that Perennial understands. */
@@ -97,6 +111,8 @@ export interface Exchange {
   readonly api: Api | undefined;
   readonly request: ExchangeRequest;
   readonly overrides: PolicyOverrides;
+  /** Whose key the client has brought; undefined where keys have no names, or are not needed. */
+  readonly client?: ClientKey | undefined;
   /** Unix time in milliseconds, for logs and traces alone: the time of day may be set back, and forward. */
   readonly startedAt: number;
   /** On the clock of `performance.now()`, on which all spans are measured: the request's head had been read. */

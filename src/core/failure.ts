@@ -14,6 +14,7 @@ export type FailureCode =
   | "upstream_error_event"
   | "overloaded"
   | "circuit_open"
+  | "rate_limited"
   | "draining"
   | "unauthorized"
   | "invalid_request"
@@ -64,6 +65,7 @@ export const FAILURES: Readonly<Record<FailureCode, FailureKind>> = {
   upstream_error_event: upstream(502),
   overloaded: refusal(503, "perennial_error"),
   circuit_open: refusal(503, "perennial_error"),
+  rate_limited: refusal(429, "perennial_error"),
   draining: refusal(503, "perennial_error"),
   unauthorized: refusal(401, "invalid_request_error"),
   invalid_request: refusal(400, "invalid_request_error"),

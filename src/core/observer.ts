@@ -3,6 +3,12 @@ import type { Attempt } from "./attempt.ts";
 import type { ComeBackWay, Exchange, ExchangeEnd } from "./exchange.ts";
 import type { Failure, FailureCode } from "./failure.ts";
 
+/** Whose rate limit it is: an upstream's, or that of a client's key, by the name that the configuration gives it. */
+export interface RateOwner {
+  readonly scope: "upstream" | "key";
+  readonly name: string;
+}
+
 /** Only listens: what it returns is not looked at, and what it throws changes nothing (see combineObservers). */
 export interface Observer {
   /** A request has become an exchange; its first attempt comes next. */
@@ -11,6 +17,12 @@ export interface Observer {
   onQueueStart?(exchange: Exchange, upstream: string): void;
   /** That wait is over, with a connection or without. */
   onQueueEnd?(exchange: Exchange, upstream: string, waitedMs: number): void;
+  /** It waits for a rate limit. */
+  onRateWaitStart?(exchange: Exchange, owner: RateOwner): void;
+  /** That wait is over, well or not. */
+  onRateWaitEnd?(exchange: Exchange, owner: RateOwner, waitedMs: number): void;
+  /** A rate limit has let it wait for as long as it may, in vain. */
+  onRateRefused?(exchange: Exchange, owner: RateOwner): void;
   /** An attempt begins; its request is sent next. */
   onAttemptStart?(exchange: Exchange, attempt: Attempt): void;
   /** An attempt is over, well or not; called exactly once for each. */

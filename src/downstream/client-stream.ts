@@ -4,9 +4,10 @@ import type { Dialect } from "../core/dialect.ts";
 import { type EventKind, isContent } from "../core/event-sink.ts";
 import type { Exchange } from "../core/exchange.ts";
 import type { HeldShare } from "../core/held-memory.ts";
+import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
-import { KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
+import { encodeComment, KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
 import { cut, endInterrupted, endWhole } from "./connection-end.ts";
 import { failsOnCommentBlocks, raisesErrorEvents } from "./known-clients.ts";
 import { PipedBody } from "./piped-body.ts";
@@ -17,6 +18,8 @@ export interface ClientStreamOptions {
   readonly interruptEnd: "auto" | "clean" | "cut";
   /** Comments that keep a silent stream alive; times in milliseconds. */
   readonly heartbeat: false | { readonly after: number; readonly every: number };
+  /** Comments that say what a client waits for. @defaultValue false */
+  readonly progress?: boolean;
 }
 
 /** Proxies buffer and compress event streams unless they are told not to. */
@@ -46,6 +49,10 @@ export class ClientStream {
   #piped: PipedBody | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isQuiet = true;
+  /** Whether it may be told anything yet; undefined where comments may not be sent. */
+  #mayBegin: (() => boolean) | undefined;
+  /** What it was told last of what it waits for. */
+  #told = "";
   /** What one read of the upstream's socket brought, to be written at once. */
   readonly #batch: (string | Buffer)[] = [];
   #isWriteDue = false;
@@ -79,6 +86,7 @@ export class ClientStream {
    */
   keepAlive(mayBegin: () => boolean = () => true): void {
     const { heartbeat } = this.#options;
+    this.#mayBegin = mayBegin;
     if (heartbeat === false) return;
     this.stopTimers();
     const beat = (): void => {
@@ -90,12 +98,25 @@ export class ClientStream {
       if (this.#isQuiet && this.#isBetweenEvents && !this.#raw.writableNeedDrain) {
         if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
         this.#exchange.stats.heartbeats++;
-        this.#write(this.#comment());
+        this.#write(this.#needsLine ? KEEP_ALIVE_LINE : KEEP_ALIVE);
       }
       this.#isQuiet = true;
       this.#heartbeat = setTimeout(beat, heartbeat.every);
     };
     this.#heartbeat = setTimeout(beat, heartbeat.after);
+  }
+
+  /** What the client waits for: told at once, unless an HTTP error must still be possible, and never within an answer. */
+  progress(progress: Progress): void {
+    const text = describe(progress);
+    if (!this.#options.progress || text === this.#told || this.#mayBegin?.() !== true) return;
+    const hasBegun = this.#contentAt !== undefined || this.#piped !== undefined;
+    if (hasBegun || this.#raw.destroyed || this.#raw.writableEnded || this.#raw.writableNeedDrain) return;
+    if (!this.headersSent) this.#begin(200, STREAM_HEADERS);
+    this.#told = text;
+    this.#isQuiet = false;
+    this.#exchange.stats.heartbeats++;
+    this.#write(encodeComment(text, this.#needsLine));
   }
 
   /** A streamed answer begins: its headers, unless a heartbeat went before them. */
@@ -200,9 +221,9 @@ export class ClientStream {
   }
 
   /** What Go's SDKs die of is a block; to openai-python one behind an `id` is an event without data. Others may need the block. */
-  #comment(): string {
-    const isLine = this.#ids || failsOnCommentBlocks(this.#exchange.request.headers) || this.#piped?.carriesIds;
-    return isLine ? KEEP_ALIVE_LINE : KEEP_ALIVE;
+  get #needsLine(): boolean {
+    const carriesIds = this.#ids !== undefined || this.#piped?.carriesIds === true;
+    return carriesIds || failsOnCommentBlocks(this.#exchange.request.headers);
   }
 
   #numbered(event: string): string {
@@ -256,4 +277,11 @@ function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
   const [first = "", ...others] = batch;
   if (others.length === 0) return typeof first === "string" ? Buffer.from(first) : first;
   return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
+}
+
+/** Names of upstreams are letters, digits, dots and dashes: nothing in it can end the line. */
+function describe(progress: Progress): string {
+  if (progress.at === "queue") return `perennial ${progress.ahead === 0 ? "next" : `${progress.ahead} ahead`} in the queue`;
+  const { number, of, upstream } = progress;
+  return `perennial attempt ${number} of ${of}${upstream === undefined ? "" : `, upstream ${upstream}`}`;
 }

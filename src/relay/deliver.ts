@@ -87,9 +87,12 @@ function replyWithFailure(exchange: Exchange, raw: ServerResponse, failure: Fail
   });
 }
 
+/** Ours: there is room again in a moment, or at a time that is known. */
+const WAITS: ReadonlySet<FailureCode> = new Set(["overloaded", "circuit_open", "rate_limited"]);
+
 /** When to come back, where waiting is all that is needed. What the upstream itself says stands over it. */
 function retryAfterOf({ code, outage, retryAfterMs }: Failure): { "retry-after"?: string } {
   if (code === "draining") return { "retry-after": "1" };
-  const isWaitAll = outage !== undefined || code === "overloaded" || code === "circuit_open";
+  const isWaitAll = outage !== undefined || WAITS.has(code);
   return isWaitAll && retryAfterMs !== undefined ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

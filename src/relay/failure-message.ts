@@ -1,7 +1,7 @@
 /** A failure in plain words for the client: what happened, how far the answer had come, what can be done. */
 import { isIdempotent } from "../attempt/idempotent.ts";
 import type { Exchange } from "../core/exchange.ts";
-import type { Failure } from "../core/failure.ts";
+import type { Failure, FailureCode } from "../core/failure.ts";
 
 export function failureMessage(failure: Failure, exchange: Exchange): string {
   const said = failure.upstreamMessage === undefined ? "" : `: ${failure.upstreamMessage}`;
@@ -24,6 +24,15 @@ function progressOf({ api, attempts, stats }: Exchange): string {
   return api?.request.stream ? `No text had arrived, after ${tries}.` : `No answer had arrived, after ${tries}.`;
 }
 
+/** The failure itself says what to do, or nothing is known that would help. */
+const SAYS_ALL: ReadonlySet<FailureCode> = new Set([
+  "overloaded",
+  "circuit_open",
+  "rate_limited",
+  "internal_error",
+  "client_gone",
+]);
+
 /** What may really help; nothing where that is not known. */
 function adviceFor(failure: Failure, exchange: Exchange): string {
   const { code, scope, setting } = failure;
@@ -34,8 +43,7 @@ function adviceFor(failure: Failure, exchange: Exchange): string {
     return `${sendAgain(exchange)}; if that happens each time, ${raise}.`;
   }
   if (code === "draining") return `${sendAgain(exchange)} in a moment.`;
-  // The failure itself says what to do, or nothing is known that would help.
-  if (code === "overloaded" || code === "circuit_open" || code === "internal_error" || code === "client_gone") return "";
+  if (SAYS_ALL.has(code)) return "";
   if (scope === "again") return `${sendAgain(exchange)}.`;
   return scope === "elsewhere" ? "This upstream would refuse the same request again." : "The same request would fail again.";
 }

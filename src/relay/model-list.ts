@@ -1,6 +1,6 @@
 /** `GET /models` of several upstreams: what any of them has, and the names under which clients may ask for it. */
 import type { ServerResponse } from "node:http";
-import { candidatesFor, type Offer, servesModel } from "../balance/offer.ts";
+import { candidatesFor, matchesName, type Offer, servesModel } from "../balance/offer.ts";
 import { createAnswerReader, parseAnswer } from "../call/answer-reader.ts";
 import { callUpstream } from "../call/call-upstream.ts";
 import type { Attempt } from "../core/attempt.ts";
@@ -22,14 +22,18 @@ export interface ModelListOptions {
 const LONGEST_MS = 10_000;
 
 /** Undefined for a list that one upstream gives as it is. */
-export function offersOfList({ api, request }: Exchange, offers: readonly Offer[]): readonly Offer[] | undefined {
+export function offersOfList({ api, request, client }: Exchange, offers: readonly Offer[]): readonly Offer[] | undefined {
   const [path] = request.path.split("?", 1);
   if (api !== undefined || request.method !== "GET" || (path !== "/models" && path !== "/v1/models")) return undefined;
   // Keys alone make no other list.
   const upstreams = offers.filter(({ shared }, index) => offers.findIndex((other) => other.shared === shared) === index);
   const serving = upstreams.filter((offer) => offer.serves.pathOf(path) !== undefined);
   const [first] = serving;
-  const isPlain = first !== undefined && Object.keys(first.names.map).length === 0 && first.names.only === undefined;
+  const isPlain =
+    first !== undefined &&
+    client?.models === undefined &&
+    Object.keys(first.names.map).length === 0 &&
+    first.names.only === undefined;
   return serving.length === 0 || (serving.length === 1 && isPlain) ? undefined : serving;
 }
 
@@ -43,8 +47,11 @@ export async function sendModelList(exchange: Exchange, raw: ServerResponse, opt
   if (failures.length === lists.length) throw exchange.signal.aborted ? toFailure(exchange.signal.reason) : failures[0];
   const bodies = lists.map((list) => (list instanceof Failure ? {} : list));
   const models = new Map<unknown, JsonObject>();
+  const only = exchange.client?.models;
+  const mayUse = ({ id }: JsonObject): boolean => only === undefined || only.some((pattern) => matchesName(pattern, String(id)));
   options.offers.forEach((offer, index) => {
-    for (const model of modelsOf(offer, bodies[index] ?? {})) if (!models.has(model.id)) models.set(model.id, model);
+    for (const model of modelsOf(offer, bodies[index] ?? {}).filter(mayUse))
+      if (!models.has(model.id)) models.set(model.id, model);
   });
   const data = [...models.values()];
   const { data: _data, ...rest } = bodies.find((body) => Array.isArray(body.data)) ?? {};

@@ -3,9 +3,10 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RateLimiter } from "../balance/rate/rate-limiter.ts";
 import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
 import { decisiveOf } from "../core/attempt.ts";
-import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
+import { type ClientKey, type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
 import type { ReplaySettings } from "./come-back.ts";
@@ -15,6 +16,8 @@ export interface RelaySettings {
   /** Every upstream, in the order of the configuration. */
   readonly offers: readonly Offer[];
   readonly failover: FailoverOptions;
+  /** The limits of a client's key, where it has some. */
+  keyLimiterOf?(client: ClientKey): RateLimiter | undefined;
   readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
   /** After how long without content a second upstream is asked as well, and for how many of a hundred requests at most. */
   readonly hedge: { readonly after: number | "p95" | false; readonly percent: number };

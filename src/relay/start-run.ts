@@ -17,10 +17,12 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
 import type { Run, RunTimes } from "../run/run.ts";
+import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
@@ -33,6 +35,8 @@ export interface RelayContext {
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
   readonly hedging: Hedging;
+  /** Who is shown what is asked and answered; undefined where nobody is, as a rule. */
+  readonly texts?: TextWatch | undefined;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */
@@ -40,13 +44,14 @@ const draw = createEvenDraws();
 
 /** @param journal where its answer goes in place of the clients that listen. */
 export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, journal?: RunClient): Run {
-  const { offers, failover, retry, limits } = settings;
+  const { offers, failover, retry, limits, keyLimiterOf } = settings;
   const { api, request } = exchange;
   const { runs, held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
   retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
-  const candidates = sticky.narrow(serving, request);
+  const { client } = exchange;
+  const { candidates, key } = withLimits(exchange, sticky.narrow(serving, request), client && keyLimiterOf?.(client));
   const continuing = api?.request.stream && candidates.some(continues) ? api.dialect.continuing : undefined;
   const session = new NativeSession();
   const policy = createAttemptPolicy(
@@ -86,6 +91,7 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
     propagator,
     recorder: continuing?.record(),
     session,
+    key,
     journal,
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });

@@ -1,5 +1,6 @@
 /** Where a run's answer goes, and where each of its clients is given it. */
 import type { EventKind, EventSink } from "../core/event-sink.ts";
+import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 
@@ -12,6 +13,8 @@ export interface RunClient extends EventSink {
   /** Bytes of that body. @returns false when the client reads too slowly. */
   write(chunk: Buffer): boolean;
   onDrain(listener: () => void): () => void;
+  /** What it waits for, while it has got nothing. */
+  progress(progress: Progress): void;
 }
 
 /** Keeps nothing: a client that listens is given each event as it comes, and the slowest client sets the pace. */
@@ -48,6 +51,10 @@ export class ForwardingJournal implements RunClient {
     let isFlowing = true;
     for (const client of this.#clients) if (!client.flush()) isFlowing = false;
     return isFlowing;
+  }
+
+  progress(progress: Progress): void {
+    for (const client of this.#clients) client.progress(progress);
   }
 
   finish(): void {

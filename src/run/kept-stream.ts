@@ -2,6 +2,7 @@
 import type { EventKind } from "../core/event-sink.ts";
 import type { Api, Lingered } from "../core/exchange.ts";
 import { Failure, toFailure } from "../core/failure.ts";
+import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
@@ -205,6 +206,10 @@ export class KeptStream implements KeptAnswer, RunClient {
       else this.#catchUp(reader);
     }
     this.#options.onOver();
+  }
+
+  progress(progress: Progress): void {
+    for (const { client } of this.#readers) client.progress(progress);
   }
 
   commit(headers: ReplyHeaders): void {

@@ -21,6 +21,7 @@ class FakeClient implements RunClient {
   events = 0;
   isWilling = true;
   #drain = new Set<() => void>();
+  progress(): void {}
   commit(): void {}
   push(): void {
     this.events++;

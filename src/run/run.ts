@@ -4,7 +4,10 @@ import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import { withinLimits } from "../attempt/enter-rate.ts";
 import { NativeSession } from "../attempt/native-session.ts";
+import { UsageMeter } from "../attempt/usage-meter.ts";
+import type { RateAccess } from "../balance/rate/rate-access.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
@@ -14,10 +17,12 @@ import { Failure, toFailure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { ResumedBy } from "../core/outcome.ts";
+import type { Progress } from "../core/progress.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type RunClient } from "./journal.ts";
 import { Lag, type TimedSink } from "./lag.ts";
+import { Taken } from "./taken.ts";
 
 export interface RunOptions {
   /** The exchange that started it: whose request is answered, and to whom its attempts are reported. */
@@ -32,6 +37,8 @@ export interface RunOptions {
   readonly sticky?: StickyUpstreams | undefined;
   /** Writes down what is given, so that it can go on after a break; undefined where it is not to be continued. */
   readonly recorder?: AnswerRecorder | undefined;
+  /** The limits of the client's key; undefined where it has none. */
+  readonly key?: RateAccess | undefined;
   /** What an upstream keeps for it. */
   readonly session: NativeSession;
   /** Where its answer goes in place of the clients that listen. @defaultValue to them */
@@ -72,7 +79,7 @@ export class Run {
   #lag: Lag | undefined;
   #state: RunState = { at: "waiting" };
   #deadline: NodeJS.Timeout | undefined;
-  #taken: "no" | "presumed" | "yes" = "no";
+  readonly #taken = new Taken();
 
   /** Starts at once. */
   constructor(options: RunOptions) {
@@ -92,12 +99,9 @@ export class Run {
     return this.#state;
   }
 
-  /**
-   * An upstream works on it, as far as is known. While it waits, or there were only outages, its clients are given nothing, not
-   * even a sign of life, so that each may still get an HTTP status, and try again by itself.
-   */
+  /** Its clients may be given a sign of life. */
   get isTaken(): boolean {
-    return this.#taken !== "no";
+    return this.#taken.isTaken;
   }
 
   /** What its clients have been given. */
@@ -171,7 +175,8 @@ export class Run {
   }
 
   #runAttempts(): Promise<AttemptResult> {
-    const { exchange, policy, limits, observer, propagator, held, times, sticky } = this.#options;
+    const { exchange, policy, observer, held, times, key } = this.#options;
+    const onAhead = (ahead: number): void => this.#tell({ at: "queue", ahead });
     const loop: AttemptLoopOptions = {
       exchange,
       attempts: this.attempts,
@@ -180,42 +185,60 @@ export class Run {
       deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
+      onProgress: (progress) => this.#tell(progress),
     };
-    const evict = (failure: Failure): void => this.abort(failure);
     // The last attempt's refusal is kept: the client may get it as it is.
-    const kept = held.open({ evict });
-    const made = runAttempts(loop, async (planned) => {
-      const { attempt, plan, isHopeful, signal } = planned;
-      if (isHopeful && this.#taken === "no") this.#taken = "presumed";
-      const share = held.open({ evict });
-      // What an upstream keeps for an attempt that runs beside another is not the run's before it wins.
-      const session = attempt.hedge ? new NativeSession() : this.#options.session;
-      try {
-        return await attemptOnce({
-          exchange,
-          attempt,
-          plan,
-          limits,
-          held: share,
-          propagated: propagator.headersFor(exchange, attempt),
-          signal,
-          session,
-          output: this.#outputOf(planned, share, session),
-          onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
-        });
-      } catch (thrown) {
-        const failure = toFailure(thrown);
-        kept.set(failure.reply?.body.length ?? 0);
-        if (failure.outage === undefined) this.#taken = "yes";
-        else if (this.#taken === "presumed" && !attempt.hedge) this.#taken = "no";
-        if (attempt.hedge && !this.#isAnsweredBy(attempt)) session.end(false);
-        throw thrown;
-      } finally {
-        // The attempt's gate and hold are gone, with what they held.
-        share.release();
-      }
-    });
+    const kept = held.open({ evict: (failure) => this.abort(failure) });
+    const attempt = (planned: PlannedAttempt): Promise<AttemptResult> => this.#attempt(planned, kept);
+    const made = withinLimits(key, { exchange, observer, signal: loop.signal, onAhead }, (onUsed) =>
+      runAttempts(loop, attempt, onUsed),
+    );
     return made.finally(() => kept.release());
+  }
+
+  /** @param kept counts what an attempt was refused with. */
+  async #attempt(planned: PlannedAttempt, kept: HeldShare): Promise<AttemptResult> {
+    const { attempt, plan, isHopeful, signal } = planned;
+    const { exchange, limits, propagator, held, sticky, key } = this.#options;
+    const { rate } = plan.candidate;
+    this.#taken.begins(isHopeful);
+    const share = held.open({ evict: (failure) => this.abort(failure) });
+    // What an upstream keeps for an attempt that runs beside another is not the run's before it wins.
+    const session = attempt.hedge ? new NativeSession() : this.#options.session;
+    const meter = rate?.countsTokens || key?.countsTokens ? new UsageMeter(planned.onUsed) : undefined;
+    const output = this.#outputOf(planned, share, session);
+    try {
+      const result = await attemptOnce({
+        exchange,
+        attempt,
+        plan,
+        limits,
+        held: share,
+        propagated: propagator.headersFor(exchange, attempt),
+        signal,
+        session,
+        output: meter?.watch(output) ?? output,
+        onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
+        onLimit: rate && ((forMs) => rate.hold(forMs)),
+      });
+      meter?.end(result);
+      return result;
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      meter?.end(undefined);
+      kept.set(failure.reply?.body.length ?? 0);
+      this.#taken.failed(failure, attempt.hedge === true);
+      if (attempt.hedge && !this.#isAnsweredBy(attempt)) session.end(false);
+      throw thrown;
+    } finally {
+      // The attempt's gate and hold are gone, with what they held.
+      share.release();
+    }
+  }
+
+  #tell(progress: Progress): void {
+    if (progress.at === "queue") this.#taken.queues();
+    if (this.#taken.isTaken && this.#state.at === "waiting") this.#journal.progress(progress);
   }
 
   #outputOf({ attempt, onTaken, onContent }: PlannedAttempt, held: HeldShare, session: NativeSession): AttemptOutput {
@@ -228,7 +251,7 @@ export class Run {
     return {
       onContent,
       onTaken: () => {
-        this.#taken = "yes";
+        this.#taken.works();
         onTaken();
       },
       openStream: (headers, { at, lagMs, onFailure, onSettle }) => {

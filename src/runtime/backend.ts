@@ -1,8 +1,11 @@
 /** Where requests go: connections to every upstream, each with its first question; to the sandbox where none is configured. */
+import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { createUpstreamShared, type Share, type UpstreamPolicy, type UpstreamShared } from "../balance/candidate.ts";
 import { HealthCheck } from "../balance/health-check.ts";
 import type { Offer } from "../balance/offer.ts";
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
+import { stateOf } from "../balance/upstream-state.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
@@ -11,6 +14,7 @@ import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import { resolveConnectTimeout, resolveHealth, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
 import type { Observer } from "../core/observer.ts";
+import type { HealthState, NamedUpstreamState } from "../core/upstream-state.ts";
 import { openAiChat } from "../dialect/openai-chat.ts";
 import { readRequestPath } from "../server/request-path.ts";
 import { createHealthLog } from "../telemetry/health-log.ts";
@@ -31,6 +35,8 @@ export interface Backend {
   readonly observers: readonly Observer[];
   /** The upstream at this place has answered its first question, where it is to be asked one, and is not known to be down. */
   isWarm(index: number): boolean;
+  /** What the health checks of the upstream at this place have found; undefined where there are none, or none yet. */
+  healthOf(index: number): HealthState | undefined;
   /** Asks no more first questions; requests go on. */
   stopWarmUps(): void;
   close(): Promise<void>;
@@ -114,6 +120,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
     shared,
     observers: questions.map(({ observer }) => observer),
     isWarm: (index) => warmUps[index]?.isWarm !== false && checks[index]?.isUp !== false,
+    healthOf: (index) => checks[index]?.state,
     stopWarmUps,
     async close() {
       stopWarmUps();
@@ -123,28 +130,51 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
 }
 
 /** Each open upstream with what the configuration has for it; the connections may be older than that. */
-export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "upstreams" | "shared">): readonly Offer[] {
+export function offersOf(
+  config: Config,
+  { upstreams, shared }: Pick<Backend, "upstreams" | "shared">,
+  rates: RateLimiters,
+): readonly Offer[] {
   const all = servedUpstreams(config);
   const { mount } = uniteRoutes(all);
   return all.flatMap((served, index) => {
     const upstream = upstreams[index] as Upstream;
     const common = shared[index] as UpstreamShared;
     const share = shareOf(served, index, all);
-    const keys = served.apiKeys ?? (served.apiKey === undefined ? [] : [served.apiKey]);
+    const keys = keysOf(served);
     const offer = {
       upstream,
       shared: common,
       policy: resolvePolicy(config, served),
+      limiter: rates.find({ scope: "upstream", name: served.name }),
       share,
       serves: servesOf(served, mount),
       names: { map: served.models, only: served.only },
     };
     // Each key is a way of its own to ask it.
-    const keyed = keys.map((key) => ({ ...offer, upstream: upstream.withKey(key), credential: common.credential(key) }));
+    const keyed = keys.map((key) => ({
+      ...offer,
+      upstream: upstream.withKey(key),
+      credential: common.credential(key),
+      account: createHash("sha256").update(key).digest("base64"),
+    }));
     return keyed.length === 0
       ? [offer]
       : keyed.map((each) => ({ ...each, share: { ...share, weight: share.weight / keys.length } }));
   });
+}
+
+/** How things stand with each, in the order of the configuration. */
+export function statesOf(config: Config, { shared, healthOf }: Backend): readonly NamedUpstreamState[] {
+  return servedUpstreams(config).map((served, index) => ({
+    name: served.name,
+    ...stateOf(shared[index] as UpstreamShared, keysOf(served), healthOf(index)),
+  }));
+}
+
+/** Those of ours that an upstream is asked with. */
+function keysOf({ apiKey, apiKeys }: UpstreamConfig): readonly string[] {
+  return apiKeys ?? (apiKey === undefined ? [] : [apiKey]);
 }
 
 /** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */

@@ -3,18 +3,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { Hedging } from "../balance/hedging.ts";
+import { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import { RetryBudget } from "../balance/retry-budget.ts";
 import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
+import { ownedRates } from "../config/owned-rates.ts";
 import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
-import { type Backend, openBackend, planBackend } from "./backend.ts";
+import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
 import { createSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -61,9 +64,14 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
   const hedging = new Hedging();
-  const telemetry = await openTelemetry(logger, { open, held, kept });
-  const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
-    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging });
+  const rates = new RateLimiters();
+  const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
+  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams });
+  const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
+    // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
+    rates.configure(ownedRates(config));
+    return createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates });
+  };
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
   let lastReload: Promise<unknown> = Promise.resolve();

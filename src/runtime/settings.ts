@@ -1,5 +1,6 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
 import type { Hedging } from "../balance/hedging.ts";
+import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { uniteRoutes } from "../config/routes.ts";
@@ -25,34 +26,37 @@ export interface Parts {
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
   readonly hedging: Hedging;
+  readonly rates: RateLimiters;
 }
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, kept, held, sticky, retries, hedging }: Parts,
+  { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates }: Parts,
 ): Promise<ServerSettings> {
-  const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, replay } = config;
+  const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, progress, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
+  const texts = await telemetry.texts(config.dashboard !== false && config.dashboard.text);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   return {
     mount,
     basePath: new URL(servedUpstreams(config)[0].baseUrl).pathname,
     bare,
     routes,
-    keyOf: createKeyCheck(auth.keys),
+    keyOf: createKeyCheck(auth.keys, auth.named),
     localOnly: auth.keys.length === 0 && !config.open,
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held }),
+    dashboard: history && createDashboard(config, { history, texts, backend, held, retries, rates }),
     relay: {
-      offers: offersOf(config, backend),
+      offers: offersOf(config, backend, rates),
+      keyLimiterOf: ({ name }) => rates.find({ scope: "key", name }),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
       retry,
       hedge,
       limits,
-      client: { interruptEnd, heartbeat },
+      client: { interruptEnd, heartbeat, progress },
       replay: replay || undefined,
     },
     context: {
@@ -62,6 +66,7 @@ export async function createSettings(
       sticky,
       retries,
       hedging,
+      texts,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

@@ -45,15 +45,18 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, account?: 
         refuse(refusal);
       }
     });
+    const brokeOff = (cause?: unknown): void => reject(new Failure("invalid_request", "The request body broke off.", { cause }));
+    // Without it a body that ends without an end would be waited for, and keep its place, for ever.
+    const onClose = (): void => brokeOff();
     incoming.once("end", () => {
       resolve(Buffer.concat(chunks, bytes));
+      // Or each request that has ended well would make an Error, with its stack, for nobody.
+      incoming.off("close", onClose);
       // The listeners live as long as the request, and would keep the body a second time.
       chunks = [];
     });
-    const brokeOff = (cause?: unknown): void => reject(new Failure("invalid_request", "The request body broke off.", { cause }));
     incoming.once("error", brokeOff);
-    // Without it a body that ends without an end would be waited for, and keep its place, for ever.
-    incoming.once("close", () => brokeOff());
+    incoming.once("close", onClose);
   });
 }
 

@@ -13,6 +13,7 @@ import type { RelaySettings } from "../relay/relay-settings.ts";
 import type { RelayContext } from "../relay/start-run.ts";
 import { passBody, readBody } from "./body-limit.ts";
 import { createBrokenRequestHandler, refuseOtherProtocols } from "./broken-request.ts";
+import { type KeyHolder, refuseModel } from "./client-keys.ts";
 import { isFromForeignPage } from "./cross-site.ts";
 import { type Dashboard, registerDashboard, wantsPage } from "./dashboard/dashboard-routes.ts";
 import { abortWhenClientLeaves, createExchange } from "./exchange-factory.ts";
@@ -45,7 +46,7 @@ export interface ServerSettings {
   readonly relay: RelaySettings;
   readonly context: RelayContext;
   /** Whose key the headers present, if it is one that opens this door; see createKeyCheck. */
-  readonly keyOf: (headers: IncomingHttpHeaders) => string | undefined;
+  readonly keyOf: (headers: IncomingHttpHeaders) => KeyHolder | undefined;
   /** No key is needed since only this machine can connect: then a web page from elsewhere must not use its user's browser to do so. */
   readonly localOnly: boolean;
   /** Web pages from elsewhere that may use it all the same (`cors.origins`). */
@@ -177,7 +178,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   }
 
   /** @throws Failure `unauthorized` */
-  function keyOf({ method, headers }: FastifyRequest): string {
+  function keyOf({ method, headers }: FastifyRequest): KeyHolder {
     const settings = current();
     const key = settings.keyOf(headers);
     if (key === undefined) {
@@ -189,7 +190,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const key = keyOf(request);
+    const key = keyOf(request).id;
     const slot = open.admit(key);
     const held = new HeldRequest(current().context.held);
     try {
@@ -227,7 +228,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const decoded = Buffer.isBuffer(body) ? await decodeBody(body, headers["content-encoding"], maxBodyBytes) : undefined;
     held.take(decoded?.length ?? 0);
     // A body takes its time: the configuration may be another by now.
-    keyOf(request);
+    const { client } = keyOf(request);
     open.refuseWhileDraining();
     // However a client spells a dialect's path, the upstream gets it in one spelling; a name in it is the client's to spell.
     const target = (found === undefined || found.isNamed ? path : plain) + query;
@@ -236,8 +237,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
       arrivedAt: request.arrivedAt,
       key,
       dialect,
+      client,
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
+    refuseModel(client, method, exchange.api?.request.model);
     const { relay: asked, context } = current();
     let arrival: Arrival | undefined;
     held.serve({

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dialect } from "../core/dialect.ts";
 import {
   type Api,
+  type ClientKey,
   createExchangeStats,
   type Exchange,
   type ExchangeRequest,
@@ -22,13 +23,14 @@ export interface ExchangeInput {
   /** The digest of the key that opened our door; empty where none is needed. */
   readonly key?: string;
   readonly dialect: Dialect | undefined;
+  readonly client?: ClientKey | undefined;
   /** What is asked for, where the request itself does not say it. @defaultValue what it says in its dialect */
   readonly api?: Api;
   readonly request: ExchangeRequest;
 }
 
 /** @throws Failure `invalid_request` for a body that is not JSON, or holds absurdly much, or a policy header that makes no sense. */
-export function createExchange({ id, arrivedAt, key = "", dialect, api, request }: ExchangeInput): Exchange {
+export function createExchange({ id, arrivedAt, key = "", dialect, api, client, request }: ExchangeInput): Exchange {
   const controller = new AbortController();
   return {
     // First of all: making sense of the request is part of what Perennial adds.
@@ -37,6 +39,7 @@ export function createExchange({ id, arrivedAt, key = "", dialect, api, request 
     id,
     key,
     request,
+    client,
     api: api ?? (dialect && { dialect, request: dialect.parseRequest(parseBody(request)) }),
     overrides: readOverrides(request),
     startedAt: timeOfDay(arrivedAt),

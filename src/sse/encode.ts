@@ -18,6 +18,13 @@ export function encodeUnnamed(event: StreamEvent): string | Buffer {
   return (event.event === undefined ? event.bytes : undefined) ?? encodeData(event.data);
 }
 
+/**
+ * A comment of one line. As a block, which a blank line ends; or as the line alone, for clients to which a blank line always ends an event.
+ */
+export function encodeComment(text: string, isLine: boolean): string {
+  return isLine ? `: ${text}\n` : `: ${text}\n\n`;
+}
+
 /** Not `: ping`, which one editor plugin takes for the end of the stream. */
 export const KEEP_ALIVE = ": keep-alive\n\n";
 

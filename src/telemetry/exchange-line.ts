@@ -20,7 +20,7 @@ const OUTCOME_WIDTH = 11;
 
 /** @param show quotes what is not harmless: a client's text must not move the cursor. */
 export function exchangeLine(log: Fields, show: (value: unknown) => string): string {
-  const { outcome, model, dialect, failure, status, warning, durationMs, firstTokenMs, id } = log;
+  const { outcome, model, dialect, failure, status, warning, durationMs, firstTokenMs, limitedMs, id } = log;
   const name = String(outcome);
   const first = typeof firstTokenMs === "number" ? ` (first word ${seconds(firstTokenMs)})` : "";
   return [
@@ -29,6 +29,7 @@ export function exchangeLine(log: Fields, show: (value: unknown) => string): str
     typeof durationMs === "number" ? `${seconds(durationMs)}${first}` : undefined,
     failure === undefined ? undefined : `${failure}${status === undefined ? "" : ` ${status}`}`,
     savedFrom(log),
+    typeof limitedMs === "number" ? `waited ${seconds(limitedMs)} for a rate limit` : undefined,
     warning === undefined ? undefined : `▲ ${show(warning)}`,
     id,
   ]

@@ -37,6 +37,11 @@ export function createExchangeLog(logger: Logger): Observer {
       logger.warn({ upstream }, "all connections to the upstream are in use, and requests wait: see maxConnections");
     },
 
+    onRateWaitStart(_exchange, { scope, name }) {
+      if (!isDue(`rate ${scope} ${name}`)) return;
+      logger.info({ [scope]: name }, `the rate limit of this ${scope} is reached, and requests wait for it in their order`);
+    },
+
     onRetry({ id }, { number, upstream, status }, failure, delayMs) {
       const fields = { id, n: number, upstream, status, failure: failure.code, delayMs: Math.round(delayMs) };
       const why = `attempt ${number} failed: ${failure.message} (${failure.code})`;
@@ -60,6 +65,7 @@ export function createExchangeLog(logger: Logger): Observer {
           dialect: exchange.api?.dialect.name ?? "passthrough",
           model: exchange.api?.request.model?.slice(0, MAX_MODEL_LENGTH),
           upstream: decisiveOf(attempts)?.upstream,
+          key: exchange.client?.name,
           outcome: end.outcome,
           failure: end.failure,
           warning,
@@ -70,6 +76,7 @@ export function createExchangeLog(logger: Logger): Observer {
             return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam, hedge, lost };
           }),
           waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
+          limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
           longestGapMs: stats.longestGapMs,
           durationMs: Math.round(end.durationMs),

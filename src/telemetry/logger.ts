@@ -32,7 +32,13 @@ const PARENTS = [
   "upstreams[*]",
   "config.upstreams[*]",
 ];
-const REDACTED = [...PARENTS.flatMap((parent) => SECRETS.map((name) => `${parent}["${name}"]`)), "auth.keys", "config.auth.keys"];
+const REDACTED = [
+  ...PARENTS.flatMap((parent) => SECRETS.map((name) => `${parent}["${name}"]`)),
+  "auth.keys",
+  "auth.named",
+  "config.auth.keys",
+  "config.auth.named",
+];
 
 /** @param destination where the lines go. @defaultValue stdout */
 export function createLogger({ level, format }: LogOptions, destination?: DestinationStream): Logger {

@@ -4,16 +4,19 @@ import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 
 export interface MetricsOptions {
   /** Names of the dialects: the values that the label `dialect` can have, beside `passthrough`. */
   readonly dialects: readonly string[];
   /** Exchanges that run at this moment. */
   readonly countOpen: () => number;
-  /** Bytes that the gates hold back at this moment. */
+  /** Bytes that are held for clients at this moment. */
   readonly countHeldBytes: () => number;
   /** Answers that are kept at this moment. */
   readonly countKept: () => { readonly streams: number; readonly bytes: number };
+  /** How things stand with each upstream of the configuration. */
+  readonly upstreamStates: () => readonly NamedUpstreamState[];
 }
 
 export interface Metrics {
@@ -32,6 +35,7 @@ const FIRST_TOKEN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 18
 const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600];
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
+const RATE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -52,7 +56,7 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }: MetricsOptions): Metrics {
+export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, upstreamStates }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -167,6 +171,25 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     buckets: QUEUE_BUCKETS,
     registers,
   });
+  const rateQueued = new Gauge({
+    name: "perennial_rate_queued_exchanges",
+    help: "Client requests that wait now for a rate limit, of an upstream or of a client's key.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
+  const rateWait = new Histogram({
+    name: "perennial_rate_wait_seconds",
+    help: "How long requests waited for a rate limit; those that did not wait are left out.",
+    labelNames: ["scope", "name"],
+    buckets: RATE_BUCKETS,
+    registers,
+  });
+  const rateRefused = new Counter({
+    name: "perennial_rate_refused_total",
+    help: "Client requests that waited for a rate limit for as long as rate.wait allows, in vain.",
+    labelNames: ["scope", "name"],
+    registers,
+  });
   const clientBytes = new Counter({
     name: "perennial_client_bytes_total",
     help: "Body bytes sent to clients, counted when their exchange ends.",
@@ -183,7 +206,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
   });
   new Gauge({
     name: "perennial_held_bytes",
-    help: "Bytes held back now, until their attempt brings its first content.",
+    help: "Bytes held now for clients: requests, what is held back of answers, and what slow clients have not read.",
     registers,
     collect() {
       this.set(countHeldBytes());
@@ -222,6 +245,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
       this.set(countKept().bytes);
     },
   });
+  gaugeUpstreams(registry, upstreamStates);
 
   // rate() does not see the first of its kind unless a zero came before it.
   for (const dialect of [...dialects, PASSTHROUGH]) {
@@ -239,8 +263,22 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
       queueWait.observe({ upstream }, waitedMs / 1_000);
     },
 
-    onAttemptStart({ readAt }, { number }) {
-      if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
+    onRateWaitStart(_exchange, { scope, name }) {
+      rateQueued.inc({ scope, name });
+    },
+
+    onRateWaitEnd(_exchange, { scope, name }, waitedMs) {
+      rateQueued.dec({ scope, name });
+      rateWait.observe({ scope, name }, waitedMs / 1_000);
+    },
+
+    onRateRefused(_exchange, { scope, name }) {
+      rateRefused.inc({ scope, name });
+    },
+
+    onAttemptStart({ readAt, stats }, { number }) {
+      // What a limit makes it wait is what its user has set.
+      if (number === 1) addedLatency.observe((performance.now() - readAt - (stats.limitedMs ?? 0)) / 1_000);
     },
 
     onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {
@@ -293,6 +331,40 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+/** Set anew each time they are asked for, so that an upstream that is no longer configured is no longer told of. */
+function gaugeUpstreams(registry: Registry, upstreamStates: MetricsOptions["upstreamStates"]): void {
+  const registers = [registry];
+  const labelNames = ["upstream"];
+  // The first of the three, since they are read in this order: it sets the others too.
+  new Gauge({
+    name: "perennial_upstream_up",
+    help: "0 while all of an upstream is known to be out (no connection, or its health check fails), else 1.",
+    labelNames,
+    registers,
+    collect() {
+      for (const gauge of [this, running, rests]) gauge.reset();
+      for (const { name: upstream, open, rests: known, counts, keys } of upstreamStates()) {
+        this.set({ upstream }, known.some(({ part }) => part === undefined) ? 0 : 1);
+        running.set({ upstream }, open);
+        for (const why of ["outage", "breaker"] as const) rests.set({ upstream, why }, counts[why]);
+        rests.set({ upstream, why: "key" }, keys.filter(({ rest }) => rest !== undefined).length);
+      }
+    },
+  });
+  const running = new Gauge({
+    name: "perennial_upstream_open_attempts",
+    help: "Attempts that run now, by upstream.",
+    labelNames,
+    registers,
+  });
+  const rests = new Gauge({
+    name: "perennial_upstream_rests",
+    help: "Models that are out or whose circuit breaker is open, and keys that are refused or limited; a whole upstream counts as one.",
+    labelNames: [...labelNames, "why"],
+    registers,
+  });
 }
 
 /** What the client would have seen without Perennial. */

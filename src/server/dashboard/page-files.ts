@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findPackageFolder } from "../../core/package-folder.ts";
 
 export interface PageFile {
   readonly type: string;
@@ -22,13 +23,13 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
-/** Beside the built program; where the sources run as they are, in the last build of them. */
-const BUILT = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../../../dist/dashboard/" : "../../dashboard/", import.meta.url),
-);
+/** What the last build made, also where the sources run as they are. */
+function builtFolder(): string {
+  return fileURLToPath(new URL("dist/dashboard/", findPackageFolder() ?? import.meta.url));
+}
 
 /** @returns undefined where it was not built. */
-export function readPage(folder = BUILT): Page | undefined {
+export function readPage(folder = builtFolder()): Page | undefined {
   try {
     const html = readFileSync(`${folder}/index.html`, "utf8");
     const names = readdirSync(`${folder}/dashboard`);

@@ -9,6 +9,8 @@ import type { AttemptView, EndedStream, StreamState, StreamView } from "./view.t
 /** The client names the model, so it could be anything, of any length. */
 const MAX_MODEL_LENGTH = 200;
 const PASSTHROUGH = "passthrough";
+const FIRST_ATTEMPTS = 8;
+const LAST_ATTEMPTS = 16;
 /** A rate is of so many milliseconds at least: of less it would jump. */
 const RATE_MS = 900;
 
@@ -21,7 +23,7 @@ export class OpenStream {
   /** When each attempt began; not by the time of day, which may be set back. */
   readonly #begunMs = new Map<number, number>();
   #committedMs: number | undefined;
-  #state: OpenState = "waiting";
+  #state: OpenState = "held";
   /** For which upstream's connection it waits. */
   #queue: string | undefined;
   #sampled: { at: number; characters: number };
@@ -54,6 +56,11 @@ export class OpenStream {
     this.#state = upstream === undefined ? "waiting" : "queued";
   }
 
+  /** A rate limit makes it wait, or not any more. */
+  limit(isWaiting: boolean): void {
+    this.#state = isWaiting ? "queued" : "waiting";
+  }
+
   begin({ number }: Attempt): void {
     // After the commit it goes on with an answer of which its client has the beginning.
     this.#state = this.#committedMs === undefined ? "waiting" : "flowing";
@@ -84,11 +91,11 @@ export class OpenStream {
   }
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
-  ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
+  ended({ outcome, failure, status, durationMs, seams = [], seam }: ExchangeEnd): EndedStream {
     const asked = decisiveOf(this.#exchange.attempts)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
     const paidTwice = paidTwiceBy(this.#exchange.attempts);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, paidTwice }, durationMs, undefined);
+    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, seam, paidTwice }, durationMs, undefined);
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {
@@ -102,8 +109,9 @@ export class OpenStream {
       model: shorten(api?.request.model),
       upstream: decisiveOf(attempts)?.upstream,
       state,
-      attempts: attempts.map((attempt) => this.#viewAttempt(attempt, state)),
+      attempts: tellingOf(attempts).map((attempt) => this.#viewAttempt(attempt, state)),
       queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
+      limitedMs: stats.limitedMs === undefined ? undefined : Math.round(stats.limitedMs),
       committedMs: this.#committedMs,
       firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
       longestGapMs: stats.longestGapMs,
@@ -140,6 +148,12 @@ export class OpenStream {
   }
 }
 
+/** An outage may be asked about hundreds of times: how it began, and how it ended. */
+function tellingOf(attempts: readonly Attempt[]): readonly Attempt[] {
+  const isMany = attempts.length > FIRST_ATTEMPTS + LAST_ATTEMPTS;
+  return isMany ? [...attempts.slice(0, FIRST_ATTEMPTS), ...attempts.slice(-LAST_ATTEMPTS)] : attempts;
+}
+
 /** A request that was answered without becoming an exchange. */
 export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: number): EndedStream {
   const ms = Math.round(durationMs);
@@ -151,9 +165,18 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     streamed: false,
     model: undefined,
     upstream: undefined,
-    state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status, seams: [] },
+    state: {
+      at: "ended",
+      outcome: outcomeOfRefusal(failure),
+      failure,
+      fault: faultOf(failure),
+      status,
+      seams: [],
+      seam: undefined,
+    },
     attempts: [],
     queuedMs: undefined,
+    limitedMs: undefined,
     committedMs: undefined,
     firstTokenMs: undefined,
     longestGapMs: undefined,

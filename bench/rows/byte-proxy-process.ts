@@ -1,9 +1,11 @@
-/** The cheapest proxy that Node can be: bytes in, bytes out, nothing understood. The benchmark's yardstick. Prints its port. */
+/**
+ * The cheapest proxy that Node can be: bytes in, bytes out, nothing understood. The benchmark's yardstick.
+ *   node byte-proxy-process.ts UPSTREAM PORT
+ */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Pool } from "undici";
 
-const pool = new Pool(process.argv[2] ?? "", { connections: 1_000, allowH2: false });
+const pool = new Pool(process.argv[2] ?? "", { connections: null, allowH2: false });
 const server = createServer((request, response) => {
   const body: Buffer[] = [];
   request.on("data", (part: Buffer) => body.push(part));
@@ -28,4 +30,4 @@ const server = createServer((request, response) => {
     );
   });
 });
-server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
+server.listen({ port: Number(process.argv[3]), host: "127.0.0.1" });

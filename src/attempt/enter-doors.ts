@@ -1,0 +1,52 @@
+/** What an attempt goes through before it begins: the upstream's outage, and its rate limits, both of which must be open at once. */
+import type { OutageView, Turn } from "../balance/outage-gate.ts";
+import type { RateTurn } from "../balance/rate/rate-ask.ts";
+import type { AttemptPlan } from "./attempt-policy.ts";
+import { type RateDoorOptions, waitForRate } from "./enter-rate.ts";
+import type { Asked, OutageDoor } from "./outage-door.ts";
+
+export interface DoorsOptions extends RateDoorOptions {
+  readonly door: OutageDoor;
+  readonly asked: Asked;
+  /** The plan as it is now: it may change while it waits. */
+  plan(): AttemptPlan;
+  /** Told each time that another has asked in vain; throws when this one waits no longer. */
+  onOut(outage: OutageView): void;
+}
+
+export interface Entered {
+  readonly turn: Turn | undefined;
+  readonly rated: RateTurn | undefined;
+}
+
+/** A place among the limits that was taken so long ago counts at another time than that of its request, in milliseconds. */
+const STALE_MS = 1_000;
+
+/** @throws as the doors do; then it holds nothing. */
+export async function enterDoors(options: DoorsOptions): Promise<Entered> {
+  const { door, signal } = options;
+  let { asked } = options;
+  let rated: RateTurn | undefined;
+  for (;;) {
+    const { candidate } = options.plan();
+    const enteredAt = performance.now();
+    const turn = await door
+      .enter(() => options.plan().candidate.shared.outages, asked, options.onOut)
+      .catch((thrown: unknown) => {
+        rated?.giveBack();
+        throw thrown;
+      });
+    asked = { ...asked, isNew: false };
+    if (options.plan().candidate !== candidate || performance.now() - enteredAt > STALE_MS) {
+      rated?.giveBack();
+      rated = undefined;
+    }
+    const { rate } = options.plan().candidate;
+    if (rate === undefined || rated !== undefined) return { turn, rated };
+    const entered = rate.enter(signal);
+    if (!("turn" in entered)) return { turn, rated: entered };
+    // Others may wait for what comes of this turn, and must not wait for a limit of ours.
+    turn?.giveBack();
+    rated = await waitForRate(rate, entered, options);
+  }
+}
