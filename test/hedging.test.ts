@@ -32,7 +32,7 @@ test("the second answers, the first is left at once, and all that is told of it 
   const { body } = await send(`${perennial.url}/metrics`);
   expect(body).toContain('perennial_hedges_total{result="won"} 1');
   expect(body).toContain('perennial_attempts_total{upstream="a",result="lost"} 1');
-  expect(body).toMatch(/perennial_hedge_lost_seconds_total 0\.\d/);
+  expect(body).toMatch(/perennial_hedge_lost_seconds_total (?:0\.\d*)?[1-9]/);
 });
 
 test("the first answers where it is the faster one after all", async ({ inFrontOf }) => {
