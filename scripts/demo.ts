@@ -6,7 +6,7 @@ import OpenAI from "openai";
 import { VERSION } from "openai/version";
 import pc from "picocolors";
 import pino from "pino";
-import { startApp } from "../src/app.ts";
+import { type App, startApp } from "../src/app.ts";
 import { ANSWER } from "../src/chaos/answer.ts";
 import { createChaosServer } from "../src/chaos/chaos-server.ts";
 import { configSchema } from "../src/config/schema.ts";
@@ -35,6 +35,16 @@ const FAULTS: [model: string, what: string][] = [
   ["error-vllm-flat:12", "older vLLM's error, [DONE]"],
   ["empty", "200 with no data, always"],
   ["null", "200 with a body of null"],
+];
+
+/** The first of two upstreams fails; the second does not. Directly there is only the first. */
+const FAILOVERS: [model: string, what: string][] = [
+  ["close@a", "upstream down"],
+  ["401@a", "its key is refused"],
+  ["404@a", "it does not have the model"],
+  ["429:3000@a", "rate limit, for 50 minutes"],
+  ["stall-first@a", "headers, then silence"],
+  ["empty@a", "200 with no data, always"],
 ];
 
 interface Told {
@@ -112,56 +122,72 @@ const rule = (left: string, middle: string, right: string): string =>
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const chaos = createChaosServer({ tokenDelayMs: 4 });
-const { url } = await chaos.listen(0, "127.0.0.1");
-const app = await startApp(
-  configSchema.parse({
-    port: 0,
-    upstreams: [{ baseUrl: url, continuation: "assistant" }],
-    recovery: "continue",
-    timeouts: { firstToken: "500ms", idle: "500ms", alive: "700ms" },
-    retry: { backoff: { initial: "50ms" } },
-    drain: { timeout: "0" },
-  }),
-  pino({ level: "silent" }),
-);
+const { url, urlOf } = await chaos.listen(0, "127.0.0.1");
 
+const inFrontOf = (upstreams: readonly object[]): Promise<App> =>
+  startApp(
+    configSchema.parse({
+      port: 0,
+      upstreams,
+      recovery: "continue",
+      timeouts: { firstToken: "500ms", idle: "500ms", alive: "700ms" },
+      retry: { backoff: { initial: "50ms" } },
+      drain: { timeout: "0" },
+    }),
+    pino({ level: "silent" }),
+  );
 // No retries of the SDK's own, so that the table shows the stream and not the second one behind it.
-const direct = new OpenAI({ apiKey: "demo", baseURL: url, maxRetries: 0 });
-const through = new OpenAI({ apiKey: "demo", baseURL: `${app.url}/v1`, maxRetries: 0 });
+const clientOf = (baseURL: string): OpenAI => new OpenAI({ apiKey: "demo", baseURL, maxRetries: 0 });
+
+const one = await inFrontOf([{ baseUrl: url, continuation: "assistant" }]);
+const pair = ["a", "b"].map((name) => ({ name, baseUrl: urlOf(name), apiKey: `key-of-${name}` }));
 const bars = pc.dim("│");
 const tally = { direct: 0, through: 0 };
+const rows = FAULTS.length + FAILOVERS.length;
+
+/** Each of these streams, straight at the upstream and through Perennial. */
+async function compare(streams: typeof FAULTS, direct: OpenAI, through: OpenAI): Promise<void> {
+  for (const [model, what] of streams) {
+    const alone = await measure(direct, model);
+    // A sequence such as `empty,ok` counts attempts: one that stopped half-way is begun anew.
+    if (model.endsWith(",ok") && alone.verdict !== "complete") await measure(direct, model);
+    const proxied = await measure(through, model);
+    for (const [side, told] of [
+      ["direct", alone],
+      ["through", proxied],
+    ] as const) {
+      if (told.verdict === "silence" || told.verdict === "hang") tally[side]++;
+    }
+    say(`${bars} ${column(what, WIDTH.fault)} ${bars} ${cell(alone)} ${bars} ${cell(proxied)} ${bars}`);
+  }
+}
 
 say("");
-say(
-  `  ${pc.bold("What does a program learn when its stream breaks?")}  ${pc.dim(`openai-node ${VERSION}, one upstream, measured now`)}`,
-);
+say(`  ${pc.bold("What does a program learn when its stream breaks?")}  ${pc.dim(`openai-node ${VERSION}, measured now`)}`);
 say(rule("┌", "┬", "┐"));
 say(
   `${bars} ${pc.bold(column("the stream", WIDTH.fault))} ${bars} ${pc.bold(column("directly: it is told", WIDTH.told))} ${pc.bold(column("text", WIDTH.text))} ${bars} ${pc.bold(column("through Perennial: it is told", WIDTH.told))} ${pc.bold(column("text", WIDTH.text))} ${bars}`,
 );
 say(rule("├", "┼", "┤"));
-for (const [model, what] of FAULTS) {
-  const alone = await measure(direct, model);
-  // A sequence such as `empty,ok` counts attempts: one that stopped half-way is begun anew.
-  if (model.endsWith(",ok") && alone.verdict !== "complete") await measure(direct, model);
-  const proxied = await measure(through, model);
-  for (const [side, told] of [
-    ["direct", alone],
-    ["through", proxied],
-  ] as const) {
-    if (told.verdict === "silence" || told.verdict === "hang") tally[side]++;
-  }
-  say(`${bars} ${column(what, WIDTH.fault)} ${bars} ${cell(alone)} ${bars} ${cell(proxied)} ${bars}`);
+await compare(FAULTS, clientOf(url), clientOf(`${one.url}/v1`));
+say(rule("├", "┼", "┤"));
+const blank = " ".repeat(WIDTH.told + WIDTH.text + 1);
+say(`${bars} ${pc.bold(column("the first of two upstreams", WIDTH.fault))} ${bars} ${blank} ${bars} ${blank} ${bars}`);
+for (const stream of FAILOVERS) {
+  // A new one for each: it would remember that the first was down, or its key refused, and not ask it again so soon.
+  const two = await inFrontOf(pair);
+  await compare([stream], clientOf(urlOf("a")), clientOf(`${two.url}/v1`));
+  await two.close();
 }
 say(rule("└", "┴", "┘"));
 say(
   `  ${MARK.complete} whole answer   ${MARK.error} an error that the program can catch   ${MARK.silence} silence: cut short or hung, and nobody is told`,
 );
 say(
-  `  Left in the dark: directly ${pc.bold(pc.red(`${tally.direct} of ${FAULTS.length}`))}, through Perennial ${pc.bold(pc.green(`${tally.through} of ${FAULTS.length}`))}.`,
+  `  Left in the dark: directly ${pc.bold(pc.red(`${tally.direct} of ${rows}`))}, through Perennial ${pc.bold(pc.green(`${tally.through} of ${rows}`))}.`,
 );
 say("");
 
-await app.close();
+await one.close();
 await chaos.close();
 process.exitCode = tally.through === 0 ? 0 : 1;

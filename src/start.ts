@@ -157,7 +157,10 @@ try {
     serve,
     async chaos(options) {
       const { runChaos } = await import("./chaos/run-chaos.ts");
-      const chaos = await runChaos(options, sayLine);
+      const { SpecError } = await import("./chaos/fault-spec.ts");
+      const chaos = await runChaos(options, sayLine).catch((error: unknown) => {
+        throw error instanceof SpecError ? new ConfigError([`--fault: ${error.message}`]) : error;
+      });
       if (chaos !== undefined) closeWithGrace({ logger: false }, () => chaos.close());
     },
     async doctor(options) {

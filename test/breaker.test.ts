@@ -1,7 +1,7 @@
 /** An upstream that keeps failing rests, and a key that is refused or over its limit does. */
 import { describe, expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
+import { chatAnswer, chatEvents, frame, jsonReply, NOBODY } from "./support/raw-upstream.ts";
 import { replying, test } from "./support/several-upstreams.ts";
 import type { Answer } from "./support/test.ts";
 
@@ -118,6 +118,25 @@ describe("several keys of one upstream", () => {
   });
 });
 
+test("nobody waits for one that has begun to rest while another can be asked", async ({ inFrontOf }) => {
+  let isOut = true;
+  const bad: Answer = (socket) => socket.write(refusal("500 Oops"));
+  const once: Answer = (socket, request) => {
+    replying(isOut ? refusal("503 Busy") : whole)(socket, request);
+    isOut = false;
+  };
+  const { perennial, upstreams } = await inFrontOf([bad, once], {
+    breaker: { failures: 2, rest: "1h" },
+    retry: { maxAttempts: 9, backoff: { initial: "400ms", jitter: false } },
+  });
+  // The second is out when the first fails, so that the first is to be asked again after a while.
+  const first = chat(perennial.baseUrl);
+  await expect.poll(() => upstreams.map(({ requests }) => requests.length), { timeout: 5_000 }).toEqual([1, 1]);
+  // By which it rests.
+  const second = chat(perennial.baseUrl);
+  for (const { headers } of await Promise.all([first, second])) expect(headers["x-perennial-upstream"]).toBe("b");
+});
+
 describe("an upstream that is asked how it is", () => {
   test("is not asked by a client while it is down, and /readyz says whether there is one that is up", async ({ inFrontOf }) => {
     let isDown = true;
@@ -134,6 +153,28 @@ describe("an upstream that is asked how it is", () => {
     isDown = false;
     await expect.poll(() => answeredBy(perennial.baseUrl), { timeout: 5_000 }).toBe("a");
     expect(perennial.log.map(({ msg }) => msg).join()).toContain("does not answer its health checks");
+  });
+
+  test("gets its first question again when it is back, before a client asks it", async ({ inFrontOf }) => {
+    let isDown = false;
+    const answer = jsonReply(chatAnswer("Hello"));
+    const flaky: Answer = (socket) => socket.write(isDown ? refusal("503 Busy") : answer);
+    const { perennial, upstreams } = await inFrontOf([flaky], { health: { every: "50ms" }, warmup: {} });
+    const questions = (): number => upstreams[0]?.requests.filter(({ head }) => head.startsWith("POST")).length ?? 0;
+    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 5_000 }).toBe(200);
+    isDown = true;
+    await expect.poll(() => perennial.log.map(({ msg }) => msg).join(), { timeout: 5_000 }).toContain("health checks");
+    isDown = false;
+    const before = questions();
+    await expect.poll(questions, { timeout: 8_000 }).toBeGreaterThan(before);
+    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 8_000 }).toBe(200);
+  });
+
+  test("is not warm because another one is", async ({ inFrontOf }) => {
+    const { perennial } = await inFrontOf([{ reply: NOBODY, settings: { warmup: {} } }, whole]);
+    expect(await answeredBy(perennial.baseUrl)).toBe("b");
+    await perennial.exchangeLog();
+    expect(perennial.log.filter(({ msg }) => msg === "the upstream is warm")).toEqual([]);
   });
 
   test("makes /readyz red where there is no other, and is alive when it only refuses", async ({ inFrontOf }) => {

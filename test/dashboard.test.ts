@@ -1,6 +1,7 @@
 /** What /dashboard tells, to whom, and what it keeps to itself; the page itself is seen by a browser in test/browser. */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createParser } from "eventsource-parser";
@@ -11,9 +12,9 @@ import { registerDashboard } from "../src/server/dashboard/dashboard-routes.ts";
 import { readPage } from "../src/server/dashboard/page-files.ts";
 import { createSessions } from "../src/server/dashboard/sessions.ts";
 import { chat, codeOf, send } from "./support/client.ts";
-import { chatEvents, sendFramed } from "./support/raw-upstream.ts";
+import { chatAnswer, chatEvents, frame, jsonReply, NOBODY, sendFramed } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
-import { test } from "./support/test.ts";
+import { test } from "./support/several-upstreams.ts";
 
 const KEY = "k-0123456789";
 const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
@@ -75,14 +76,25 @@ test("dashboard: false leaves nothing at its paths but what is the upstream's", 
 });
 
 test.for([
-  ["nothing set", {}, true],
-  ["keys", { host: "0.0.0.0", auth: { keys: [KEY] } }, true],
+  ["nothing set", {}, { text: false }],
+  ["keys", { host: "0.0.0.0", auth: { keys: [KEY] } }, { text: false }],
   ["open: true alone", { host: "0.0.0.0", open: true }, false],
   ["open: true in its old place", { host: "0.0.0.0", auth: { open: true } }, false],
-  ["open: true, and switched on by hand", { host: "0.0.0.0", open: true, dashboard: true }, true],
+  ["open: true, and switched on by hand", { host: "0.0.0.0", open: true, dashboard: true }, { text: false }],
+  ["switched on by hand", { dashboard: true }, { text: false }],
+  ["nothing in it", { dashboard: {} }, { text: false }],
+  ["texts", { dashboard: { text: true } }, { text: true }],
+  ["texts, open to those who have a key", { open: true, auth: { keys: [KEY] }, dashboard: { text: true } }, { text: true }],
   ["switched off by hand", { dashboard: false }, false],
 ] as const)("with %s it is there or not", ([, settings, expected]) => {
-  expect(configSchema.parse(settings).dashboard).toBe(expected);
+  expect(configSchema.parse(settings).dashboard).toEqual(expected);
+});
+
+test("what others ask is not shown to everybody", () => {
+  for (const settings of [{ open: true }, { auth: { open: true } }]) {
+    const { error } = configSchema.safeParse({ ...settings, dashboard: { text: true } });
+    expect(error?.issues).toMatchObject([{ path: ["dashboard", "text"], message: expect.stringContaining("auth.keys") }]);
+  }
 });
 
 test("a stream is seen while it runs, and found by its id when it has ended", async ({ serve }) => {
@@ -109,6 +121,88 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   const unknown = await send(`${perennial.url}/dashboard/streams/${"0".repeat(36)}`);
   expect([unknown.status, JSON.parse(unknown.body)]).toEqual([200, { unknown: true }]);
   expect(JSON.stringify([feed.told, found])).not.toMatch(/S3CRET|Hello/);
+});
+
+test("it says of each upstream what rests, why and until when, and nothing of its keys", async ({ inFrontOf }) => {
+  const whole = frame("chunked", answer);
+  const byKey = (socket: Socket, { head }: { head: string }): unknown =>
+    socket.write(head.includes("k1-S3CRET") ? jsonReply("{}", "401 Who") : jsonReply("{}", "500 Oops"));
+  const settings = { apiKeys: ["k1-S3CRET", "k2-S3CRET"], maxConnections: 8 };
+  const { perennial } = await inFrontOf([NOBODY, { reply: byKey, settings }, whole], {
+    breaker: { failures: 1, rest: "1m" },
+    retry: { maxAttempts: 5, outage: "9s", backoff: { initial: 0 } },
+  });
+  // The keys take turns, and each model rests once one of them was answered 500.
+  for (const model of ["m", "n", "o", "p", "q"]) {
+    expect((await chat(perennial.baseUrl, { model })).headers["x-perennial-upstream"]).toBe("c");
+  }
+  const feed = await openFeed(perennial.url);
+  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  const { upstreams, upstreamCount, retries } = feed.told[0];
+  expect(upstreams).toMatchObject([
+    {
+      ...{ name: "a", host: "127.0.0.1:1", breaker: "closed", keys: [], open: 0 },
+      rests: [{ why: "outage", failure: "upstream_unreachable", waiting: 0 }],
+    },
+    {
+      ...{ name: "b", breaker: "open", maxConnections: 8 },
+      counts: { outage: 0, breaker: 5 },
+      keys: [{ number: 1, rest: { why: "refused", status: 401 } }, { number: 2 }],
+    },
+    { name: "c", rests: [], keys: [], breaker: "closed" },
+  ]);
+  expect(upstreams[1].rests[0]).toMatchObject({
+    part: "m",
+    why: "breaker",
+    failure: "upstream_status",
+    status: 500,
+    isAsked: false,
+  });
+  expect(upstreams[1].rests[0].waitMs).toBeGreaterThan(30_000);
+  expect([upstreamCount, retries.made > 0]).toEqual([3, true]);
+  expect(JSON.stringify(feed.told)).not.toContain("S3CRET");
+});
+
+test("a request that nobody can answer now is held, and the upstream says how many wait for it", async ({ startPerennial }) => {
+  const retry = { outage: "20s", backoff: { initial: "10s", jitter: false } };
+  const perennial = await startPerennial(`${NOBODY}/v1`, { retry, drain: { timeout: "0" } });
+  const feed = await openFeed(perennial.url);
+  const clients = [chat(perennial.baseUrl), chat(perennial.baseUrl), chat(perennial.baseUrl)].map((each) => each.catch(() => {}));
+  await expect.poll(() => feed.told.at(-1)?.upstreams[0].rests[0]?.waiting, { timeout: 15_000 }).toBe(3);
+  const { open, upstreams } = feed.told.at(-1);
+  expect(upstreams[0]).toMatchObject({ name: "main", breaker: "off", rests: [{ failure: "upstream_unreachable" }] });
+  expect(open.held + open.retrying).toBe(3);
+  await perennial.close();
+  await Promise.all(clients);
+});
+
+test("prompts and answers are shown where dashboard.text has it so, on a stream's own page and nowhere else", async ({
+  serve,
+}) => {
+  const piece = (...contents: string[]): string[] => chatEvents(contents, { finish: null, done: false });
+  const replies = [
+    frame("chunked", chatEvents(["S3CRET ", "answer"])),
+    jsonReply(chatAnswer("S3CRET whole")),
+    piece("S3CRET part"),
+  ];
+  const { perennial, upstream } = await serve(replies, { dashboard: { text: true }, retry: { maxAttempts: 1 } });
+  const feed = await openFeed(perennial.url);
+  const messages = [{ role: "user", content: "S3CRET <b>prompt" }];
+  const pageOf = async (stream: boolean) => {
+    const { headers } = await chat(perennial.baseUrl, { messages, stream });
+    return JSON.parse((await send(`${perennial.url}/dashboard/streams/${headers["x-perennial-id"]}`)).body);
+  };
+  const pages = [await pageOf(true), await pageOf(false), await pageOf(true)];
+  const asked = [{ role: "user", text: "S3CRET <b>prompt", leftOut: 0 }];
+  expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
+    ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
+  );
+  await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
+  const metrics = (await send(`${perennial.url}/metrics`)).body;
+  expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
+  expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });
+  await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }] }));
+  expect((await send(`${perennial.url}/dashboard/streams/${pages[0].id}`)).body).not.toContain("S3CRET");
 });
 
 test("heartbeats are counted", async ({ startUpstream, startPerennial }) => {

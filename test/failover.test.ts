@@ -62,6 +62,18 @@ test("when all refuse, the client is told what the preferred one said", async ({
   expect(await chat(perennial.baseUrl)).toMatchObject({ status: 402, headers });
 });
 
+test("a client that leaves while the second is asked has left, whatever the first said", async ({ inFrontOf }) => {
+  const silent: Answer = () => undefined;
+  const { perennial, upstreams } = await inFrontOf([refusal("500 Oops"), silent]);
+  const leaving = new AbortController();
+  const body = JSON.stringify({ model: "m", stream: true, messages: [] });
+  const asked = fetch(`${perennial.baseUrl}/chat/completions`, { method: "POST", body, signal: leaving.signal });
+  asked.catch(() => {});
+  await expect.poll(() => upstreams[1]?.requests.length, { timeout: 5_000 }).toBe(1);
+  leaving.abort();
+  expect(await perennial.exchangeLog()).toMatchObject({ outcome: "cancelled" });
+});
+
 test("when all are out for retry.outage, it is circuit_open, with a time to come back", async ({ inFrontOf }) => {
   const { perennial, upstreams } = await inFrontOf([NOBODY, refusal("503 Busy")], {
     retry: { outage: "300ms", backoff: { initial: "20ms", jitter: false } },

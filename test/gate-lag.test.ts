@@ -5,10 +5,11 @@ import { askDialect, byName, serveDialect } from "./support/dialect-client.ts";
 import { FIXTURES, readDialectStream } from "./support/dialect-fixtures.ts";
 import { call, chatChunk, choice, STARTED, WHOLE } from "./support/events.ts";
 import { atOnce, begin, open } from "./support/replies.ts";
+import { lastId, visit } from "./support/returning-client.ts";
 import { test } from "./support/test.ts";
 
 /** Longer than any test: what is shown within it was not shown since it was over. */
-const LONG = { gate: { lag: "1h" } };
+const LONG = { gate: { lag: "1m" } };
 
 describe("what is whole within the lag", () => {
   test.for(FIXTURES.map(({ name }) => name))("is shown without waiting for it: %s", async (name, { serve }) => {
@@ -104,6 +105,26 @@ describe("a break behind the lag", () => {
     expect(upstream.requests).toHaveLength(isWhole ? 2 : 1);
     if (!isWhole) expect(seen.body).toContain(`${beginning.length + late.length} characters had arrived`);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: isWhole ? "resumed" : "interrupted" });
+  });
+
+  test("is as if it were not, to a client that leaves and comes back", async ({ serve }) => {
+    let finish = (): void => {};
+    const { perennial } = await serve(
+      [
+        (socket) => {
+          begin(socket);
+          socket.write(STARTED.join(""));
+          finish = () => socket.end(WHOLE.slice(STARTED.length).join(""));
+        },
+      ],
+      { gate: { lag: "20ms" }, replay: { linger: "60s" } },
+    );
+    const url = `${perennial.baseUrl}/chat/completions`;
+    const body = JSON.stringify({ model: "m", stream: true, messages: [] });
+    const left = await visit(url, { body, leaveAfter: 2, headers: { "x-perennial-replay": "1" } });
+    finish();
+    const back = await visit(url, { body, headers: { "last-event-id": lastId(left.body) ?? "" } });
+    expect(readStream(left.body + back.body)).toMatchObject({ text: "Hello, world", done: true, errorCode: undefined });
   });
 
   test("holds nothing of a client that has left", async ({ serve }) => {

@@ -38,6 +38,7 @@ auth: { keys: ["${KEYS.client}"] }
 retry: { maxAttempts: 2, outage: 100ms, backoff: { initial: 1ms } }
 log: { level: trace }
 metrics: { public: true }
+dashboard: { text: true }
 ${more}`;
 
 const checkConfig = (file: string) =>

@@ -382,7 +382,7 @@ describe("auth.maxStreamsPerKey", () => {
   test("requests whose bodies come late are counted when they have come", async ({ serve }) => {
     const { perennial, upstream } = await serve(ENDLESS, { auth: { keys: ["key-one"], maxStreamsPerKey: 1 } });
     const head = `${POST}authorization: Bearer key-one\r\ncontent-length: ${BODY.length}\r\n\r\n`;
-    const seen = await Promise.all([1, 2, 3].map(() => sendRaw(perennial.url, [head, BODY])));
+    const seen = await Promise.all([1, 2, 3].map(() => sendRaw(perennial.url, [head, BODY], 2_000)));
     expect(seen.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
     expect(upstream.requests).toHaveLength(1);
   });

@@ -2,6 +2,7 @@
 import { expect } from "vitest";
 import { runTop, type TopOptions } from "../src/cli/run-top.ts";
 import { chat } from "./support/client.ts";
+import { NOBODY } from "./support/raw-upstream.ts";
 import { test } from "./support/test.ts";
 
 async function top(options: Omit<TopOptions, "once">) {
@@ -28,6 +29,15 @@ test("shows what was asked, what was saved, and whose fault it was", async ({ st
   expect(text).toMatch(/▲ interrupted .*stream_truncated/);
   expect(text).toContain("1 × empty_stream at sandbox: the upstream's fault");
   for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(100);
+});
+
+test("shows what of an upstream is out, why, and until when", async ({ startPerennial }) => {
+  const perennial = await startPerennial(`${NOBODY}/v1`, {
+    retry: { outage: "50ms", backoff: { initial: "1ms", jitter: false } },
+  });
+  await chat(perennial.baseUrl);
+  const { text } = await top({ url: perennial.url });
+  expect(text).toMatch(/^out: main: upstream_unreachable, for \d+\.\d s; asked .*; 0 wait$/m);
 });
 
 test("shows a client's odd model name harmlessly", async ({ startPerennial }) => {

@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
+import { Hedging } from "../../src/balance/hedging.ts";
 import { RetryBudget } from "../../src/balance/retry-budget.ts";
 import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { applyProfile } from "../../src/config/profiles.ts";
@@ -79,6 +80,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
     ],
     failover: { on: new Set(), codes: new Set() },
     retry: config.retry,
+    hedge: config.hedge,
     limits: config.limits,
     client: { interruptEnd: config.interruptEnd, heartbeat: config.heartbeat },
   };
@@ -95,6 +97,7 @@ export async function openStream(url: string, headers: Record<string, string>, b
     propagator: { headersFor: () => ({}) },
     sticky: new StickyUpstreams(),
     retries: new RetryBudget(),
+    hedging: new Hedging(),
   };
   const over = relay(routeRequest(url, headers, body), response as unknown as ServerResponse, settings, context);
   while (upstream === undefined) await new Promise((resolve) => setImmediate(resolve));

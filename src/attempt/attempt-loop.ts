@@ -10,11 +10,12 @@ import type { Attempt } from "../core/attempt.ts";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure, withDetails } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
-import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState } from "./attempt-policy.ts";
+import type { AttemptPlan, AttemptPolicy, PastAttempt, RunState, RunView } from "./attempt-policy.ts";
 import { isRefusedAlteration } from "./choose-ask.ts";
 import { enterQueue } from "./enter-queue.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { attemptsAt } from "./failover.ts";
+import { firstOf, HedgeRace, Lost, type Racer } from "./hedge-race.ts";
 import { OutageDoor, partOf } from "./outage-door.ts";
 
 /** Where clients bring a key. */
@@ -36,32 +37,53 @@ export interface AttemptLoopOptions {
 export interface PlannedAttempt {
   readonly attempt: Attempt;
   readonly plan: AttemptPlan;
+  /** Ends this attempt: with the run, or since another was faster. */
+  readonly signal: AbortSignal;
   /** Nothing is known that speaks against the upstream. */
   readonly isHopeful: boolean;
   /** The upstream works on it, as far as can be known. */
   onTaken(): void;
+  /** It has brought content; undefined without hedging. @returns false when another attempt has before it. */
+  readonly onContent?: (() => boolean) | undefined;
+}
+
+/** How an attempt ended; `lost` where another was faster, so that nothing is known of it. */
+type Ended<T> =
+  | { readonly at: "won"; readonly result: T }
+  | { readonly at: "failed"; readonly past: PastAttempt }
+  | { readonly at: "lost" };
+
+/** What an attempt goes through before it begins, and what it gives back. */
+interface Lane {
+  readonly plan: AttemptPlan;
+  readonly door: OutageDoor;
+  readonly turn: Turn | undefined;
+  readonly release: Release;
+  /** Undefined where no other may run beside it. */
+  readonly race: HedgeRace | undefined;
+  readonly isHedge: boolean;
 }
 
 /** @throws Failure with which the policy gave up, or the reason for which `signal` was aborted. */
 export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned: PlannedAttempt) => Promise<T>): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
+  const { learnFirstContent: learn } = policy;
   const history: PastAttempt[] = [];
   const door = new OutageDoor({ exchange, pace: policy.outagePace, signal });
   let plan = nextPlan(undefined);
 
+  function view(outage: OutageView | undefined): RunView {
+    return { history, state: options.state(), remainingMs: options.deadlineAt - performance.now(), outage };
+  }
+
   /** @throws Failure */
   function nextPlan(outage: OutageView | undefined): AttemptPlan {
-    const decision = policy.next({
-      history,
-      state: options.state(),
-      remainingMs: options.deadlineAt - performance.now(),
-      outage,
-    });
+    const decision = policy.next(view(outage));
     if ("giveUp" in decision) throw decision.giveUp;
     return decision.plan;
   }
 
-  async function attemptOnce(turn: Turn | undefined, release: Release): Promise<T> {
+  async function attemptOnce({ plan, turn, release, race, isHedge, door }: Lane): Promise<Ended<T>> {
     const began = performance.now();
     const attempt: Attempt = {
       number: attempts.length + 1,
@@ -70,8 +92,10 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       durationMs: 0,
       failure: undefined,
       status: undefined,
+      ...(isHedge ? { hedge: true } : {}),
     };
     attempts.push(attempt);
+    const racer = race?.enter(attempt);
     const { open } = plan.candidate.shared;
     open.count++;
     observer.onAttemptStart?.(exchange, attempt);
@@ -82,8 +106,15 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         turn?.works();
         door.isOver();
       };
-      return await run({ attempt, plan, isHopeful, onTaken });
+      const onContent = contentListener(racer, learn && (() => learn(performance.now() - began)));
+      const result = await run({ attempt, plan, signal: racer?.signal ?? signal, isHopeful, onTaken, onContent });
+      return racer?.claim() === false ? { at: "lost" } : { at: "won", result };
     } catch (thrown) {
+      if (attempt.lost) {
+        // It would have taken this long, or longer.
+        learn?.(performance.now() - began);
+        return { at: "lost" };
+      }
       const failure = toFailure(thrown);
       attempt.failure = failure.code;
       attempt.seam = failure.seam;
@@ -95,8 +126,9 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
         dialect: exchange.api?.dialect.name,
       });
       forgetReply(history);
-      history.push({ attempt, plan, failure });
-      throw failure;
+      const past = { attempt, plan, failure };
+      history.push(past);
+      return { at: "failed", past };
     } finally {
       attempt.durationMs = Math.round(performance.now() - began);
       open.count--;
@@ -105,34 +137,75 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
     }
   }
 
+  /** @throws Failure; Lost */
+  async function attemptAndLearn(lane: Lane): Promise<T> {
+    const { plan, turn, door } = lane;
+    const ended = await attemptOnce(lane);
+    switch (ended.at) {
+      case "won":
+        learnSuccess(plan.candidate, part);
+        turn?.works();
+        rememberRefusals(plan, history, exchange);
+        return ended.result;
+      case "failed":
+        outage = door.learn(turn, ended.past.failure);
+        learnFailure(ended.past, part, policy.hasOthers);
+        throw ended.past.failure;
+      case "lost":
+        turn?.giveBack();
+        throw new Lost();
+    }
+  }
+
+  async function queueFor({ candidate }: AttemptPlan, turn: Turn | undefined, until: AbortSignal): Promise<Release> {
+    try {
+      return await enterQueue(candidate, exchange, observer, until);
+    } catch (thrown) {
+      turn?.giveBack();
+      throw thrown;
+    }
+  }
+
+  /**
+   * A second attempt beside one that is slow.
+   * @throws Failure; Lost where none could begin in time.
+   */
+  async function hedge(slow: AttemptPlan, race: HedgeRace): Promise<T> {
+    const second = policy.hedge?.(view(undefined), slow);
+    if (second === undefined) throw new Lost();
+    const door = new OutageDoor({ exchange, pace: policy.outagePace, signal: race.signal });
+    const asked = { inVain: 0, isNew: true };
+    const giveUp = (): never => {
+      throw new Lost();
+    };
+    const turn = await door.enter(() => second.candidate.shared.outages, asked, giveUp).catch(giveUp);
+    const release = await queueFor(second, turn, race.signal).catch(giveUp);
+    if (!race.isOver) return attemptAndLearn({ plan: second, door, turn, release, race, isHedge: true });
+    turn?.giveBack();
+    release();
+    return giveUp();
+  }
+
   const part = partOf(exchange);
   let outage: OutageView | undefined;
   return pRetry(
     async () => {
       signal.throwIfAborted();
       const inVain = history.filter(({ failure }) => failure.outage !== undefined).length;
+      const isNew = history.length === 0;
       const turn = await door.enter(
         () => plan.candidate.shared.outages,
-        { inVain, isNew: history.length === 0 },
+        { inVain, isNew, looksFirst: !isNew && policy.hasOthers && plan.atGate !== true },
         (out) => {
           plan = nextPlan(out);
         },
       );
-      try {
-        const release = await enterQueue(plan.candidate, exchange, observer, signal);
-        const result = await attemptOnce(turn, release);
-        learnSuccess(plan.candidate, part);
-        turn?.works();
-        rememberRefusals(plan, history, exchange);
-        return result;
-      } catch (thrown) {
-        const tried = history.at(-1);
-        if (tried !== undefined && tried.failure === thrown) {
-          outage = door.learn(turn, tried.failure);
-          learnFailure(tried, part, policy.hasOthers);
-        } else turn?.giveBack();
-        throw thrown;
-      }
+      const release = await queueFor(plan, turn, signal);
+      const afterMs = turn?.asksForAll ? undefined : plan.hedgeAfterMs;
+      if (afterMs === undefined) return attemptAndLearn({ plan, door, turn, release, race: undefined, isHedge: false });
+      const race = new HedgeRace(signal);
+      const first = attemptAndLearn({ plan, door, turn, release, race, isHedge: false });
+      return (await race.isSlow(first, afterMs)) ? firstOf([first, hedge(plan, race)]) : first;
     },
     {
       // Whether and when is the policy's to say.
@@ -149,6 +222,17 @@ export async function runAttempts<T>(options: AttemptLoopOptions, run: (planned:
       },
     },
   );
+}
+
+/** Content may be seen more than once. Undefined where nobody asks for it. */
+function contentListener(racer: Racer | undefined, learn: (() => void) | undefined): (() => boolean) | undefined {
+  if (racer === undefined && learn === undefined) return undefined;
+  let isKnown = false;
+  return () => {
+    if (!isKnown) learn?.();
+    isKnown = true;
+    return racer?.claim() ?? true;
+  };
 }
 
 /** For all who ask the same after this one. */

@@ -17,6 +17,7 @@ import {
   outageOfAll,
   remainingOf,
 } from "./failover.ts";
+import { type HedgeOptions, hedgeAfter, planHedge } from "./plan-hedge.ts";
 import type { AskLeg, NextLegOptions } from "./seam/next-leg.ts";
 
 export interface AttemptPolicyOptions {
@@ -40,6 +41,8 @@ export interface AttemptPolicyOptions {
   takeRetry?(): boolean;
   /** Its answer is to be made in the background, where this upstream keeps it. @defaultValue not */
   inBackground?(candidate: Candidate): boolean;
+  /** When another upstream is asked beside one that is slow; undefined for never. */
+  readonly hedge?: HedgeOptions | undefined;
   /** How an answer of this upstream goes on that breaks once clients have some of it; undefined where it does not. */
   afterBreak?(candidate: Candidate): NextLegOptions | undefined;
 }
@@ -62,6 +65,8 @@ export interface AttemptPlan {
   readonly ask: Ask;
   /** The wait before it begins, in milliseconds. */
   readonly delayMs: number;
+  /** After so many milliseconds without content another upstream is asked beside this one; undefined for never. */
+  readonly hedgeAfterMs?: number;
   /** That wait is where all wait that would ask this upstream, since it is out. */
   readonly atGate?: boolean;
   /** An answer that is formally whole and empty is taken for the answer: a model may have nothing to say. */
@@ -105,6 +110,10 @@ export type Decision = { readonly plan: AttemptPlan } | { readonly giveUp: Failu
 export interface AttemptPolicy {
   /** Pure: the same view gives the same decision, but for the jitter. */
   next(view: RunView): Decision;
+  /** A second attempt beside one that is slow, at another upstream; undefined where none may be made. */
+  hedge?(view: RunView, slow: AttemptPlan): AttemptPlan | undefined;
+  /** Told how long an attempt took to its first content, in milliseconds; undefined where that is of no interest. */
+  readonly learnFirstContent?: ((ms: number) => void) | undefined;
   /** How the upstream is asked while it is out; undefined where a request is sent once, whatever happens. */
   readonly outagePace: OutagePace | undefined;
   /** Another upstream can be asked in place of one that rests. */
@@ -135,7 +144,9 @@ export function createAttemptPolicy(
     const isLast = costly.length + 1 >= maxAttempts;
     const ask = chooseAsk(options, candidate, history, isLast);
     const acceptEmpty = isLast && costly.every((past) => past.failure.formallyWhole || saysNothing(past, ask));
-    return { plan: { candidate, ask, delayMs, atGate, acceptEmpty } };
+    const hedgeAfterMs = isLast || atGate || ask !== "as-asked" ? undefined : hedgeAfter(options, candidate);
+    const planned = { candidate, ask, delayMs, atGate, acceptEmpty };
+    return { plan: hedgeAfterMs === undefined ? planned : { ...planned, hedgeAfterMs } };
   }
 
   function remainingAfter(history: readonly PastAttempt[]): readonly Candidate[] {
@@ -193,6 +204,8 @@ export function createAttemptPolicy(
   }
 
   return {
+    hedge: (view, slow) => planHedge(options, view, { slow, remaining: remainingAfter(view.history), random: draw() }),
+    learnFirstContent: options.hedge?.learn,
     hasOthers: new Set(candidates.map(({ shared }) => shared)).size > 1,
     outagePace:
       maxAttempts === 1 ? undefined : { limitMs: retry.outage, pauseMs: (failures) => backoff(slowly, failures, random) },

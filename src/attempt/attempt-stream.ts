@@ -82,6 +82,7 @@ function readStream(headers: ReplyHeaders, control: CallControl<AttemptResult>, 
     requireTerminator: plan.candidate.policy.requireDone,
     terminatorFinishes: plan.candidate.policy.finish === "done",
     acceptEmpty: plan.acceptEmpty,
+    onContent: output.onContent,
     onWhole({ terminated, bodyEnded }) {
       attempt.warning = inspector.warning;
       control.succeed({ kind: "streamed", repaired: !terminated && dialect.repairsTerminator }, bodyEnded);

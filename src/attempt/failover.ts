@@ -85,7 +85,11 @@ export function chooseNext({ remaining, history, part, random, waitOf }: Choosin
   const from = standings.filter(isAvailable);
   if (from.length === 0 && isNotEmpty(standings)) from.push(soonest(standings));
   const timesOf = ({ candidate }: Standing): number => attemptsAt(history, candidate).length;
-  const [first] = from.toSorted((a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b));
+  // Of two that have failed on this request as often, the one that fails less often on others.
+  const failedShareOf = ({ candidate }: Standing): number => candidate.shared.breaker.failedShare(part);
+  const [first] = from.toSorted(
+    (a, b) => waitOf(a.candidate) - waitOf(b.candidate) || timesOf(a) - timesOf(b) || failedShareOf(a) - failedShareOf(b),
+  );
   return first && { candidate: first.candidate, isFresh: timesOf(first) === 0 };
 }
 
@@ -133,7 +137,11 @@ export function mostTelling(history: readonly PastAttempt[]): Failure {
   const last = history.at(-1);
   if (first === undefined || last === undefined) return new Failure("internal_error", "nothing was tried, and nothing failed");
   const isOne = history.every(({ plan }) => plan.candidate.shared === first.plan.candidate.shared);
-  if (isOne || last.failure.scope === "again") return last.failure;
+  // What ended it from outside, such as a client that left, is told as what it is.
+  if (isOne || last.failure.source !== "upstream") return last.failure;
+  // With hedging the one that has failed last need not be the one that was asked last.
+  const { name } = last.plan.candidate.upstream;
+  if (last.failure.scope === "again") return withDetails(last.failure, { upstream: name });
   const told = history.findLast(({ failure }) => failure.scope === "again" && failure.outage === undefined) ?? first;
   return withDetails(told.failure, { upstream: told.plan.candidate.upstream.name });
 }

@@ -12,6 +12,7 @@ export interface Kept {
 
 export class NativeSession {
   #kept: Kept | undefined;
+  #heir: NativeSession | undefined;
 
   /** An attempt begins whose answer the upstream keeps; that of the one before is not wanted any more. */
   keep(kept: Kept): void {
@@ -20,12 +21,19 @@ export class NativeSession {
   }
 
   get kept(): Kept | undefined {
-    return this.#kept;
+    return this.#kept ?? this.#heir?.kept;
+  }
+
+  /** Another attempt has won, with a session of its own: what is kept for that one is the run's, and nothing else is wanted. */
+  yieldTo(winner: NativeSession): void {
+    this.end(false);
+    this.#heir = winner;
   }
 
   /** The run is over, or goes on otherwise. @param isWhole the upstream has come to its end by itself. */
   end(isWhole: boolean): void {
     if (!isWhole) this.#kept?.discard();
     this.#kept = undefined;
+    this.#heir?.end(isWhole);
   }
 }

@@ -1,6 +1,7 @@
 /** What one run goes through before it may ask: the outage gates of the upstream, and the count of how long they have kept it. */
 import type { OutagePace, OutageView, Turn } from "../balance/outage-gate.ts";
 import type { Outages } from "../balance/outages.ts";
+import { isAvailable } from "../balance/selector.ts";
 import type { Exchange } from "../core/exchange.ts";
 import type { Failure } from "../core/failure.ts";
 import { OutageClock } from "./outage-clock.ts";
@@ -16,6 +17,8 @@ export interface OutageDoorOptions {
 export interface Asked {
   readonly inVain: number;
   readonly isNew: boolean;
+  /** Where the upstream has gone out since it was chosen, another one is to be asked, if one can. @defaultValue false */
+  readonly looksFirst?: boolean;
 }
 
 /** What may be out by itself: of a gateway one model may be loading while the others answer. */
@@ -41,6 +44,8 @@ export class OutageDoor {
     if (pace === undefined) return undefined;
     const part = partOf(exchange);
     const { arrivedAt } = exchange;
+    const outage = asked.looksFirst ? outagesOf().standing(part) : undefined;
+    if (outage !== undefined && !isAvailable({ outage })) onOut(this.#forThisRun(outage));
     for (let { isNew } = asked; ; isNew = false) {
       const entered = await outagesOf().enter(part, { arrivedAt, asked: asked.inVain, isNew, pace, signal });
       if ("works" in entered) return entered;

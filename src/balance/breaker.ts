@@ -14,6 +14,8 @@ export interface BreakerPolicy {
 
 /** More than this share of all attempts in the window. */
 const SHARE = 0.5;
+/** How much the latest attempt counts in the share of those that failed. */
+const NEWEST = 0.1;
 /** Clients name the models. */
 const MAX_PARTS = 1_000;
 
@@ -21,6 +23,8 @@ interface Part {
   readonly strategies: readonly IBreaker[];
   failedAt: number;
   state: CircuitState;
+  /** Of the latest attempts, about. */
+  failedShare: number;
 }
 
 export class Breaker {
@@ -33,6 +37,12 @@ export class Breaker {
     if (known === undefined) return;
     for (const strategy of known.strategies) strategy.success(known.state);
     known.state = CircuitState.Closed;
+    known.failedShare *= 1 - NEWEST;
+  }
+
+  /** The share of its latest attempts that failed, 0 to 1: which of two is likelier to answer. */
+  failedShare(part: string): number {
+    return this.#parts.get(part)?.failedShare ?? 0;
   }
 
   /** @returns whether it is to rest now. */
@@ -41,6 +51,7 @@ export class Breaker {
     let known = this.#parts.get(part);
     if (known === undefined || now - known.failedAt > policy.windowMs) known = this.#begin(part, policy);
     known.failedAt = now;
+    known.failedShare = known.failedShare * (1 - NEWEST) + NEWEST;
     const { state } = known;
     // Each is to count it, whatever the other says.
     const opens = known.strategies.map((strategy) => strategy.failure(state)).some(Boolean);
@@ -58,6 +69,7 @@ export class Breaker {
       strategies: [new ConsecutiveBreaker(failures), new SamplingBreaker({ threshold: SHARE, duration: windowMs, minimumRps })],
       failedAt: 0,
       state: CircuitState.Closed,
+      failedShare: 0,
     };
     this.#parts.set(part, begun);
     return begun;

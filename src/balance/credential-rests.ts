@@ -1,4 +1,5 @@
 /** Until when a key of ours is of no use at its upstream: refused, out of money, or over a limit. */
+import type { KeyRest } from "../core/upstream-state.ts";
 
 /** A key that was refused may be mended, and an account filled, in milliseconds. */
 const REFUSED_MS = 600_000;
@@ -18,6 +19,7 @@ export class CredentialRests {
   /** On the clock of `performance.now()`; a limit is one of its model, as far as is known. */
   readonly #limitedUntil = new Map<string, number>();
   #refusedUntil = 0;
+  #refusedWith = 0;
 
   /** @param part a model, or a path. */
   isResting(part: string): boolean {
@@ -25,11 +27,23 @@ export class CredentialRests {
     return this.#refusedUntil > now || (this.#limitedUntil.get(part) ?? 0) > now;
   }
 
+  /** For those who watch; undefined while it is used. */
+  get rests(): KeyRest | undefined {
+    const now = performance.now();
+    if (this.#refusedUntil > now) {
+      return { why: "refused", status: this.#refusedWith, waitMs: Math.round(this.#refusedUntil - now), parts: undefined };
+    }
+    const limits = [...this.#limitedUntil.values()].filter((until) => until > now);
+    if (limits.length === 0) return undefined;
+    return { why: "limited", status: 429, waitMs: Math.round(Math.min(...limits) - now), parts: limits.length };
+  }
+
   /** @param failure that is about the key. */
   rest(part: string, { status, retryAfterMs }: { readonly status: number; readonly retryAfterMs: number | undefined }): void {
     const now = performance.now();
     if (status !== 429) {
       this.#refusedUntil = now + (retryAfterMs ?? REFUSED_MS);
+      this.#refusedWith = status;
       return;
     }
     this.#limitedUntil.delete(part);

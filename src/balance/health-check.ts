@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { askPath } from "../call/probe.ts";
 import { type Failure, toFailure } from "../core/failure.ts";
+import type { HealthState } from "../core/upstream-state.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { Outages } from "./outages.ts";
 
@@ -22,11 +23,19 @@ const GRACE = 2;
 
 export class HealthCheck {
   isUp = true;
+  /** On the clock of `performance.now()`. */
+  #checkedAt: number | undefined;
   readonly #options: HealthCheckOptions;
   readonly #closed = new AbortController();
 
   constructor(options: HealthCheckOptions) {
     this.#options = options;
+  }
+
+  /** Undefined before the first check. */
+  get state(): HealthState | undefined {
+    const checkedAt = this.#checkedAt;
+    return checkedAt === undefined ? undefined : { isUp: this.isUp, agoMs: Math.round(performance.now() - checkedAt) };
   }
 
   start(): void {
@@ -55,5 +64,6 @@ export class HealthCheck {
     else outages.openConnection();
     if (isDown === this.isUp) this.#options.onChange(isDown ? failure : undefined);
     this.isUp = !isDown;
+    this.#checkedAt = performance.now();
   }
 }

@@ -55,6 +55,13 @@ export interface OutageStanding extends OutageView {
   readonly isTaken: boolean;
 }
 
+/** An upstream that is out, as those see it who only watch. */
+export interface OutageSight extends OutageView {
+  /** One asks it at this moment for all. */
+  readonly isAsking: boolean;
+  readonly waiting: number;
+}
+
 type State =
   | { readonly at: "up" }
   | {
@@ -94,6 +101,13 @@ export class OutageGate {
     return view && { ...view, isTaken: isAsking || this.#waiters.size > 0 };
   }
 
+  /** The same for those who only watch; undefined also where what is known is too old to go by. */
+  get sight(): OutageSight | undefined {
+    const state = this.#state;
+    if (state.at === "up" || this.#isStale(state)) return undefined;
+    return { ...(this.#view() as OutageView), isAsking: state.isAsking, waiting: this.#waiters.size };
+  }
+
   /**
    * At once while the upstream is not known to be out. Else resolves with leave to ask, or with how things stand when another
    * has asked in vain: who still wants to wait then enters again.
@@ -102,7 +116,7 @@ export class OutageGate {
   enter(asker: Asker): Promise<Turn | OutageView> | Turn {
     const state = this.#state;
     if (state.at === "up") return this.#turn(asker, false);
-    if (this.#waiters.size === 0 && !state.isAsking && performance.now() - state.failedAt > STALE_MS) {
+    if (this.#isStale(state)) {
       this.#state = { at: "up" };
       return this.#turn(asker, false);
     }
@@ -155,6 +169,9 @@ export class OutageGate {
     const state = this.#state;
     const since = state.at === "up" ? now : state.since;
     this.#state = { at: "out", since, failure, failedAt: now, askAt: now + restMs, failures: 1, isAsking: false, rests: true };
+    // Another upstream may be asked in its place; who wants to wait enters again.
+    const view = this.#view() as OutageView;
+    for (const { settle } of [...this.#waiters]) settle(view);
     this.#arm();
   }
 
@@ -175,6 +192,10 @@ export class OutageGate {
       },
       giveBack: () => once(() => asksForAll && this.#askNext()),
     };
+  }
+
+  #isStale({ isAsking, failedAt }: State & { at: "out" }): boolean {
+    return this.#waiters.size === 0 && !isAsking && performance.now() - failedAt > STALE_MS;
   }
 
   #view(): OutageView | undefined {

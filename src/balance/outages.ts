@@ -1,6 +1,6 @@
 /** What is known of one upstream's outages: that of its connection, which is for all, and those of each of its models. */
 import type { Failure } from "../core/failure.ts";
-import { type Asker, OutageGate, type OutageStanding, type OutageView, type Turn } from "./outage-gate.ts";
+import { type Asker, OutageGate, type OutageSight, type OutageStanding, type OutageView, type Turn } from "./outage-gate.ts";
 
 /** Clients name the models, so that there could be any number of them. */
 const MAX_KEYS = 1_000;
@@ -36,6 +36,14 @@ export class Outages {
     const outer = this.#connection.standing;
     if (inner === undefined || outer === undefined) return inner ?? outer;
     return inner.waitMs > outer.waitMs ? inner : outer;
+  }
+
+  /** What of it is out, for those who watch: all of it (undefined), and its parts. */
+  *recent(): Iterable<readonly [part: string | undefined, sight: OutageSight]> {
+    for (const [part, gate] of [[undefined, this.#connection] as const, ...this.#parts]) {
+      const { sight } = gate;
+      if (sight !== undefined) yield [part, sight];
+    }
   }
 
   /** It was found to be down by one who asks it again by itself: others may as well wait for that. */

@@ -33,14 +33,20 @@ export class RetryBudget {
   }
 
   /** @returns whether one more may be made; it is counted then. */
-  take({ percent, min }: RetryBudgetPolicy): boolean {
+  take(policy: RetryBudgetPolicy): boolean {
+    const { made, allowed } = this.standing(policy);
+    if (made >= allowed) return false;
+    this.#bucket().retries++;
+    return true;
+  }
+
+  /** Retries that were made in the last 10 s, and how many may be. */
+  standing({ percent, min }: RetryBudgetPolicy): { readonly made: number; readonly allowed: number } {
     const current = this.#bucket();
     const counted = this.#buckets.filter(({ second }) => current.second - second < BUCKETS && second >= 0);
     const requests = counted.reduce((sum, bucket) => sum + bucket.requests, 0);
-    const retries = counted.reduce((sum, bucket) => sum + bucket.retries, 0);
-    if (retries >= Math.max(min, (requests * percent) / 100)) return false;
-    current.retries++;
-    return true;
+    const made = counted.reduce((sum, bucket) => sum + bucket.retries, 0);
+    return { made, allowed: Math.max(min, (requests * percent) / 100) };
   }
 
   #bucket(): Bucket {

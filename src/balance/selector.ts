@@ -26,7 +26,7 @@ export function standingOf(candidate: Candidate, part: string): Standing {
 }
 
 /** It can be asked now: it is not out, or the one question that shows whether it still is may be this one. */
-export function isAvailable({ outage }: Standing): boolean {
+export function isAvailable({ outage }: Pick<Standing, "outage">): boolean {
   return outage === undefined || (outage.waitMs === 0 && !outage.isTaken);
 }
 

@@ -37,28 +37,38 @@ export class WarmUp {
 
   /** What it needs to hear of: an upstream that went down is cold when it returns, one that answers its users is warm. */
   readonly observer: Observer = {
-    onAttemptStart: () => {
+    onAttemptStart: (_exchange, { upstream }) => {
+      if (upstream !== this.#name) return;
       this.#running++;
       clearTimeout(this.#timer);
     },
-    onAttemptEnd: ({ api }, { failure, durationMs }) => {
+    onAttemptEnd: ({ api }, { upstream, failure, lost, durationMs }) => {
+      if (upstream !== this.#name) return;
       this.#running--;
-      if (failure === undefined && api !== undefined) {
+      if (failure === undefined && !lost && api !== undefined) {
         this.#served = true;
         this.#failures = 0;
         if (!this.isWarm) this.#options.onWarm(durationMs);
         this.isWarm = true;
       }
-      if (failure === "upstream_unreachable" && this.isWarm) {
-        this.isWarm = this.#served = false;
-        this.#askAfter(FIRST_DELAY_MS);
-      } else if (this.isWarm) this.#waitForIdle();
+      if (failure === "upstream_unreachable" && this.isWarm) this.wentDown();
+      else if (this.isWarm) this.#waitForIdle();
       else this.#arm();
     },
   };
 
   start(): void {
     this.#askAfter(0);
+  }
+
+  /** It is cold when it returns, and asked before its users are. */
+  wentDown(): void {
+    this.isWarm = this.#served = false;
+    this.#askAfter(FIRST_DELAY_MS);
+  }
+
+  get #name(): string {
+    return this.#options.probe.upstream.name;
   }
 
   close(): void {

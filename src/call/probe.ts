@@ -1,4 +1,4 @@
-/** One small question to an upstream, and the judgement of its answer, of which nothing is kept. */
+/** One small request to an upstream that no client has made: a question, whose answer is judged, or a path that is to answer at all. */
 import type { Attempt } from "../core/attempt.ts";
 import type { Dialect, DialectRequest } from "../core/dialect.ts";
 import { DISCARD } from "../core/event-sink.ts";
@@ -6,7 +6,7 @@ import type { ReplyHeaders } from "../core/reply.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { createAnswerReader, isFinishedAnswer, parseAnswer } from "./answer-reader.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { type CallControl, callUpstream } from "./call-upstream.ts";
+import { type CallControl, type CallOptions, callUpstream } from "./call-upstream.ts";
 import { chooseReader } from "./choose-reader.ts";
 import { createStreamReader } from "./stream-reader.ts";
 
@@ -35,15 +35,12 @@ const HEADERS = { "content-type": "application/json", accept: "application/json"
  * @throws Failure
  */
 export async function probe(options: ProbeOptions, signal: AbortSignal): Promise<void> {
-  const { upstream, dialect, path, timeoutMs, maxBytes } = options;
+  const { dialect, path, maxBytes } = options;
   const fields = { ...dialect.question.fields, ...options.request, stream: options.streamed === true };
   const request = dialect.parseRequest(fields);
-  const attempt = createAttempt(upstream.name);
   await callUpstream<void>(
     {
-      upstream,
-      attempt,
-      signal,
+      ...asked(options, signal),
       request: {
         method: "POST",
         path,
@@ -52,8 +49,6 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
         body: Buffer.from(JSON.stringify(fields)),
         idempotent: true,
       },
-      propagated: {},
-      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 300,
       inflates: true,
       maxReplyBytes: maxBytes,
@@ -112,15 +107,12 @@ const MAX_PATH_BYTES = 1_048_576;
  * Resolves when a path answers at all.
  * @throws Failure
  */
-export async function askPath({ upstream, path, timeoutMs }: PathProbeOptions, signal: AbortSignal): Promise<void> {
+export async function askPath(options: PathProbeOptions, signal: AbortSignal): Promise<void> {
+  const { path } = options;
   await callUpstream<void>(
     {
-      upstream,
-      attempt: createAttempt(upstream.name),
-      signal,
+      ...asked(options, signal),
       request: { method: "GET", path, headers: { accept: "application/json" }, set: {}, body: null, idempotent: true },
-      propagated: {},
-      watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
       answersBelow: 400,
       inflates: false,
       maxReplyBytes: MAX_PATH_BYTES,
@@ -132,6 +124,21 @@ export async function askPath({ upstream, path, timeoutMs }: PathProbeOptions, s
   );
 }
 
-function createAttempt(upstream: string): Attempt {
-  return { number: 1, upstream, startedAt: Date.now(), durationMs: 0, failure: undefined, status: undefined };
+/** What both have in common: nobody waits for them but us, and one time bounds every wait. */
+function asked({ upstream, timeoutMs }: Pick<ProbeOptions, "upstream" | "timeoutMs">, signal: AbortSignal) {
+  const attempt: Attempt = {
+    number: 1,
+    upstream: upstream.name,
+    startedAt: Date.now(),
+    durationMs: 0,
+    failure: undefined,
+    status: undefined,
+  };
+  return {
+    upstream,
+    attempt,
+    signal,
+    propagated: {},
+    watchdog: { firstTokenMs: timeoutMs, aliveMs: timeoutMs, idleMs: timeoutMs, pausedMs: 0, idleFrom: "content" },
+  } satisfies Partial<CallOptions>;
 }

@@ -23,6 +23,8 @@ export interface StreamReaderOptions {
   /** See StreamEnd. @defaultValue false */
   readonly terminatorFinishes?: boolean;
   readonly acceptEmpty: boolean;
+  /** A read has brought content: told before that is handed on. @defaultValue nobody is told */
+  readonly onContent?: (() => unknown) | undefined;
   /** The stream is whole. Called once, or `control.fail` is. */
   onWhole(end: { terminated: boolean; bodyEnded: boolean }): void;
 }
@@ -57,7 +59,10 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
       verdict = "terminated";
       return;
     }
-    if (isContent(judged)) hasContent = true;
+    if (isContent(judged)) {
+      if (!hasContent) options.onContent?.();
+      hasContent = true;
+    }
     event.characters = inspector.characters - before;
     try {
       sink.push(event, judged);

@@ -302,3 +302,58 @@ describe("close", () => {
     await second.close();
   });
 });
+
+describe("several upstreams on one port", () => {
+  const path = (name: string): string => `/${name}/v1/chat/completions`;
+
+  it("are asked under a letter each, and play what is meant for them", async () => {
+    const { server, ask, port } = await start();
+    const listened = await createListening();
+    expect(listened.urlOf("b")).toBe(listened.url.replace("/v1", "/b/v1"));
+    const model = "chaos/503@a+429:7@b";
+    const statuses = [];
+    for (const where of [path("a"), path("b"), path("c"), undefined]) {
+      statuses.push((await ask({ ...chat, model }, where === undefined ? {} : { path: where })).status);
+    }
+    expect(statuses).toEqual([503, 429, 200, 200]);
+    expect(server.requests.map(({ upstream, path: asked, fault }) => [upstream, asked, fault])).toEqual([
+      ["a", "/v1/chat/completions", "503"],
+      ["b", "/v1/chat/completions", "429:7"],
+      ["c", "/v1/chat/completions", "ok"],
+      [undefined, "/v1/chat/completions", "ok"],
+    ]);
+    expect((await rawRequest(port, { method: "GET", path: "/a" })).status).toBe(200);
+    expect((await rawRequest(port, { method: "GET", path: "/a/v1/models?x=1" })).status).toBe(200);
+    expect((await rawRequest(port, { method: "GET", path: "/ab/v1/models" })).status).toBe(404);
+  });
+
+  it("count the attempts of a sequence each by itself, and draw their own faults", async () => {
+    const { server, ask } = await start({ rate: { a: 1 } });
+    const of = async (name: string): Promise<number | undefined> =>
+      (await ask({ ...chat, model: "chaos/500+ok" }, { path: path(name) })).status;
+    expect([await of("a"), await of("b"), await of("a"), await of("b")]).toEqual([500, 500, 200, 200]);
+    await ask(chat, { path: path("a") }).catch(() => {});
+    await ask(chat, { path: path("b") });
+    expect(server.requests.map(({ fault }) => fault).slice(-2)).toEqual([expect.not.stringMatching("^ok$"), "ok"]);
+  });
+
+  it("are made to fail and to be well again, whatever they are asked", async () => {
+    const { server, ask, port } = await start({ fault: "503@a" });
+    const of = async (name: string): Promise<number | undefined> => (await ask(chat, { path: path(name) })).status;
+    expect([await of("a"), await of("b")]).toEqual([503, 200]);
+    expect((await rawRequest(port, { method: "GET", path: "/a/v1/models" })).status, "also of its health").toBe(503);
+    server.play("500");
+    expect([await of("a"), await of("b")]).toEqual([500, 500]);
+    expect((await ask({ ...chat, model: "chaos/ok" }, { path: path("a") })).status, "what is named goes first").toBe(200);
+    server.play(undefined);
+    expect(await of("a")).toBe(200);
+    expect(() => server.play("nothing@a")).toThrow("Unknown fault");
+    expect(() => server.play("503@first")).toThrow('"first" is no upstream');
+  });
+
+  async function createListening() {
+    const server = createChaosServer();
+    servers.push(server);
+    return server.listen();
+  }
+});

@@ -6,20 +6,19 @@ import type { AddressInfo, Socket } from "node:net";
 import { toClientHost } from "../core/client-host.ts";
 import { isObject } from "../dialect/json.ts";
 import type { Heard } from "./ask-model.ts";
-import { beginningIn, questionIn } from "./beginning.ts";
-import { conversationKey, createConversations } from "./conversations.ts";
+import { beginningIn } from "./beginning.ts";
+import { chooseFault } from "./choose-fault.ts";
 import { createPersonality } from "./create-personality.ts";
 import type { ErrorDetails } from "./dialect-script.ts";
 import type { Ask } from "./fault.ts";
 import { parseSpec, SpecError, type SpecStep } from "./fault-spec.ts";
 import { ok } from "./faults/transport/ok.ts";
 import type { Framing } from "./framing.ts";
-import type { Endpoint, JsonObject } from "./personality.ts";
+import type { Endpoint, JsonObject, Personality } from "./personality.ts";
 import type { PersonalityName } from "./personality-name.ts";
 import { playScript } from "./play-script.ts";
-import { createRandomFaults } from "./random-faults.ts";
-import { CONTINUATIONS } from "./registry.ts";
 import { jsonReply, type Step, wait } from "./script.ts";
+import { type ChaosUpstream, createChaosUpstreams, type Rates } from "./upstreams.ts";
 
 export interface ChaosServerOptions {
   /** The server to stand in for. @defaultValue none: an OpenAI-compatible sandbox */
@@ -36,10 +35,14 @@ export interface ChaosServerOptions {
   readonly commentMs?: number;
   /** How bodies end. @defaultValue chunked for streams, content-length for the rest */
   readonly framing?: Framing;
-  /** Share of the requests that name no fault to break at random, 0 to 1. @defaultValue 0 */
-  readonly rate?: number;
+  /** Share of the requests that name no fault to break at random, 0 to 1; or by upstream, as `{ a: 0.5 }`. @defaultValue 0 */
+  readonly rate?: number | Rates;
+  /** What requests get that name no fault, as {@link ChaosServer.play} takes it. @defaultValue nothing */
+  readonly fault?: string | undefined;
   /** The same seed breaks the same requests. @defaultValue 1 */
   readonly seed?: number;
+  /** The letter of the upstream that answers at `/v1`, for gateways whose upstreams differ in their ports alone. @defaultValue none */
+  readonly upstream?: string;
   /** How many requests are remembered. @defaultValue 1000 */
   readonly keepRequests?: number;
 }
@@ -47,7 +50,9 @@ export interface ChaosServerOptions {
 /** A request as it arrived, for tests. */
 export interface ChaosRequest {
   readonly method: string;
-  /** With the query. */
+  /** The letter of the upstream that was asked, as in `/a/v1`; undefined for the one without. */
+  readonly upstream: string | undefined;
+  /** With the query, without that letter. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   /** Parsed where it is JSON, else the text; undefined when there was none. */
@@ -63,8 +68,16 @@ export interface ChaosRequest {
 export interface ChaosServer {
   /** The latest requests, oldest first. */
   readonly requests: readonly ChaosRequest[];
-  /** @returns the port, and the base URL for clients (`http://127.0.0.1:8788/v1`, or without `/v1` where a personality has none) */
-  listen(port?: number, host?: string): Promise<{ port: number; url: string }>;
+  /**
+   * @returns the port, and the base URL for clients (`http://127.0.0.1:8788/v1`, or without `/v1` where a personality has none);
+   * `urlOf("a")` is that of one of several upstreams (`http://127.0.0.1:8788/a/v1`), of which there are 26
+   */
+  listen(port?: number, host?: string): Promise<{ port: number; url: string; urlOf(upstream: string): string }>;
+  /**
+   * From now on requests that name no fault get this one: `503`, or `close@a` at one upstream alone; `undefined` ends it.
+   * @throws SpecError
+   */
+  play(spec: string | undefined): void;
   /** Destroys every connection and timer. */
   close(): Promise<void>;
 }
@@ -74,15 +87,15 @@ const MAX_CHOICES = 128;
 
 export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer {
   const { tokenDelayMs = 20, stallMs = 600_000, commentMs = 50, framing, rate = 0, seed = 1, keepRequests = 1000 } = options;
-  const personality = createPersonality(options.as, options);
-  const conversations = createConversations();
-  const drawFault = createRandomFaults(rate, seed);
+  const { keepAliveMs, basePath } = createPersonality(options.as);
+  const upstreams = createChaosUpstreams({ ...options, as: options.as, rate, seed });
   const requests: ChaosRequest[] = [];
+  let played: string | undefined;
   /** Each connection with the end of its life. */
   const sockets = new Map<Socket, AbortController>();
   let closing = false;
 
-  const server = createServer({ keepAliveTimeout: personality.keepAliveMs }, (request, response) => {
+  const server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
     // Whatever goes wrong in here happened on a connection that is gone or beyond saving.
     serve(request, response).catch(() => request.socket.destroy());
   });
@@ -106,9 +119,11 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     });
 
     const bytes = await readBody(request);
-    record = recordRequest(request, bytes);
-    const heard = await personality.hear?.(endpointOf(record), isObject(record.body) ? record.body : {});
-    const { script, headers } = chooseReply(record, bytes, heard);
+    const { upstream, url } = upstreams.at(request.url ?? "/");
+    const { personality } = upstream;
+    record = recordRequest(request, upstream, url, bytes);
+    const heard = await personality.hear?.(endpointOf(record, personality), isObject(record.body) ? record.body : {});
+    const { script, headers } = chooseReply(record, upstream, bytes, heard);
     // A pipelined request waits for the reply before it.
     if (response.socket === null) await once(response, "socket", { signal });
     await playScript(script, {
@@ -131,11 +146,17 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     });
   }
 
-  function recordRequest(request: IncomingMessage, bytes: Buffer | undefined): ChaosRequest {
+  function recordRequest(
+    request: IncomingMessage,
+    { name }: ChaosUpstream,
+    path: string,
+    bytes: Buffer | undefined,
+  ): ChaosRequest {
     const text = bytes?.toString();
     const record: ChaosRequest = {
       method: request.method ?? "GET",
-      path: request.url ?? "/",
+      upstream: name,
+      path,
       headers: request.headers,
       body: text ? (parseJson(text) ?? text) : undefined,
       at: Date.now(),
@@ -148,17 +169,26 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
   }
 
   /** Gateways probe as they like. Node leaves the body of a reply to HEAD out by itself; a stand-in is as strict as its server. */
-  function endpointOf({ method, path }: ChaosRequest): Endpoint | undefined {
+  function endpointOf({ method, path }: ChaosRequest, personality: Personality): Endpoint | undefined {
     const plain = path.split("?", 1)[0] ?? "/";
     if (options.as !== undefined) return personality.endpoints[`${method} ${plain}`];
     return personality.endpoints[`${method.replace("HEAD", "GET")} ${plain.replace(/(?<=.)\/$/, "")}`];
   }
 
-  function chooseReply(record: ChaosRequest, bytes: Buffer | undefined, heard: Heard | undefined): Reply {
+  function chooseReply(
+    record: ChaosRequest,
+    upstream: ChaosUpstream,
+    bytes: Buffer | undefined,
+    heard: Heard | undefined,
+  ): Reply {
     const { method, body } = record;
+    const { personality } = upstream;
     const path = record.path.split("?", 1)[0] ?? "/";
+    const refuse = (status: number, message: string, details: ErrorDetails = {}): Reply => {
+      return { script: () => jsonReply(status, personality.errorBody(status, message, details)), headers: {} };
+    };
     if (bytes === undefined) return refuse(413, "The request is larger than the sandbox takes.");
-    const endpoint = endpointOf(record);
+    const endpoint = endpointOf(record, personality);
     if (!endpoint) return refuse(404, `Invalid URL (${method} ${path})`);
     if (method === "POST" && !isObject(body) && !endpoint.takesAnyBody) {
       const message = "We could not parse the JSON body of your request. Send a JSON object.";
@@ -169,7 +199,9 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     const streamed = endpoint.dialect !== undefined && (fields.stream === true || endpoint.alwaysStreams === true);
     let chosen: SpecStep | undefined;
     try {
-      chosen = chooseFault(record, path, fields, heard === undefined ? ask.model : "") ?? drawnFault(method, endpoint);
+      const model = heard === undefined ? ask.model : "";
+      const own = { header: record.headers["x-chaos"], model, path, fields };
+      chosen = chooseFault(own, upstream, played) ?? drawnFault(method, endpoint, upstream);
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
       return refuse(400, error.message, { param: "model", code: "unknown_fault" });
@@ -185,29 +217,9 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     };
   }
 
-  function refuse(status: number, message: string, details: ErrorDetails = {}): Reply {
-    return { script: () => jsonReply(status, personality.errorBody(status, message, details)), headers: {} };
-  }
-
-  function drawnFault(method: string, { dialect, quirk }: Endpoint): SpecStep | undefined {
+  function drawnFault(method: string, { dialect, quirk }: Endpoint, { drawFault }: ChaosUpstream): SpecStep | undefined {
     // A page of a personality's is no answer that could be broken.
     return method === "POST" && (dialect !== undefined || quirk === undefined) ? drawFault() : undefined;
-  }
-
-  /** @throws SpecError */
-  function chooseFault({ headers }: ChaosRequest, path: string, fields: JsonObject, model: string): SpecStep | undefined {
-    const header = headers["x-chaos"];
-    const spec = (typeof header === "string" && header) || (model.startsWith("chaos/") ? model.slice("chaos/".length) : "");
-    if (!spec) return undefined;
-    const asksForRest = beginningIn(fields) !== undefined;
-    const all = parseSpec(spec);
-    const continued = all.filter(({ fault }) => CONTINUATIONS.faults.includes(fault));
-    // A new question and the request for the rest of its answer are told apart, each with its own faults.
-    const steps = asksForRest && continued.length > 0 ? continued : all.filter((step) => !continued.includes(step));
-    if (steps.length < 2) return steps[0] ?? { fault: ok, arg: 0 };
-    const key = conversationKey(asksForRest ? `${spec} (the rest)` : spec, path, questionIn(fields));
-    const attempt = conversations.nextAttempt(key, steps.length);
-    return steps[attempt] ?? { fault: ok, arg: 0 };
   }
 
   function createAsk(endpoint: Endpoint, fields: JsonObject): Ask {
@@ -228,15 +240,23 @@ export function createChaosServer(options: ChaosServerOptions = {}): ChaosServer
     return ask;
   }
 
+  function play(spec: string | undefined): void {
+    if (spec !== undefined) parseSpec(spec);
+    played = spec;
+  }
+  play(options.fault);
+
   return {
     requests,
+    play,
     listen(port = 0, host = "127.0.0.1") {
       return new Promise((resolve, reject) => {
         server.once("error", reject);
         server.listen(port, host, () => {
           server.removeListener("error", reject);
           const address = server.address() as AddressInfo;
-          resolve({ port: address.port, url: `http://${toClientHost(host)}:${address.port}${personality.basePath}` });
+          const root = `http://${toClientHost(host)}:${address.port}`;
+          resolve({ port: address.port, url: root + basePath, urlOf: (upstream) => `${root}/${upstream}${basePath}` });
         });
       });
     },

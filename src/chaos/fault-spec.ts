@@ -1,4 +1,7 @@
-/** Reads `empty+truncate:3+ok`, or the same with commas: the faults for the successive attempts of one conversation. */
+/**
+ * Reads `empty+truncate:3+ok`, or the same with commas: the faults for the successive attempts of one conversation.
+ * `503@a` is for the upstream `/a` alone.
+ */
 import { editDistance } from "../core/edit-distance.ts";
 import type { Fault } from "./fault.ts";
 import { formatDefault, parseArg } from "./fault-arg.ts";
@@ -7,6 +10,13 @@ import { CONTINUATIONS, FAULTS, findFault } from "./registry.ts";
 export interface SpecStep {
   readonly fault: Fault;
   readonly arg: number;
+  /** The only upstream at which it is played. @defaultValue any */
+  readonly at?: string;
+}
+
+/** @param upstream undefined for the one without a name. */
+export function stepsAt(upstream: string | undefined, steps: readonly SpecStep[]): readonly SpecStep[] {
+  return steps.filter(({ at }) => at === undefined || at === upstream);
 }
 
 /** The SPEC cannot be read; the message says why and what would do. */
@@ -28,6 +38,13 @@ export function defaultStep(fault: Fault): SpecStep {
 }
 
 function parseStep(text: string): SpecStep {
+  const [, plain = text, at] = /^(.*)@(.*)$/.exec(text) ?? [];
+  if (at === undefined) return parsePlain(plain);
+  if (!/^[a-z]$/.test(at)) throw new SpecError(`"${at}" is no upstream: write for example "${plain}@a", for the one at /a/v1.`);
+  return { ...parsePlain(plain), at };
+}
+
+function parsePlain(text: string): SpecStep {
   const colon = text.indexOf(":");
   const name = colon === -1 ? text : text.slice(0, colon);
   const fault = findFault(name);

@@ -48,8 +48,9 @@ it("says where it listens in one line of JSON, for programs", async () => {
 
 it("prints the address and a request to try, and serves", async () => {
   const lines: string[] = [];
-  const server = await runChaos({ port: 0, rate: 0.1, seed: 3 }, (line) => lines.push(line));
+  const server = await runChaos({ port: 0, rate: { a: 0.1 }, seed: 3, fault: "503@b" }, (line) => lines.push(line));
   try {
+    expect(lines.join("\n")).toMatch(/\/a\/v1, .*\/b\/v1.*name no fault get 503@b.*\/a breaks 10 %/s);
     const url = /http:\S+/.exec(lines[0] ?? "")?.[0] ?? "";
     expect(lines.join("\n")).toContain(`curl -N ${url}/chat/completions`);
     expect((await fetch(`${url}/models`)).status).toBe(200);

@@ -4,6 +4,7 @@ import { createPersonality } from "./create-personality.ts";
 import type { Framing } from "./framing.ts";
 import { describeFaults, listFaults } from "./list-faults.ts";
 import type { PersonalityName } from "./personality-name.ts";
+import type { Rates } from "./upstreams.ts";
 
 export interface RunChaosOptions {
   /** @defaultValue 8788 */
@@ -14,8 +15,10 @@ export interface RunChaosOptions {
   readonly list?: boolean | undefined;
   /** As JSON: the list, or one line with the address once it listens. */
   readonly json?: boolean | undefined;
-  /** Share of the requests to break at random, 0 to 1. */
-  readonly rate?: number | undefined;
+  /** Share of the requests to break at random, 0 to 1; or by upstream. */
+  readonly rate?: number | Rates | undefined;
+  /** What requests get that name no fault. */
+  readonly fault?: string | undefined;
   readonly seed?: number | undefined;
   readonly framing?: Framing | undefined;
   /** The server to stand in for. @defaultValue none */
@@ -30,21 +33,29 @@ export async function runChaos(options: RunChaosOptions, out: (line: string) => 
     out(options.json ? JSON.stringify(describeFaults(), undefined, 2) : listFaults());
     return undefined;
   }
-  const { rate, seed, framing, as, model } = options;
+  const { rate, seed, framing, as, model, fault } = options;
   const server = createChaosServer({
     as,
     modelUrl: model,
+    fault,
     ...(rate === undefined ? {} : { rate }),
     ...(seed === undefined ? {} : { seed }),
     ...(framing === undefined ? {} : { framing }),
   });
-  const { url } = await server.listen(options.port ?? 8788, options.host ?? "127.0.0.1");
+  const { url, urlOf } = await server.listen(options.port ?? 8788, options.host ?? "127.0.0.1");
   if (options.json) {
     out(JSON.stringify({ url }));
     return server;
   }
   out(as === undefined ? `The sandbox upstream listens on ${url}` : `A stand-in for ${as} listens on ${url}`);
-  if (rate) out(`It breaks ${rate * 100} % of the requests at random${seed === undefined ? "" : `, seed ${seed}`}.`);
+  out(`and is 26 upstreams more: ${urlOf("a")}, ${urlOf("b")}, … ${urlOf("z")}`);
+  if (fault !== undefined) out(`Requests that name no fault get ${fault}.`);
+  const shares = typeof rate === "object" ? Object.entries(rate) : [[undefined, rate ?? 0] as const];
+  for (const [name, share] of shares) {
+    const where = name === undefined ? "It" : `/${name}`;
+    if (share > 0)
+      out(`${where} breaks ${share * 100} % of the requests at random${seed === undefined ? "" : `, seed ${seed}`}.`);
+  }
   out("");
   for (const line of as === undefined ? SANDBOX_HINTS : personalityHints(as)) out(line);
   out("All faults: perennial chaos --list");
@@ -59,6 +70,7 @@ const SANDBOX_HINTS = [
   "Choose a fault by the model name, or by a header that goes before it:",
   '  "model": "chaos/truncate:3"         cut after 3 events',
   '  "model": "chaos/empty+500+ok"       the first attempt is empty, the second a 500, the third whole; commas will do',
+  '  "model": "chaos/503@a+empty@b"      at the upstream /a/v1, and at /b/v1; each counts by itself, and others are well',
   "  x-chaos: stall                      the same names, whatever the model",
 ];
 

@@ -141,6 +141,9 @@ it("hands chaos its options", async () => {
   expect((await run(["chaos"])).chaos).toEqual([{ port: 8788, host: "127.0.0.1", list: false }]);
   const behind = ["--as", "chatchat-0.2", "--model", "http://127.0.0.1:8787/v1"];
   expect((await run(["chaos", ...behind])).chaos).toMatchObject([{ as: "chatchat-0.2", model: "http://127.0.0.1:8787/v1" }]);
+  expect((await run(["chaos", "--fault", "close@a", "--rate", "0.5@a,0.05@b"])).chaos).toMatchObject([
+    { fault: "close@a", rate: { a: 0.5, b: 0.05 } },
+  ]);
   expect((await run(["chaos", "--port", "0", "--host", "::1", "--list"])).chaos).toEqual([{ port: 0, host: "::1", list: true }]);
 });
 
@@ -199,6 +202,8 @@ it.each([
   [["--prot", "1"], "unknown option '--prot'"],
   [["chaos", "--port", "1e3"], "Expected a whole number from 0 to 65535"],
   [["chaos", "--what"], "unknown option '--what'"],
+  [["chaos", "--rate", "0.5@a,1"], "Expected a share for each of several upstreams"],
+  [["chaos", "--rate", "5@a"], "Expected a number from 0 to 1"],
   [["check-config", "a", "b"], "too many arguments"],
   [["--port"], "argument missing"],
 ])("explains a wrong command line and exits with 2: %j", async (args, message) => {

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { FRAMINGS, type Framing } from "../chaos/framing.ts";
 import { PERSONALITY_NAMES, type PersonalityName } from "../chaos/personality-name.ts";
+import type { Rates } from "../chaos/upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { Env } from "../config/env.ts";
 import { type ConfigFlags, DEFAULT_FILE, type LoadedConfig, loadConfig } from "../config/load.ts";
@@ -19,8 +20,10 @@ export interface ChaosOptions {
   readonly list: boolean;
   /** For programs: the list, or where it listens. */
   readonly json?: boolean;
-  /** Share of the requests to break at random, 0 to 1. */
-  readonly rate?: number;
+  /** Share of the requests to break at random, 0 to 1; or by upstream. */
+  readonly rate?: number | Rates;
+  /** What requests get that name no fault. */
+  readonly fault?: string;
   readonly seed?: number;
   readonly framing?: Framing;
   /** The server to stand in for. */
@@ -165,7 +168,12 @@ export function createProgram(actions: ProgramActions): Command {
     .option("--host <host>", "address to listen on", toText, "127.0.0.1")
     .option("--list", "list the faults and exit", false)
     .option("--json", "with --list: the list as JSON; without: one line of JSON that says where it listens")
-    .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1", toShare)
+    .option(
+      "--fault <spec>",
+      "play this for requests that name no fault, such as 503, or close@a for the upstream at /a/v1",
+      toText,
+    )
+    .option("--rate <share>", "break this share of the requests that name no fault, 0 to 1; or by upstream: 0.5@a,0.05@b", toRate)
     .option("--seed <number>", "the same seed breaks the same requests", toSeed)
     .addOption(new Option("--framing <framing>", "how bodies end").choices(FRAMINGS))
     .addOption(new Option("--as <server>", "stand in for this server, with all its habits").choices(PERSONALITY_NAMES))
@@ -237,6 +245,18 @@ function toCount(text: string): number {
 function toPort(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError("Expected a whole number from 0 to 65535.");
   return Number(text);
+}
+
+/** One share, or one for each of several upstreams. */
+function toRate(text: string): number | Rates {
+  if (!text.includes("@")) return toShare(text);
+  const parts = text.split(",").map((part) => /^(.*)@([a-z])$/.exec(part));
+  return Object.fromEntries(
+    parts.map((part) => {
+      if (part === null) throw new InvalidArgumentError("Expected a share for each of several upstreams, such as 0.5@a,0.05@b.");
+      return [part[2], toShare(part[1] ?? "")];
+    }),
+  );
 }
 
 function toShare(text: string): number {

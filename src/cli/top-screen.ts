@@ -1,8 +1,9 @@
 /** What the dashboard shows, as lines of a terminal. */
 import { OUTCOME_MARKS } from "../telemetry/exchange-line.ts";
-import type { DashboardView, StreamView } from "../telemetry/history/view.ts";
+import type { DashboardView, StreamView, UpstreamView } from "../telemetry/history/view.ts";
 
 const MARKS: Readonly<Record<string, string>> = {
+  held: "…",
   queued: "…",
   waiting: "…",
   retrying: "↻",
@@ -17,14 +18,34 @@ export function topScreen(view: DashboardView, rows: number, columns: number): s
   const lost = `${today.interrupted} interrupted, ${today.failed} failed`;
   const lines = [
     `perennial · ${upstreams.map(({ name, host }) => `${name} ${host}`).join(", ")}${view.warm ? "" : " (not warm yet)"}`,
-    `open ${open.count}: ${open.flowing} flow at ${Math.round(open.perSecond)} characters a second, ${open.waiting} wait, ${open.retrying} retry, ${open.queued} queue`,
+    `open ${open.count}: ${open.flowing} flow at ${Math.round(open.perSecond)} characters a second, ${open.waiting} wait, ${open.retrying} retry, ${open.held} held, ${open.queued} queue`,
     `today ${today.total}: ${saved}; ${lost} (${total} since the start)`,
     ...causes.slice(0, 3).map(({ upstream, code, fault, count }) => `${count} × ${code} at ${upstream ?? "-"}: ${FAULTS[fault]}`),
+    ...upstreams.flatMap(restLines).slice(0, MAX_RESTS),
     "",
     ...open.streams.map(streamLine),
     ...recent.map(streamLine),
   ];
   return lines.slice(0, Math.max(1, rows - 1)).map((line) => harmless(line).slice(0, columns));
+}
+
+const MAX_RESTS = 6;
+
+/** What is not asked now, why, and until when. */
+function restLines({ name, rests, keys }: UpstreamView): string[] {
+  const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+  return [
+    ...rests.map(({ part, why, failure, status, lastedMs, waitMs, isAsked, waiting }) => {
+      const what = `${why === "breaker" ? "breaker open, " : ""}${failure}${status === undefined ? "" : ` ${status}`}`;
+      const next = isAsked ? "asked now" : waitMs > 0 ? `asked again in ${seconds(waitMs)}` : "asked by the next request";
+      return `out: ${name}${part === undefined ? "" : ` ${part}`}: ${what}, for ${seconds(lastedMs)}; ${next}; ${waiting} wait`;
+    }),
+    ...keys.flatMap(({ number, rest }) =>
+      rest === undefined
+        ? []
+        : [`out: ${name} key ${number}: ${rest.why}, ${rest.status}; tried again in ${seconds(rest.waitMs)}`],
+    ),
+  ];
 }
 
 const FAULTS = {
@@ -41,7 +62,7 @@ function streamLine({ id, model, dialect, state, ms, characters, attempts, upstr
     `${MARKS[name] ?? "·"} ${name.padEnd(11)}`,
     `${(ms / 1_000).toFixed(1)} s`.padStart(8),
     `${characters} chars`.padStart(13),
-    `${attempts.length} att.`,
+    `${attempts.at(-1)?.n ?? 0} att.`,
     (model ?? dialect).slice(0, 24).padEnd(24),
     upstream ?? "-",
     failure ?? "",

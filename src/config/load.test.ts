@@ -38,6 +38,7 @@ describe("what is there without a word of configuration", () => {
         },
         failover: { on: ["unreachable", "status", "timeout", "empty", "truncated", "credentials"], codes: [] },
         health: { every: false, path: "/models" },
+        hedge: { after: false, percent: 5 },
         heartbeat: { after: 15_000, every: 15_000 },
         recovery: "error",
         replay: false,
@@ -69,7 +70,7 @@ describe("what is there without a word of configuration", () => {
         drain: { timeout: 30_000 },
         log: { level: "info", format: "auto" },
         metrics: { enabled: true, public: false },
-        dashboard: true,
+        dashboard: { text: false },
       },
     });
   });

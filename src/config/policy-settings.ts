@@ -80,6 +80,20 @@ export const ownTimeouts = z
   .prefault({})
   .describe("How long to wait for this upstream, as durations of more than 0; over timeouts for all.");
 
+/** Longer it would be no stream any more, and `timeouts.total` could come before the first word. */
+const MAX_LAG_MS = 60_000;
+
+const lagTime = z
+  .union(
+    [
+      z.literal("off"),
+      z.literal(false),
+      someTime().refine((ms) => ms <= MAX_LAG_MS, { error: "expected a duration of at most 1m, such as 400ms" }),
+    ],
+    { error: "expected off, or a duration of at most 1m, such as 400ms" },
+  )
+  .transform((value) => (value === "off" ? false : value));
+
 const toolCalls = z.enum(["hold", "stream"]);
 const open = z.enum(["content", "whole"]);
 
@@ -98,10 +112,10 @@ export const gate = z
       .describe(
         "Longest time for which one tool call is held; then it is handed on as it comes, since clients give up on a stream without events. Default: 60s.",
       ),
-    lag: offOrTime
+    lag: lagTime
       .prefault("off")
       .describe(
-        "Show each streamed answer late by this much, so that what breaks within that time is retried or continued unseen; or off. Default: off.",
+        "Show each streamed answer late by this much, at most 1m, so that what breaks within that time is retried or continued unseen; or off. Default: off.",
       ),
   })
   .prefault({})
@@ -114,7 +128,7 @@ export const ownGate = z
     open: open.optional().describe("Begin at the first content, or once the answer is whole. Default: as for all."),
     toolCalls: toolCalls.optional().describe("Hand on whole tool calls (hold), or pieces as they come. Default: as for all."),
     holdFor: someTime().optional().describe("Longest time for which one tool call is held. Default: as for all."),
-    lag: offOrTime.optional().describe("How late its streamed answers are shown; or off. Default: as for all."),
+    lag: lagTime.optional().describe("How late its streamed answers are shown; or off. Default: as for all."),
   })
   .prefault({})
   .describe("What is held back of this upstream's answers; over gate for all.");

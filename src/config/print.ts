@@ -31,6 +31,7 @@ export function printConfig(config: Config): string {
       maxRetryAfter: formatDuration(retry.maxRetryAfter),
     },
     failover: config.failover,
+    hedge: { ...config.hedge, after: printAfter(config.hedge.after) },
     ...(config.breaker === undefined ? {} : { breaker: printBreaker(config.breaker) }),
     health: { every: config.health.every === false ? "off" : formatDuration(config.health.every), path: config.health.path },
     heartbeat: heartbeat === false ? "off" : { after: formatDuration(heartbeat.after), every: formatDuration(heartbeat.every) },
@@ -56,7 +57,7 @@ export function printConfig(config: Config): string {
     drain: { timeout: formatDuration(drain.timeout) },
     log: config.log,
     metrics: config.metrics,
-    dashboard: config.dashboard,
+    dashboard: config.dashboard && (config.dashboard.text ? config.dashboard : true),
   } satisfies { [key in keyof Omit<Config, "breaker">]: unknown });
 }
 
@@ -70,6 +71,11 @@ function printReplay(replay: Config["replay"]): unknown {
     maxTotalBytes: formatSize(maxTotalBytes),
     joinRetries,
   };
+}
+
+function printAfter(after: Config["hedge"]["after"]): string {
+  if (after === false) return "off";
+  return after === "p95" ? after : formatDuration(after);
 }
 
 function printBreaker(breaker: Exclude<Config["breaker"], undefined>): unknown {

@@ -120,6 +120,27 @@ const breaker = z
     "When an upstream that keeps failing is left alone, each model by itself; set, it holds for a single upstream too. Default: failures 5, window 30s, rest 10s where another can be asked in its place.",
   );
 
+const hedge = z
+  .strictObject({
+    after: z
+      .union([z.literal("off"), z.literal(false), z.literal("p95"), someTime()], {
+        error: "expected off, p95, or a duration of more than 0, such as 2s",
+      })
+      .transform((value) => (value === "off" ? false : value))
+      .prefault("off")
+      .describe(
+        "How long a streamed answer may be without content before another upstream is asked as well, as a duration; p95: longer than 95 of 100 of the latest; or off. Default: off.",
+      ),
+    percent: z
+      .number({ error: "expected a number from 0 to 100" })
+      .min(0, { error: "expected a number from 0 to 100" })
+      .max(100, { error: "expected a number from 0 to 100" })
+      .default(5)
+      .describe("Most second attempts of this kind per hundred streamed requests; 100 or less. Default: 5."),
+  })
+  .prefault({})
+  .describe("Whether another upstream is asked beside one that is slow; the first to bring content answers, the other is ended.");
+
 const heartbeat = z
   .union(
     [
@@ -219,6 +240,7 @@ export const configSchema = z
     timeouts,
     retry,
     failover,
+    hedge,
     breaker,
     health,
     heartbeat,
@@ -268,9 +290,28 @@ export const configSchema = z
       .prefault({})
       .describe("What can be measured from outside."),
     dashboard: z
-      .boolean()
+      .union(
+        [
+          z.boolean(),
+          z.strictObject({
+            text: z
+              .boolean()
+              .default(false)
+              .describe(
+                "Show prompts and answers on the pages of streams, to whoever may look: the last of them, from memory, never in a log. Default: false.",
+              ),
+          }),
+        ],
+        { error: "expected true, false, or { text: true }" },
+      )
       .optional()
       .describe("Show what happens at /dashboard, to whoever has a key. Default: true; with open: true and no auth.keys, false."),
+  })
+  .refine(({ auth, open, dashboard }) => !(isTextShown(dashboard) && isOpenToAll({ auth, open })), {
+    path: ["dashboard", "text"],
+    error: "everybody could read what others ask and are answered: add a key to auth.keys, or take open: true away",
+    when: ({ value, issues }) =>
+      isObject(value) && isObject(value.auth) && !issues.some((issue) => /^(dashboard|auth|open)$/.test(String(issue.path?.[0]))),
   })
   .refine(({ host, auth, open }) => isLoopback(host) || auth.keys.length > 0 || open || auth.open === true, {
     path: ["host"],
@@ -301,9 +342,18 @@ export const configSchema = z
     auth: { keys: auth.keys, maxStreamsPerKey: auth.maxStreamsPerKey },
     open: open || auth.open === true,
     // Where strangers may come without a key, to be looked at is not something that happens by default.
-    dashboard: dashboard ?? !((open || auth.open === true) && auth.keys.length === 0),
+    dashboard: (dashboard ?? !isOpenToAll({ auth, open })) && { text: isTextShown(dashboard) },
   }))
   .meta({ title: "Perennial configuration", description: "Everything has a default; an empty file is a valid configuration." });
+
+/** Whoever comes is served, and none needs a key. */
+function isOpenToAll({ auth, open }: { open: boolean; auth: { keys: readonly string[]; open?: boolean | undefined } }): boolean {
+  return (open || auth.open === true) && auth.keys.length === 0;
+}
+
+function isTextShown(dashboard: boolean | { text: boolean } | undefined): boolean {
+  return typeof dashboard === "object" && dashboard.text;
+}
 
 /** Times of the keep-alive comments, in milliseconds. */
 export interface Heartbeat {

@@ -8,6 +8,8 @@ import type { ReplyHeaders } from "./reply.ts";
 export interface AttemptOutput {
   /** The upstream works on it, as far as can be known: from here on the attempt may cost something. */
   onTaken(): void;
+  /** It has brought its first content; undefined where nobody wants to know. @returns false when another has before it. */
+  readonly onContent?: (() => boolean) | undefined;
   /** The way of a streamed answer's events: held until the first content, or until the answer is whole, which commits the attempt. */
   openStream(headers: ReplyHeaders, opening: StreamOpening): EventSink;
   /** What clients have of a streamed answer; undefined where it is not to be continued. */

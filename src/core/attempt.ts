@@ -24,6 +24,15 @@ export interface Attempt {
    * the end. Or what can be mended: a refused key, an empty account.
    */
   warning?: string | undefined;
+  /** It began beside one that was slow (`hedge`). */
+  readonly hedge?: true;
+  /** Another one beside it was faster: it was ended for that, and has neither failed nor succeeded. */
+  lost?: true;
+}
+
+/** Whose answer it is, or whose failure was the last. */
+export function decisiveOf(attempts: readonly Attempt[]): Attempt | undefined {
+  return attempts.findLast(({ lost }) => lost !== true);
 }
 
 /** Tokens that were paid for once more: a prompt that was read again, and words that were made again. */

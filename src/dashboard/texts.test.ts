@@ -15,8 +15,9 @@ it.each([
 it("calls things as the Grafana dashboard does", () => {
   const grafana = JSON.parse(readFileSync(new URL("../../examples/grafana/perennial.json", import.meta.url), "utf8"));
   const titles = grafana.panels.map(({ title }: { title: string }) => title);
-  const { now, hour, timing } = TEXTS.en;
-  for (const title of [now.title, hour.title, timing.firstToken, timing.longestGap]) expect(titles).toContain(title);
+  const { now, hour, timing, upstreams, causes } = TEXTS.en;
+  for (const title of [now.title, hour.title, upstreams.title, causes.title, timing.firstToken, timing.longestGap])
+    expect(titles).toContain(title);
 });
 
 /** Every text, with what is given to those that need something. */

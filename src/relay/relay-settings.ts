@@ -4,6 +4,7 @@ import type { RetryOptions } from "../attempt/attempt-policy.ts";
 import type { FailoverOptions } from "../attempt/failover.ts";
 import type { Offer } from "../balance/offer.ts";
 import type { RetryBudgetPolicy } from "../balance/retry-budget.ts";
+import { decisiveOf } from "../core/attempt.ts";
 import { type Exchange, RECOVERIES, type Recovery } from "../core/exchange.ts";
 import { type Failure, withDetails } from "../core/failure.ts";
 import type { ClientStreamOptions } from "../downstream/client-stream.ts";
@@ -15,6 +16,8 @@ export interface RelaySettings {
   readonly offers: readonly Offer[];
   readonly failover: FailoverOptions;
   readonly retry: RetryOptions & { readonly budget: RetryBudgetPolicy };
+  /** After how long without content a second upstream is asked as well, and for how many of a hundred requests at most. */
+  readonly hedge: { readonly after: number | "p95" | false; readonly percent: number };
   readonly client: ClientStreamOptions;
   readonly limits: AnswerLimits;
   /** Undefined where no answer is kept. */
@@ -67,7 +70,7 @@ export function nameLimit(failure: Failure, { offers }: RelaySettings, { attempt
   const [name, header, override] = HEADERS.find(([name]) => failure.setting === `timeouts.${name}`) ?? [];
   // An attempt has the limits of its upstream, all of them together the longest of any.
   const isOfAll = name === "total" || name === "unstreamed";
-  const those = isOfAll ? offers : offers.filter(({ upstream }) => upstream.name === attempts.at(-1)?.upstream);
+  const those = isOfAll ? offers : offers.filter(({ upstream }) => upstream.name === decisiveOf(attempts)?.upstream);
   const isNarrowed = name !== undefined && those.some(({ policy }) => policy.timeouts[name] === overrides[override]);
   return isNarrowed ? withDetails(failure, { setting: header }) : failure;
 }

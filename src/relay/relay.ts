@@ -3,8 +3,10 @@ import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { HeldShare } from "../core/held-memory.ts";
+import type { AnswerWatch } from "../core/text-watch.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
+import type { RunClient } from "../run/journal.ts";
 import type { RunEnd } from "../run/run.ts";
 import { answerKept } from "./answer-kept.ts";
 import type { Arrival } from "./come-back.ts";
@@ -87,13 +89,31 @@ async function answer(
 ): Promise<Told> {
   const run = startRun(exchange, settings, context);
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => run.isTaken);
-  const ended = await run.listen(client, exchange.signal);
+  const watch = exchange.api && context.texts?.begin(exchange);
+  const ended = await run.listen(watch ? shownTo(watch, client) : client, exchange.signal);
+  if (ended.kind === "won" && ended.result.kind === "reply") watch?.whole(ended.result.body);
   const end: RunEnd = ended.kind === "failed" ? { ...ended, failure: nameLimit(ended.failure, settings, exchange) } : ended;
   client.stopTimers();
   const { seams, transcript } = run;
   if (end.kind === "failed") return { ...tellFailure(exchange, raw, client, end.failure, transcript), seams };
   const told = tellAnswer(exchange, raw, client, end.result, transcript);
   return { ...told, outcome: told.failure === undefined ? outcomeOf(exchange, run, end.result) : told.outcome, seams };
+}
+
+/** The same client, of whose stream another sees the events. */
+function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
+  return {
+    push(event, kind) {
+      watch.event(event);
+      client.push(event, kind);
+    },
+    commit: (headers) => client.commit(headers),
+    flush: () => client.flush(),
+    finish: () => client.finish(),
+    begin: (status, headers) => client.begin(status, headers),
+    write: (chunk) => client.write(chunk),
+    onDrain: (listener) => client.onDrain(listener),
+  };
 }
 
 async function tellModels(

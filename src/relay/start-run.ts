@@ -4,9 +4,11 @@ import { type Ask, createAttemptPolicy } from "../attempt/attempt-policy.ts";
 import { isIdempotent } from "../attempt/idempotent.ts";
 import { NativeSession } from "../attempt/native-session.ts";
 import { partOf } from "../attempt/outage-door.ts";
+import type { HedgeOptions } from "../attempt/plan-hedge.ts";
 import type { NextLegOptions } from "../attempt/seam/next-leg.ts";
 import { parsedBody } from "../attempt/upstream-request.ts";
 import { type Candidate, UNSTREAMED_TOTALS, type UpstreamPolicy } from "../balance/candidate.ts";
+import type { Hedging } from "../balance/hedging.ts";
 import { candidatesFor } from "../balance/offer.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import { createEvenDraws } from "../balance/selector.ts";
@@ -15,6 +17,7 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { RunRegistry } from "../run/registry.ts";
@@ -30,18 +33,17 @@ export interface RelayContext {
   readonly propagator: Propagator;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  readonly hedging: Hedging;
+  /** Who is shown what is asked and answered; undefined where nobody is, as a rule. */
+  readonly texts?: TextWatch | undefined;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */
 const draw = createEvenDraws();
 
 /** @param journal where its answer goes in place of the clients that listen. */
-export function startRun(
-  exchange: Exchange,
-  { offers, failover, retry, limits }: RelaySettings,
-  context: RelayContext,
-  journal?: RunClient,
-): Run {
+export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, journal?: RunClient): Run {
+  const { offers, failover, retry, limits } = settings;
   const { api, request } = exchange;
   const { runs, held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
@@ -71,6 +73,7 @@ export function startRun(
         return isAllowed;
       },
       refusedAsks: (candidate) => refusedAsksOf(candidate, api?.request.model),
+      hedge: hedgeOf(exchange, settings, context),
     },
     Math.random,
     draw,
@@ -89,6 +92,17 @@ export function startRun(
     journal,
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
+}
+
+/** Undefined where no second upstream is asked beside one that is slow. */
+function hedgeOf({ api }: Exchange, { hedge }: RelaySettings, { hedging }: RelayContext): HedgeOptions | undefined {
+  const { after, percent } = hedge;
+  if (after === false || !api?.request.stream) return undefined;
+  hedging.request(percent);
+  const take = (): boolean => hedging.take();
+  if (after !== "p95") return { take, afterMs: () => after };
+  const route = `${api.dialect.name} ${api.request.model ?? ""}`;
+  return { take, afterMs: () => hedging.p95(route), learn: (ms) => hedging.learn(route, ms) };
 }
 
 /** Where no upstream serves a request it takes no time at all. */

@@ -22,7 +22,12 @@ export interface Told {
 export function outcomeOf(exchange: Exchange, run: Run, result: AttemptResult): Outcome {
   if (run.seams.length > 0) return "resumed";
   const isRepaired = result.kind !== "piped" && result.repaired;
-  return isRepaired ? "repaired" : exchange.attempts.length > 1 ? "recovered" : "complete";
+  return isRepaired ? "repaired" : hasFailed(exchange) ? "recovered" : "complete";
+}
+
+/** Before it was answered: what was merely slower than another did not. */
+function hasFailed({ attempts }: Exchange): boolean {
+  return attempts.some(({ failure }) => failure !== undefined);
 }
 
 /** Never throws: a defect on the way cuts the client off, who must not wait for ever. */

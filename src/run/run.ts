@@ -1,10 +1,10 @@
 /** One answer being made, for one client or several: its attempts, which of them has won, what was given, how it ended. */
 
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
-import { type AttemptLoopOptions, runAttempts } from "../attempt/attempt-loop.ts";
+import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
 import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
-import type { NativeSession } from "../attempt/native-session.ts";
+import { NativeSession } from "../attempt/native-session.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import type { AnswerRecorder } from "../core/answer-record.ts";
 import type { Attempt } from "../core/attempt.ts";
@@ -184,9 +184,12 @@ export class Run {
     const evict = (failure: Failure): void => this.abort(failure);
     // The last attempt's refusal is kept: the client may get it as it is.
     const kept = held.open({ evict });
-    const made = runAttempts(loop, async ({ attempt, plan, isHopeful, onTaken }) => {
+    const made = runAttempts(loop, async (planned) => {
+      const { attempt, plan, isHopeful, signal } = planned;
       if (isHopeful && this.#taken === "no") this.#taken = "presumed";
       const share = held.open({ evict });
+      // What an upstream keeps for an attempt that runs beside another is not the run's before it wins.
+      const session = attempt.hedge ? new NativeSession() : this.#options.session;
       try {
         return await attemptOnce({
           exchange,
@@ -195,16 +198,17 @@ export class Run {
           limits,
           held: share,
           propagated: propagator.headersFor(exchange, attempt),
-          signal: this.#controller.signal,
-          session: this.#options.session,
-          output: this.#outputOf(attempt, share, onTaken),
+          signal,
+          session,
+          output: this.#outputOf(planned, share, session),
           onMade: sticky && ((id) => sticky.remember(id, attempt.upstream)),
         });
       } catch (thrown) {
         const failure = toFailure(thrown);
         kept.set(failure.reply?.body.length ?? 0);
         if (failure.outage === undefined) this.#taken = "yes";
-        else if (this.#taken === "presumed") this.#taken = "no";
+        else if (this.#taken === "presumed" && !attempt.hedge) this.#taken = "no";
+        if (attempt.hedge && !this.#isAnsweredBy(attempt)) session.end(false);
         throw thrown;
       } finally {
         // The attempt's gate and hold are gone, with what they held.
@@ -214,9 +218,15 @@ export class Run {
     return made.finally(() => kept.release());
   }
 
-  #outputOf(attempt: Attempt, held: HeldShare, onTaken: () => void): AttemptOutput {
+  #outputOf({ attempt, onTaken, onContent }: PlannedAttempt, held: HeldShare, session: NativeSession): AttemptOutput {
     const journal = this.#journal;
+    const commit = (begin: () => void): boolean => {
+      const hasWon = onContent?.() !== false && this.#commit(attempt, begin);
+      if (hasWon && session !== this.#options.session) this.#options.session.yieldTo(session);
+      return hasWon;
+    };
     return {
+      onContent,
       onTaken: () => {
         this.#taken = "yes";
         onTaken();
@@ -231,7 +241,7 @@ export class Run {
           onFailure,
           maxBytes: at === "whole" ? maxBodyBytes : maxGateBytes,
           commit: () =>
-            this.#commit(attempt, () => {
+            commit(() => {
               this.#startLag(lagMs);
               journal.commit(headers);
             }),
@@ -241,7 +251,7 @@ export class Run {
       },
       given: this.#transcript.record,
       nextLeg: (by) => ({ sink: this.#recorded, accept: () => this.#goOn(attempt, by) }),
-      openBody: (status, headers) => void this.#commit(attempt, () => journal.begin(status, headers)),
+      openBody: (status, headers) => void commit(() => journal.begin(status, headers)),
       write: (chunk) => journal.write(chunk),
       onDrain: (listener) => journal.onDrain(listener),
     };
@@ -284,6 +294,10 @@ export class Run {
       // A client that cannot be given this is told by its failure, or finds out by itself.
       this.#lag?.drop();
     }
+  }
+
+  #isAnsweredBy(attempt: Attempt): boolean {
+    return this.#state.at === "committed" && this.#state.attempt === attempt;
   }
 
   /** @returns false when another attempt has won before, or the run is over. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { createUpstreamShared, type Share, type UpstreamPolicy, type UpstreamShared } from "../balance/candidate.ts";
 import { HealthCheck } from "../balance/health-check.ts";
 import type { Offer } from "../balance/offer.ts";
+import { stateOf } from "../balance/upstream-state.ts";
 import { WarmUp } from "../balance/warm-up.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { PemFiles } from "../config/pem-files.ts";
@@ -11,6 +12,7 @@ import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
 import { resolveConnectTimeout, resolveHealth, resolvePolicy, resolveWarmUp } from "../config/upstream-policy.ts";
 import type { Observer } from "../core/observer.ts";
+import type { HealthState, NamedUpstreamState } from "../core/upstream-state.ts";
 import { openAiChat } from "../dialect/openai-chat.ts";
 import { readRequestPath } from "../server/request-path.ts";
 import { createHealthLog } from "../telemetry/health-log.ts";
@@ -31,6 +33,8 @@ export interface Backend {
   readonly observers: readonly Observer[];
   /** The upstream at this place has answered its first question, where it is to be asked one, and is not known to be down. */
   isWarm(index: number): boolean;
+  /** What the health checks of the upstream at this place have found; undefined where there are none, or none yet. */
+  healthOf(index: number): HealthState | undefined;
   /** Asks no more first questions; requests go on. */
   stopWarmUps(): void;
   close(): Promise<void>;
@@ -88,13 +92,17 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
   const questions = warmUps.filter((warmUp) => warmUp !== undefined);
   const checks = plan.map(({ health, transport }, index) => {
     if (health.every === false) return undefined;
+    const tell = createHealthLog(logger, transport.name);
     return new HealthCheck({
       upstream: upstreams[index] as Upstream,
       outages: (shared[index] as UpstreamShared).outages,
       path: health.path,
       everyMs: health.every,
       timeoutMs: HEALTH_TIMEOUT_MS,
-      onChange: createHealthLog(logger, transport.name),
+      onChange(failure) {
+        tell(failure);
+        if (failure !== undefined) warmUps[index]?.wentDown();
+      },
     });
   });
   for (const warmUp of questions) warmUp.start();
@@ -110,6 +118,7 @@ export async function openBackend(config: Config, pem: PemFiles, logger: Logger)
     shared,
     observers: questions.map(({ observer }) => observer),
     isWarm: (index) => warmUps[index]?.isWarm !== false && checks[index]?.isUp !== false,
+    healthOf: (index) => checks[index]?.state,
     stopWarmUps,
     async close() {
       stopWarmUps();
@@ -126,7 +135,7 @@ export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "u
     const upstream = upstreams[index] as Upstream;
     const common = shared[index] as UpstreamShared;
     const share = shareOf(served, index, all);
-    const keys = served.apiKeys ?? (served.apiKey === undefined ? [] : [served.apiKey]);
+    const keys = keysOf(served);
     const offer = {
       upstream,
       shared: common,
@@ -141,6 +150,19 @@ export function offersOf(config: Config, { upstreams, shared }: Pick<Backend, "u
       ? [offer]
       : keyed.map((each) => ({ ...each, share: { ...share, weight: share.weight / keys.length } }));
   });
+}
+
+/** How things stand with each, in the order of the configuration. */
+export function statesOf(config: Config, { shared, healthOf }: Backend): readonly NamedUpstreamState[] {
+  return servedUpstreams(config).map((served, index) => ({
+    name: served.name,
+    ...stateOf(shared[index] as UpstreamShared, keysOf(served), healthOf(index)),
+  }));
+}
+
+/** Those of ours that an upstream is asked with. */
+function keysOf({ apiKey, apiKeys }: UpstreamConfig): readonly string[] {
+  return apiKeys ?? (apiKey === undefined ? [] : [apiKey]);
 }
 
 /** Of every route some upstream can answer: one that is not warm yet does not matter where another is. */

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { Hedging } from "../balance/hedging.ts";
 import { RetryBudget } from "../balance/retry-budget.ts";
 import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -9,11 +10,12 @@ import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
 import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
-import { type Backend, openBackend, planBackend } from "./backend.ts";
+import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
 import { createSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
 
@@ -59,9 +61,11 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const kept = new KeptStreams(held);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
-  const telemetry = await openTelemetry(logger, { open, held, kept });
+  const hedging = new Hedging();
+  const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
+  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> =>
-    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries });
+    createSettings(config, { backend, telemetry, runs, kept, held, sticky, retries, hedging });
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
   let lastReload: Promise<unknown> = Promise.resolve();

@@ -1,4 +1,5 @@
 /** What the server and the relay go by, made of a configuration and of what it has opened. */
+import type { Hedging } from "../balance/hedging.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { uniteRoutes } from "../config/routes.ts";
@@ -23,15 +24,17 @@ export interface Parts {
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
   readonly retries: RetryBudget;
+  readonly hedging: Hedging;
 }
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, kept, held, sticky, retries }: Parts,
+  { backend, telemetry, runs, kept, held, sticky, retries, hedging }: Parts,
 ): Promise<ServerSettings> {
-  const { auth, retry, failover, limits, interruptEnd, heartbeat, replay } = config;
+  const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, replay } = config;
   const metrics = await metricsFor(config, telemetry);
   const history = config.dashboard ? await telemetry.history() : undefined;
+  const texts = await telemetry.texts(config.dashboard !== false && config.dashboard.text);
   const { mount, bare, routes } = uniteRoutes(servedUpstreams(config));
   return {
     mount,
@@ -43,11 +46,12 @@ export async function createSettings(
     corsOrigins: config.cors.origins,
     isWarm: () => isReady(config, backend),
     metrics: metrics && { read: metrics.read, public: config.metrics.public },
-    dashboard: history && createDashboard(config, { history, backend, held }),
+    dashboard: history && createDashboard(config, { history, texts, backend, held, retries }),
     relay: {
       offers: offersOf(config, backend),
       failover: { on: new Set(failover.on), codes: new Set(failover.codes) },
       retry,
+      hedge,
       limits,
       client: { interruptEnd, heartbeat },
       replay: replay || undefined,
@@ -58,6 +62,8 @@ export async function createSettings(
       held,
       sticky,
       retries,
+      hedging,
+      texts,
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

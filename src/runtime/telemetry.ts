@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
 import { createDefectLog } from "../telemetry/defect-log.ts";
 import { createExchangeLog } from "../telemetry/exchange-log.ts";
+import type { Texts } from "../telemetry/history/texts.ts";
 import type { History } from "../telemetry/history.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createTally } from "../telemetry/tally.ts";
@@ -19,6 +21,7 @@ export interface Counted {
   readonly open: OpenExchanges;
   readonly held: HeldMemory;
   readonly kept: KeptStreams;
+  readonly upstreams: () => readonly NamedUpstreamState[];
 }
 
 export interface Telemetry {
@@ -31,6 +34,8 @@ export interface Telemetry {
   metrics(): Promise<Metrics>;
   /** For the dashboard; the same from when it is first asked for. */
   history(): Promise<History>;
+  /** What was asked and answered of late, where the dashboard is to show it; whatever was kept is forgotten where not. */
+  texts(shown: boolean): Promise<Texts | undefined>;
   close(): Promise<void>;
 }
 
@@ -39,6 +44,7 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
   const tally = createTally();
   let metrics: Promise<Metrics> | undefined;
   let history: Promise<History> | undefined;
+  let texts: Texts | undefined;
   return {
     observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
@@ -50,6 +56,14 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
     history() {
       history ??= import("../telemetry/history.ts").then(({ createHistory }) => createHistory());
       return history;
+    },
+    async texts(shown) {
+      if (!shown) texts = undefined;
+      else if (texts === undefined) {
+        texts = (await import("../telemetry/history/texts.ts")).createTexts();
+        logger.warn("prompts and answers are kept in memory, and shown on the dashboard (dashboard.text)");
+      }
+      return texts;
     },
     async close() {
       const summary = tally.summary();
@@ -71,6 +85,7 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     countOpen: () => counted.open.size,
     countHeldBytes: () => counted.held.bytes,
     countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
+    upstreamStates: counted.upstreams,
   });
 }
 

@@ -1,6 +1,6 @@
 /** One log line for each exchange, at its end; never a word of what was asked or answered. */
 import type { Logger } from "pino";
-import { paidTwiceBy } from "../core/attempt.ts";
+import { decisiveOf, paidTwiceBy } from "../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
@@ -59,15 +59,15 @@ export function createExchangeLog(logger: Logger): Observer {
           id: exchange.id,
           dialect: exchange.api?.dialect.name ?? "passthrough",
           model: exchange.api?.request.model?.slice(0, MAX_MODEL_LENGTH),
-          upstream: attempts.at(-1)?.upstream,
+          upstream: decisiveOf(attempts)?.upstream,
           outcome: end.outcome,
           failure: end.failure,
           warning,
           ...describeSeams(end),
           paidTwice: paidTwiceBy(attempts),
           status: end.status,
-          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam }) => {
-            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam };
+          attempts: attempts.map(({ number, upstream, durationMs, status, failure, seam, hedge, lost }) => {
+            return { n: number, upstream, ms: Math.round(durationMs), status, failure, seam, hedge, lost };
           }),
           waitedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
           firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),

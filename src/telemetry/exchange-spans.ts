@@ -56,6 +56,8 @@ export function createExchangeSpans(tracer: Tracer): ExchangeSpans {
     onAttemptEnd(_exchange, attempt) {
       const span = spans.get(attempt);
       if (attempt.status !== undefined) span?.setAttribute("http.response.status_code", attempt.status);
+      if (attempt.hedge) span?.setAttribute("perennial.hedge", true);
+      if (attempt.lost) span?.setAttribute("perennial.lost", true);
       if (attempt.failure !== undefined) {
         span?.setAttribute("error.type", attempt.failure);
         // A client that leaves is no fault of the upstream's.

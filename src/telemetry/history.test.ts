@@ -46,12 +46,13 @@ function live(history: History, id: string, outcome: ExchangeEnd["outcome"], tri
 }
 
 describe("a stream that runs", () => {
-  it("is waiting, is mended, flows, and has ended", () => {
+  it("is held while nobody can be asked, is waiting, is mended, flows, and has ended", () => {
     const history = createHistory();
     const { observer } = history;
     const each = exchange();
     const states = (): unknown => history.find("ex1")?.state.at;
     observer.onExchangeStart?.(each);
+    expect(states()).toBe("held");
     const first = attempt(1);
     each.attempts = [first];
     observer.onAttemptStart?.(each, first);
@@ -129,7 +130,11 @@ describe("a stream that runs", () => {
 
   it("is listed before calm ones when it is in trouble, and only so many are", () => {
     const history = createHistory();
-    for (let n = 0; n < 100; n++) history.observer.onExchangeStart?.(exchange(`calm-${n}`));
+    for (let n = 0; n < 100; n++) {
+      const calm = exchange(`calm-${n}`);
+      history.observer.onExchangeStart?.(calm);
+      history.observer.onAttemptStart?.(calm, attempt(1));
+    }
     const troubled = exchange("troubled");
     history.observer.onExchangeStart?.(troubled);
     history.observer.onRetry?.(troubled, attempt(1, "empty_stream"), new Failure("empty_stream", "x"), 1);
@@ -161,6 +166,22 @@ describe("what is kept", () => {
     ).toEqual(["ex2499", "ex2498"]);
     expect(history.view().recent).toHaveLength(40);
     expect(history.view().total).toBe(2_500);
+  });
+
+  it("does not lose what broke among what did not", () => {
+    const history = createHistory();
+    live(history, "broken", "interrupted", [attempt(1, "stream_truncated")]);
+    for (let n = 0; n < 500; n++) live(history, `ex${n}`, "complete", [attempt(1)]);
+    expect(history.view().troubled.map(({ id }) => id)).toEqual(["broken"]);
+    expect(history.view().recent.map(({ id }) => id)).not.toContain("broken");
+  });
+
+  it("keeps the first and the last of very many attempts, as an outage has them", () => {
+    const history = createHistory();
+    const tried = Array.from({ length: 500 }, (_, n) => attempt(n + 1, "upstream_unreachable"));
+    live(history, "ex1", "failed", tried);
+    const numbers = history.find("ex1")?.attempts.map(({ n }) => n);
+    expect([numbers?.length, numbers?.[7], numbers?.[8], numbers?.at(-1)]).toEqual([24, 8, 485, 500]);
   });
 
   it("cuts a model's name that a client made very long", () => {

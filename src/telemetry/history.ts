@@ -27,6 +27,8 @@ export function createHistory(): History {
   const startedAt = Date.now();
   const open = new Map<string, OpenStream>();
   const ended = new Ring<string>(KEPT);
+  /** Those of `ended` that were not simply complete, and that no client broke off. */
+  const troubled = new Ring<string>(MAX_RECENT_ROWS);
   const byId = new Map<string, StreamView>();
   const hour = new LastHour();
   let total = 0;
@@ -38,6 +40,7 @@ export function createHistory(): History {
     const forgotten = ended.push(stream.id);
     if (forgotten !== undefined) byId.delete(forgotten);
     byId.set(stream.id, stream);
+    if (outcome !== "complete" && outcome !== "cancelled") troubled.push(stream.id);
     total++;
     if (!isSameDay(today.since, now)) today = beginDay(midnight(now));
     count(today, stream);
@@ -45,6 +48,16 @@ export function createHistory(): History {
     if (failure !== undefined && stream.attempts.length === 0) hour.countCause(now, undefined, failure);
     if (stream.firstTokenMs !== undefined) hour.measure(now, "firstToken", stream.firstTokenMs);
     if (stream.longestGapMs !== undefined) hour.measure(now, "longestGap", stream.longestGapMs);
+  }
+
+  function latestOf(ids: Ring<string>): StreamView[] {
+    const streams: StreamView[] = [];
+    for (const id of ids.latest()) {
+      const stream = byId.get(id);
+      if (stream !== undefined) streams.push(stream);
+      if (streams.length === MAX_RECENT_ROWS) break;
+    }
+    return streams;
   }
 
   const observer: Observer = {
@@ -79,12 +92,6 @@ export function createHistory(): History {
     view() {
       const now = Date.now();
       if (!isSameDay(today.since, now)) today = beginDay(midnight(now));
-      const recent: StreamView[] = [];
-      for (const id of ended.latest()) {
-        const stream = byId.get(id);
-        if (stream !== undefined) recent.push(stream);
-        if (recent.length === MAX_RECENT_ROWS) break;
-      }
       return {
         now,
         startedAt,
@@ -97,7 +104,8 @@ export function createHistory(): History {
         longestGap: hour.timing(now, "longestGap"),
         tallies: hour.tallies(now),
         queues: countQueues(open.values()),
-        recent,
+        recent: latestOf(ended),
+        troubled: latestOf(troubled),
       };
     },
   };
@@ -105,7 +113,7 @@ export function createHistory(): History {
 
 function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
   const now = performance.now();
-  const counts = { queued: 0, waiting: 0, retrying: 0, flowing: 0 };
+  const counts = { held: 0, queued: 0, waiting: 0, retrying: 0, flowing: 0 };
   let perSecond = 0;
   const troubled: OpenStream[] = [];
   const calm: OpenStream[] = [];
@@ -113,7 +121,7 @@ function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
     stream.sample(now);
     counts[stream.state]++;
     perSecond += stream.perSecond;
-    const list = stream.state === "retrying" || stream.attemptCount > 1 ? troubled : calm;
+    const list = stream.state === "held" || stream.state === "retrying" || stream.attemptCount > 1 ? troubled : calm;
     if (list.length < MAX_OPEN_ROWS) list.push(stream);
   }
   const streams = [...troubled, ...calm].slice(0, MAX_OPEN_ROWS).map((stream) => stream.view());

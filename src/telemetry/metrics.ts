@@ -4,16 +4,19 @@ import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
+import type { NamedUpstreamState } from "../core/upstream-state.ts";
 
 export interface MetricsOptions {
   /** Names of the dialects: the values that the label `dialect` can have, beside `passthrough`. */
   readonly dialects: readonly string[];
   /** Exchanges that run at this moment. */
   readonly countOpen: () => number;
-  /** Bytes that the gates hold back at this moment. */
+  /** Bytes that are held for clients at this moment. */
   readonly countHeldBytes: () => number;
   /** Answers that are kept at this moment. */
   readonly countKept: () => { readonly streams: number; readonly bytes: number };
+  /** How things stand with each upstream of the configuration. */
+  readonly upstreamStates: () => readonly NamedUpstreamState[];
 }
 
 export interface Metrics {
@@ -52,7 +55,7 @@ const PASSTHROUGH = "passthrough";
  * Every label has a bounded set of values: dialects, outcomes, failure codes and the upstreams' configured names.
  * Nothing that a client names, such as the model, may become a label: each new value would be a series for good.
  */
-export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }: MetricsOptions): Metrics {
+export function createMetrics({ dialects, countOpen, countHeldBytes, countKept, upstreamStates }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -71,7 +74,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
   });
   const attempts = new Counter({
     name: "perennial_attempts_total",
-    help: "Attempts that have ended, by upstream; the result is ok or a failure code.",
+    help: "Attempts that have ended, by upstream; the result is ok, lost (another was faster, see hedge) or a failure code.",
     labelNames: ["upstream", "result"],
     registers,
   });
@@ -85,6 +88,17 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     help: "Attempts that were followed by another, by the failure that caused it.",
     labelNames: ["upstream", "cause"],
     registers,
+  });
+  const hedges = new Counter({
+    name: "perennial_hedges_total",
+    help: "Second attempts beside one that was slow (hedge): those that answered, that were slower still, and that failed.",
+    labelNames: ["result"],
+    registers,
+  });
+  const hedgeLost = new Counter({
+    name: "perennial_hedge_lost_seconds_total",
+    help: "Time that upstreams worked on attempts which were ended since another was faster: what hedging costs.",
+    registers: [registry],
   });
   const recovered = new Counter({
     name: "perennial_recovered_total",
@@ -172,7 +186,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
   });
   new Gauge({
     name: "perennial_held_bytes",
-    help: "Bytes held back now, until their attempt brings its first content.",
+    help: "Bytes held now for clients: requests, what is held back of answers, and what slow clients have not read.",
     registers,
     collect() {
       this.set(countHeldBytes());
@@ -211,6 +225,7 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
       this.set(countKept().bytes);
     },
   });
+  gaugeUpstreams(registry, upstreamStates);
 
   // rate() does not see the first of its kind unless a zero came before it.
   for (const dialect of [...dialects, PASSTHROUGH]) {
@@ -232,10 +247,12 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
       if (number === 1) addedLatency.observe((performance.now() - readAt) / 1_000);
     },
 
-    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost }) {
-      attempts.inc({ upstream, result: failure ?? "ok" });
+    onAttemptEnd(_exchange, { upstream, failure, seam, paidTwice: cost, hedge, lost, durationMs }) {
+      attempts.inc({ upstream, result: lost ? "lost" : (failure ?? "ok") });
       if (seam !== undefined) seamsRefused.inc({ rule: seam });
       if (cost !== undefined) paidTwice.inc({ from: cost.from }, cost.tokens);
+      if (hedge) hedges.inc({ result: lost ? "lost" : failure === undefined ? "won" : "failed" });
+      if (lost) hedgeLost.inc(durationMs / 1_000);
     },
 
     onRetry(_exchange, { upstream }, { code }) {
@@ -280,6 +297,40 @@ export function createMetrics({ dialects, countOpen, countHeldBytes, countKept }
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+/** Set anew each time they are asked for, so that an upstream that is no longer configured is no longer told of. */
+function gaugeUpstreams(registry: Registry, upstreamStates: MetricsOptions["upstreamStates"]): void {
+  const registers = [registry];
+  const labelNames = ["upstream"];
+  // The first of the three, since they are read in this order: it sets the others too.
+  new Gauge({
+    name: "perennial_upstream_up",
+    help: "0 while all of an upstream is known to be out (no connection, or its health check fails), else 1.",
+    labelNames,
+    registers,
+    collect() {
+      for (const gauge of [this, running, rests]) gauge.reset();
+      for (const { name: upstream, open, rests: known, counts, keys } of upstreamStates()) {
+        this.set({ upstream }, known.some(({ part }) => part === undefined) ? 0 : 1);
+        running.set({ upstream }, open);
+        for (const why of ["outage", "breaker"] as const) rests.set({ upstream, why }, counts[why]);
+        rests.set({ upstream, why: "key" }, keys.filter(({ rest }) => rest !== undefined).length);
+      }
+    },
+  });
+  const running = new Gauge({
+    name: "perennial_upstream_open_attempts",
+    help: "Attempts that run now, by upstream.",
+    labelNames,
+    registers,
+  });
+  const rests = new Gauge({
+    name: "perennial_upstream_rests",
+    help: "Models that are out or whose circuit breaker is open, and keys that are refused or limited; a whole upstream counts as one.",
+    labelNames: [...labelNames, "why"],
+    registers,
+  });
 }
 
 /** What the client would have seen without Perennial. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { chat } from "../support/client.ts";
-import { chatEvents, sendFramed } from "../support/raw-upstream.ts";
+import { chatEvents, jsonReply, sendFramed } from "../support/raw-upstream.ts";
 import { open } from "../support/replies.ts";
 import { test, type Watched } from "./browser.ts";
 
@@ -95,6 +95,35 @@ test("a stream appears while it runs, its break and its mending are seen, and it
   expectNothingOdd(watched);
 });
 
+test("while an upstream is out the page says so, why, and who waits; and that it is over when it is", async ({
+  startUpstream,
+  startPerennial,
+  openPage,
+}) => {
+  let isBusy = true;
+  const upstream = await startUpstream((socket) =>
+    isBusy ? socket.write(jsonReply("{}", "503 Busy")) : sendFramed(socket, "chunked", chatEvents(["Hello"])),
+  );
+  const perennial = await startPerennial(upstream.baseUrl, {
+    retry: { outage: "60s", backoff: { initial: "4s", factor: 1, jitter: false } },
+  });
+  const watched = await openPage(perennial.url);
+  const { page } = watched;
+  const ask = () => chat(perennial.baseUrl, { model: "qwen<b>2.5" });
+  const clients = [ask()];
+  await page.locator('.row[data-state="retrying"]').waitFor(SLOW);
+  clients.push(ask(), ask());
+  await expect.poll(() => answerTo(page, "Is it working?"), SLOW).toMatch(/Not now.*main.*qwen<b>2\.5.*HTTP 503.*wait/s);
+  expect(await seenIn(page, '[data-condition="partly"]')).toContain("partly out");
+  await page.locator('.row[data-state="held"]').first().click();
+  await expect.poll(() => seenIn(page, ".moments"), SLOW).toContain("it waits until one can");
+  isBusy = false;
+  await Promise.all(clients);
+  await page.goBack();
+  await expect.poll(() => answerTo(page, "Is it working?"), SLOW).toMatch(/Yes.*3 answers/s);
+  expectNothingOdd(watched);
+});
+
 test("where keys are set one is asked for, and a wrong one does not open", async ({ serve, openPage }) => {
   const { perennial } = await serve([chatEvents(["Hello"])], { auth: { keys: [KEY] } });
   const watched = await openPage(perennial.url);
@@ -111,6 +140,33 @@ test("where keys are set one is asked for, and a wrong one does not open", async
   await page.getByRole("button", { name: "Sign out" }).click();
   await field.waitFor(SLOW);
   expectNothingOdd(watched);
+});
+
+test("prompt and answer are shown where that is switched on; hostile names and texts are only text", async ({
+  serve,
+  openPage,
+}) => {
+  const evil = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>`;
+  const { perennial } = await serve([chatEvents([`answer ${evil}`])], { dashboard: { text: true } });
+  const model = `${evil}${"wide".repeat(40)}`;
+  const { headers } = await chat(perennial.baseUrl, { model, messages: [{ role: "user", content: `prompt ${evil}` }] });
+  await chat(perennial.baseUrl, { model: "\u202egnp.\u0000exe" });
+  for (const viewport of [
+    { width: 1280, height: 900 },
+    { width: 360, height: 740 },
+  ]) {
+    const watched = await openPage(perennial.url, { viewport });
+    const { page } = watched;
+    await page.locator(".rows .row").nth(1).waitFor(SLOW);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(viewport.width);
+    await page.goto(`${perennial.url}/dashboard#/stream/${headers["x-perennial-id"]}`);
+    await page.locator(".text").nth(1).waitFor(SLOW);
+    expect(await page.locator(".text").allInnerTexts()).toEqual([expect.stringContaining(`prompt ${evil}`), `answer ${evil}`]);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(viewport.width);
+    expect(await page.title()).toBe("Perennial");
+    expect(await seriousFindings(page)).toEqual([]);
+    expectNothingOdd(watched);
+  }
 });
 
 test.for([
@@ -163,6 +219,8 @@ test("on a phone nothing is wider than the screen", async ({ startPerennial, ope
   const { page } = await openPage(perennial.url, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   await page.locator(".rows .row").first().waitFor(SLOW);
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+  await page.getByRole("button", { name: "What broke" }).tap();
+  await expect.poll(() => page.locator(".part-latest .row").count(), SLOW).toBe(2);
   await page.locator(".rows .row").first().tap();
   await page.locator(".facts").waitFor(SLOW);
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);

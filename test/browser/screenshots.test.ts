@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { createChaosServer } from "../../src/chaos/chaos-server.ts";
 import { chat } from "../support/client.ts";
+import { jsonReply, NOBODY } from "../support/raw-upstream.ts";
 import type { Tools } from "../support/test.ts";
 import { test } from "./browser.ts";
 
@@ -79,6 +80,31 @@ test("the front page, by day and by night", async ({ closing, startPerennial, op
     expect(errors).toEqual([]);
     void Promise.all(running);
   }
+});
+
+test("upstreams in trouble", async ({ startUpstream, startPerennial, closing, openPage }) => {
+  const chaos = closing(createChaosServer({ tokenDelayMs: 3 }));
+  const { port } = await chaos.listen();
+  const refusing = await startUpstream((socket, { head }) => {
+    if (head.includes("k-1")) socket.write(jsonReply("{}", "401 Unauthorized"));
+    else socket.write(jsonReply("{}", "500 Internal Server Error"));
+  });
+  const upstreams = [
+    { name: "gpu-1", baseUrl: `${NOBODY}/v1`, profile: "vllm", health: { every: "1s" } },
+    { name: "gpu-2", baseUrl: refusing.baseUrl, apiKeys: ["k-1", "k-2"], maxConnections: 64 },
+    { name: "cloud", baseUrl: `http://127.0.0.1:${port}/v1` },
+  ];
+  const settings = { upstreams, breaker: { failures: 1, rest: "90s" }, retry: {}, drain: { timeout: "0" } };
+  const perennial = await startPerennial(undefined, { ...settings, log: { level: "silent" } });
+  for (let n = 0; n < 12; n++) await ask(perennial.baseUrl, "ok", n);
+  const { page, errors } = await openPage(perennial.url, { viewport: { width: 1280, height: 900 }, deviceScaleFactor: 1.5 });
+  const running = ["slow:400", "slow:300"].map((fault, n) => ask(perennial.baseUrl, fault, n));
+  await page.locator('[data-condition="out"]').waitFor(SLOW);
+  await page.locator('.row[data-state="flowing"]').nth(1).waitFor(SLOW);
+  await pause(1_500);
+  await shoot(page, "upstreams");
+  expect(errors).toEqual([]);
+  void Promise.all(running);
 });
 
 test('a stream\'s own page, a phone, and "Try it"', async ({ startPerennial, openPage }) => {

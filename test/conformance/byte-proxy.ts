@@ -1,11 +1,11 @@
 /** A proxy that passes bytes on and understands nothing: what the conformance test must be able to fail. */
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { CaseFraming } from "./cases.ts";
+import type { CaseFraming, Setup } from "./cases.ts";
 import type { Target } from "./targets.ts";
 
 export async function startByteProxies(upstreams: Target): Promise<Target> {
-  const urls = new Map<CaseFraming, string>();
+  const urls = new Map<CaseFraming | Setup, string>();
   const servers = await Promise.all(
     [...upstreams.urls].map(async ([framing, upstream]) => {
       const server = createServer((incoming, outgoing) => {

@@ -13,6 +13,9 @@ export type CaseFraming = Framing | "default";
 
 export const FRAMINGS: readonly Framing[] = ["chunked", "chunked-close", "content-length", "close-delimited"];
 
+/** What a case needs that is more than an upstream that fails; see setup-cases.ts. */
+export type Setup = "two upstreams" | "continuing";
+
 export interface Case {
   /** Unique, and the same in every run. */
   readonly id: string;
@@ -22,8 +25,13 @@ export interface Case {
   readonly spec: string;
   readonly streamed: boolean;
   readonly framing: CaseFraming;
-  /** `recovery`: the first attempt meets the fault, the second would be whole. */
-  readonly kind: "fault" | "recovery";
+  /**
+   * `recovery`: the first attempt meets the fault, the second would be whole. `failover`: the first of two upstreams has the fault, the
+   * second is whole. `resumed`: an answer breaks in the middle, and its upstream can be asked for the rest.
+   */
+  readonly kind: "fault" | "recovery" | "failover" | "resumed";
+  /** Absent for one upstream. */
+  readonly setup?: Setup;
   readonly rights: readonly Answer[];
   /** What Perennial must reach: the whole answer, or at least an error that is told. */
   readonly must: "whole" | "whole or error";
@@ -131,7 +139,8 @@ function specOf(fault: Fault, streamed: boolean): string {
   return arg === undefined ? fault.name : `${fault.name}:${arg}`;
 }
 
-function earlySpecOf(fault: Fault, streamed: boolean): string {
+/** Broken before the first content, where the fault lets one choose. */
+export function earlySpecOf(fault: Fault, streamed: boolean): string {
   const arg = fault.arg && EARLY_ARG[fault.arg.unit];
   return arg === undefined ? specOf(fault, streamed) : `${fault.name}:${arg}`;
 }
@@ -142,7 +151,7 @@ export function modelOf(spec: string): string {
 }
 
 /** The client has seen nothing, and the upstream did not say that trying again is of no use. */
-function canRecover(fault: Fault, own: Rehearsal, streamed: boolean): boolean {
+export function canRecover(fault: Fault, own: Rehearsal, streamed: boolean): boolean {
   if (IS_FINAL.has(fault.name)) return false;
   if (IS_ALIVE.has(fault.name)) return false;
   if (streamed ? own.hasContent : ENDED_BY_TOTAL_TIME.has(fault.name)) return false;

@@ -22,15 +22,29 @@ export function nginxVersion(): string | undefined {
   return error === undefined ? (/nginx\/(\S+)/.exec(stderr)?.[1] ?? "unknown") : undefined;
 }
 
+/** Where one of its servers asks. */
+export interface Proxied {
+  readonly port: number;
+  /** Asked when the first fails. */
+  readonly second: number | undefined;
+}
+
+/** All that it can be told to ask a second server after; and the first is asked each time, whatever it did before. */
+const NEXT = "error timeout invalid_header http_500 http_502 http_503 http_504 http_403 http_404 http_429 non_idempotent";
+
 /** @returns undefined when nginx is not installed */
-export async function startNginx(upstreamPorts: readonly number[]): Promise<Nginx | undefined> {
+export async function startNginx(proxied: readonly Proxied[]): Promise<Nginx | undefined> {
   if (nginxVersion() === undefined) return undefined;
   const folder = await mkdtemp(join(tmpdir(), "conformance-nginx-"));
-  const ports = await Promise.all(upstreamPorts.map(freePort));
-  const servers = ports.map(
-    (port, at) => `  server { listen 127.0.0.1:${port}; location / {
-    proxy_pass http://127.0.0.1:${upstreamPorts[at]}; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout ${READ_TIMEOUT}; } }`,
-  );
+  const ports = await Promise.all(proxied.map(freePort));
+  const servers = proxied.map(({ port, second }, at) => {
+    const group = `upstream two { server 127.0.0.1:${port} max_fails=0; server 127.0.0.1:${second} backup; }`;
+    const to = second === undefined ? `127.0.0.1:${port}` : "two";
+    const next = second === undefined ? "" : ` proxy_next_upstream ${NEXT};`;
+    return `  ${second === undefined ? "" : group}
+  server { listen 127.0.0.1:${ports[at]}; location / {
+    proxy_pass http://${to}; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout ${READ_TIMEOUT};${next} } }`;
+  });
   const config = join(folder, "nginx.conf");
   await writeFile(
     config,

@@ -4,6 +4,7 @@ import { findFault } from "../../src/chaos/registry.ts";
 import { type Case, type CaseFraming, FRAMINGS, listCases, modelOf } from "./cases.ts";
 import { DIALECTS, type Dialect } from "./dialects.ts";
 import type { AskStyle } from "./run-cases.ts";
+import { listSetupCases } from "./setup-cases.ts";
 import { givenTarget, type Target } from "./targets.ts";
 
 export const HELP = `Usage: npm run conformance -- [options]
@@ -32,6 +33,10 @@ To test a gateway of yours:
      (--list-models prints all of them), and switch on what it has against failures
   3. npm run conformance -- --target mine=http://127.0.0.1:4000/v1 --only-target mine
 With --target, all targets are compared in the upstream's usual framing only.
+
+Failover, and answers that go on after a break: only targets that are set up for it here are tried (direct, nginx with two servers,
+perennial). A gateway of yours has a setup of your own: point it at two upstreams of one chaos server, http://127.0.0.1:8788/a/v1 and
+/b/v1, and ask for models such as chaos/503@a, which fail at the first.
 
 Patience: an upstream that stalls stays silent for ten minutes, so that only the gateway's own timeouts can end it. A client that hears
 nothing for --patience seconds has been left hanging. Give your gateway timeouts that are shorter, or --patience that is longer than them.
@@ -112,8 +117,9 @@ function readHeader(text: string): [string, string] {
 export function casesFor({ only, given, dialects, case: ids }: Options): Case[] {
   const chosen = { dialects: dialects.length > 0 ? dialects : DIALECTS, ...(only.length > 0 ? { only } : {}) };
   const listed = (framings: readonly CaseFraming[]): Case[] => listCases({ ...chosen, framings });
-  if (ids.length === 0) return listed(given.length > 0 ? ["default"] : FRAMINGS);
-  const all = [...listed(FRAMINGS), ...listed(["default"])];
+  const setups = listSetupCases(chosen);
+  if (ids.length === 0) return [...listed(given.length > 0 ? ["default"] : FRAMINGS), ...setups];
+  const all = [...listed(FRAMINGS), ...listed(["default"]), ...setups];
   return ids.map((id) => {
     const found = all.find((one) => one.id === id);
     if (found === undefined) throw new UsageError(`There is no case "${id}"; a run prints their names.`);
@@ -123,7 +129,9 @@ export function casesFor({ only, given, dialects, case: ids }: Options): Case[] 
 
 /** Every model that will be asked for, once. */
 export function listModels(options: Options): string[] {
-  const specs = ["ok", ...casesFor(options).map(({ spec }) => spec)];
+  // A gateway that is added is not tried with what it would have to be set up for.
+  const cases = casesFor(options).filter(({ setup }) => setup === undefined);
+  const specs = ["ok", ...cases.map(({ spec }) => spec)];
   return [...new Set(specs)].map((spec) => options["model-prefix"] + modelOf(spec));
 }
 

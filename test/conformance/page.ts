@@ -1,9 +1,10 @@
 /** docs/conformance.md, made of the results of a run. */
-import { FAULT_GROUPS } from "../../src/chaos/registry.ts";
+import { CONTINUATIONS, FAULT_GROUPS } from "../../src/chaos/registry.ts";
+import type { Case } from "./cases.ts";
 import { DIALECTS } from "./dialects.ts";
 import { type CaseVerdict, MISLED } from "./judge.ts";
 import type { Result } from "./run-cases.ts";
-import { isServing, resultsIn, type Score, scoreOf, worstOf } from "./score.ts";
+import { isServing, resultsIn, type Score, scoreOf, wholeOf, worstOf } from "./score.ts";
 
 export interface PageOptions {
   /** In the order of the columns. */
@@ -35,7 +36,7 @@ export function renderPage({ targets, scores, results, versions, date }: PageOpt
 What is a client told when the LLM server behind its gateway fails? \`npm run conformance\` sends a request for every fault of the
 chaos server (\`perennial chaos --list\`) through each target, reads the reply by bare HTTP, and judges what a client would make of it.
 This page is what it wrote on ${date.toISOString().slice(0, 10)} with ${versions.join(" and ")}: ${perTarget} cases for each target, and
-${results.length / targets.length - perTarget} in the other APIs.
+${others.reduce((sum, dialect) => sum + resultsIn(dialect, results).length / targets.length, 0)} in the other APIs.
 
 \`\`\`sh
 npm ci && npm run conformance                                        # writes this page; nginx is left out when it is not installed
@@ -99,7 +100,56 @@ shows signs of life (\`stall-comments\`) is at work, and would work twice; and w
 \`stall-headers\` from a slow model.
 
 ${renderRecoveries(targets, chat)}
+
+## Failover
+
+The first of two upstreams meets the fault, each time and before any content where the fault lets one choose; the second is whole.
+**direct**: the client talks to the first alone. **nginx**: the second server is \`backup\`, with \`proxy_next_upstream\` for everything it
+knows and \`non_idempotent\`. **perennial**: two upstreams in its list, and nothing else set. A 401 is to the client's own key, which no
+other upstream is to see. Streamed / not streamed.
+
+${summary(targets, "failover", results)}
+
+${renderFailovers(targets, results)}
+
+## Broken in the middle, and resumed
+
+A chat, a completion or a message breaks off after twelve events, at temperature 0; asked for the rest, the upstream does one of these
+things. **perennial**: with \`recovery: continue\`. What does not belong to the answer must not reach the client: then it is an error, as
+it is without. Nothing else here can be told to go on with an answer. The worst of the three APIs.
+
+${summary(targets, "resumed", results)}
+
+${renderResumed(targets, results)}
 `;
+}
+
+function summary(targets: readonly string[], kind: Case["kind"], results: readonly Result[]): string {
+  const told = targets.flatMap((target) => {
+    const one = wholeOf(target, kind, results);
+    return one === undefined ? [] : [`- **${target}**: ${one}`];
+  });
+  return told.join("\n");
+}
+
+function renderFailovers(targets: readonly string[], results: readonly Result[]): string {
+  const shown = targets.filter((target) => wholeOf(target, "failover", results) !== undefined);
+  const names = [...new Set(results.filter((one) => one.case.kind === "failover").map((one) => one.case.fault))];
+  const rows = names.map((name) => [
+    `\`${name}\` at the first`,
+    ...shown.map((target) => cell(results.filter((one) => isOf(one, target, name, "failover")))),
+  ]);
+  return table(["fault", ...shown], rows);
+}
+
+function renderResumed(targets: readonly string[], results: readonly Result[]): string {
+  const shown = targets.filter((target) => wholeOf(target, "resumed", results) !== undefined);
+  const rows = CONTINUATIONS.faults.map(({ name, summary }) => [
+    `\`${name}\``,
+    escapeCell(summary.replace("asked for the rest of an answer: ", "")),
+    ...shown.map((target) => word(results.filter((one) => isOf(one, target, name, "resumed")))),
+  ]);
+  return table(["the rest", "what it does", ...shown], rows);
 }
 
 function renderScores(scores: readonly Score[]): string {

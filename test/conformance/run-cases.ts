@@ -74,13 +74,16 @@ export async function servedDialects(target: Target, cases: readonly Case[], opt
 /** A healthy request gets its whole answer, the way this case was asked. */
 export async function serves(
   target: Target,
-  { dialect, framing, streamed }: Pick<Case, "dialect" | "framing" | "streamed">,
+  { dialect, framing, streamed, setup }: Pick<Case, "dialect" | "framing" | "streamed" | "setup">,
   options: AskStyle,
 ): Promise<boolean> {
   const rights = [rehearseOk({ dialect, streamed, model: modelOf("ok") })];
   for (let tries = 0; tries < CONTROL_TRIES; tries++) {
     if (tries > 0) await new Promise((resolve) => setTimeout(resolve, CONTROL_WAIT_MS));
-    const one = { dialect, framing, streamed, spec: "ok", id: `control ${controls++}` };
+    const one: Asked = {
+      ...{ dialect, framing, streamed, spec: "ok", id: `control ${controls++}` },
+      ...(setup === undefined ? {} : { setup }),
+    };
     const seen = await ask(urlOf(target, one, options), bodyOf(target.name, one, options), options);
     if (judge(seen, { dialect, streamed, rights }).verdict === "whole") return true;
   }
@@ -92,15 +95,24 @@ async function runCase(target: Target, one: Case, options: AskStyle): Promise<Re
   return { target: target.name, case: one, seen, ...judge(seen, one) };
 }
 
-type Asked = Pick<Case, "dialect" | "framing" | "streamed" | "spec" | "id">;
+type Asked = Pick<Case, "dialect" | "framing" | "streamed" | "spec" | "id" | "setup">;
 
-export function urlOf(target: Target, { dialect, framing }: Asked, { path }: AskStyle): string {
-  const url = target.urls.get(framing);
-  if (url === undefined) throw new Error(`${target.name} has no upstream with ${framing} framing`);
+/** Whether the target has the upstreams that the case needs: it is not judged by what it was not set up for. */
+export function isSetUp(target: Target, { framing, setup }: Case): boolean {
+  return target.urls.has(setup ?? framing);
+}
+
+export function urlOf(target: Target, { dialect, framing, setup }: Asked, { path }: AskStyle): string {
+  const url = target.urls.get(setup ?? framing);
+  if (url === undefined) throw new Error(`${target.name} has no upstream for ${setup ?? framing}`);
   return url.replace(/\/+$/, "") + (path ?? DIALECT_USES[dialect].path);
 }
 
-export function bodyOf(target: string, { dialect, spec, streamed, id }: Asked, { modelPrefix = "" }: AskStyle): object {
+/** Without chance, and with no limit in the way: the rest of an answer can then be proved to belong to it. */
+const CONTINUABLE = { temperature: 0, max_tokens: 4_000 };
+
+export function bodyOf(target: string, { dialect, spec, streamed, id, setup }: Asked, { modelPrefix = "" }: AskStyle): object {
   const question = DIALECT_USES[dialect].question(`${RUN} ${target} ${id}`);
-  return { model: modelPrefix + modelOf(spec), stream: streamed, ...question };
+  const more = setup === "continuing" ? CONTINUABLE : {};
+  return { model: modelPrefix + modelOf(spec), stream: streamed, ...question, ...more };
 }

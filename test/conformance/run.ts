@@ -11,9 +11,9 @@ import { nginxVersion } from "./nginx.ts";
 import { casesFor, commandFor, HELP, listModels, type Options, readOptions, UsageError } from "./options.ts";
 import { renderPage } from "./page.ts";
 import { createProgress } from "./progress.ts";
-import { type Result, runCases, servedDialects, serves } from "./run-cases.ts";
+import { isSetUp, type Result, runCases, servedDialects, serves } from "./run-cases.ts";
 import { keepsContract, resultsIn, type Score, scoreOf } from "./score.ts";
-import { describeResult, renderDialects, renderScores } from "./table.ts";
+import { describeResult, renderDialects, renderScores, renderSetups } from "./table.ts";
 import { startNginxTarget, startPerennials, startUpstreams, type Target } from "./targets.ts";
 
 const CONCURRENCY = 16;
@@ -39,7 +39,9 @@ async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran
   const targets: string[] = [];
   try {
     if (["direct", "nginx", "perennial"].some(isWanted)) {
-      const upstreams = await startUpstreams([...new Set(cases.map(({ framing }) => framing))]);
+      const setups = new Set(cases.flatMap(({ setup }) => setup ?? []));
+      const alone = cases.filter(({ setup }) => setup === undefined);
+      const upstreams = await startUpstreams([...new Set(alone.map(({ framing }) => framing))], [...setups]);
       running.push(upstreams);
       const nginx = isWanted("nginx") ? await startNginxTarget(upstreams) : undefined;
       if (nginx !== undefined) running.push(nginx);
@@ -53,15 +55,16 @@ async function runTargets(options: Options, cases: readonly Case[]): Promise<Ran
     for (const target of running.filter(({ name }) => isWanted(name))) {
       targets.push(target.name);
       const style = given.includes(target) ? options.style : options.plain;
-      const [first] = cases;
+      const set = cases.filter((one) => isSetUp(target, one));
+      const [first] = set;
       if (given.includes(target) && first !== undefined && !(await serves(target, first, style)))
         say(
           pc.yellow(
             `  ${target.name} gives no whole answer to a healthy request: does it reach the chaos server, and take its models?`,
           ),
         );
-      const served = await servedDialects(target, cases, style);
-      const spoken = cases.filter(({ dialect }) => served.has(dialect));
+      const served = await servedDialects(target, set, style);
+      const spoken = set.filter(({ dialect }) => served.has(dialect));
       const progress = createProgress(target.name, spoken.length, process.stdout);
       const onResult = (one: Result): void => progress.add(one);
       results.push(...(await runCases(target, spoken, { concurrency: CONCURRENCY, ...style, onResult })));
@@ -85,6 +88,7 @@ async function run(options: Options): Promise<number> {
   say();
   if (results.some(({ case: one }) => one.dialect === "chat")) say(renderScores(scores));
   say(renderDialects(targets, results));
+  say(renderSetups(targets, results));
   for (const result of broken) say(describeResult(result, commandFor(result.target, result.case, options)));
   const own = results.filter(({ target }) => options.given.some(({ name }) => name === target));
   const isFew = options.case.length > 0;

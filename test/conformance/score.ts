@@ -1,4 +1,5 @@
 /** What a target's results add up to, and the bar that Perennial has to clear. */
+import type { Case } from "./cases.ts";
 import type { Dialect } from "./dialects.ts";
 import { MISLED, NOTICED, VERDICTS } from "./judge.ts";
 import type { Result } from "./run-cases.ts";
@@ -25,7 +26,8 @@ export interface Score {
 }
 
 export function scoreOf(target: string, all: readonly Result[]): Score {
-  const mine = all.filter((result) => result.target === target);
+  // What needs a setup has rows of its own, and not every target in them.
+  const mine = all.filter((result) => result.target === target && result.case.setup === undefined);
   const results = mine.filter((result) => result.case.kind === "fault");
   const recoveries = mine.filter((result) => result.case.kind === "recovery");
   const count = (test: (result: Result) => boolean): number => results.filter(test).length;
@@ -50,9 +52,19 @@ export function scoreOf(target: string, all: readonly Result[]): Score {
   };
 }
 
-/** Those of one API. */
+/** Those of one API, as far as one upstream is enough for them. */
 export function resultsIn(dialect: Dialect, results: readonly Result[]): Result[] {
-  return results.filter((result) => result.case.dialect === dialect);
+  return results.filter((result) => result.case.dialect === dialect && result.case.setup === undefined);
+}
+
+/** Of the cases of a kind in which the whole answer can be had, and of all of them: in how many the client got it. */
+export function wholeOf(target: string, kind: Case["kind"], all: readonly Result[]): string | undefined {
+  const mine = all.filter((result) => result.target === target && result.case.kind === kind);
+  const isWhole = ({ verdict }: Result): boolean => verdict === "whole";
+  const can = mine.filter(({ case: { must } }) => must === "whole");
+  const misled = mine.filter(({ verdict }) => MISLED.has(verdict)).length;
+  if (mine.length === 0) return undefined;
+  return `whole ${can.filter(isWhole).length} of the ${can.length} that can be had, misled ${misled} of ${mine.length}`;
 }
 
 /** Whether it served healthy requests while it was tried. */

@@ -3,7 +3,7 @@ import pc from "picocolors";
 import { DIALECTS } from "./dialects.ts";
 import { MARK, markOf } from "./progress.ts";
 import type { Result } from "./run-cases.ts";
-import { isServing, resultsIn, type Score, scoreOf } from "./score.ts";
+import { isServing, resultsIn, type Score, scoreOf, wholeOf } from "./score.ts";
 
 const COLUMNS: readonly [title: string, width: number, cell: (score: Score) => string][] = [
   ["target", 14, ({ target }) => target],
@@ -51,6 +51,17 @@ export function renderDialects(targets: readonly string[], results: readonly Res
     return `  ${pc.bold(dialect.padEnd(12))} ${cells.join("")}`;
   });
   return [pc.dim("  not misled / delivered, by API:"), ...lines, ""].join("\n");
+}
+
+/** Failover, and answers that go on after a break: whole, of those that can be had. */
+export function renderSetups(targets: readonly string[], results: readonly Result[]): string {
+  const lines = (["failover", "resumed"] as const).flatMap((kind) =>
+    targets.flatMap((target) => {
+      const told = wholeOf(target, kind, results);
+      return told === undefined ? [] : [`  ${pc.bold(kind.padEnd(12))} ${target.padEnd(12)} ${told}`];
+    }),
+  );
+  return lines.length === 0 ? "" : [...lines, ""].join("\n");
 }
 
 const TAIL = 600;

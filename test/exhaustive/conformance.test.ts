@@ -5,7 +5,8 @@ import { startByteProxies } from "../conformance/byte-proxy.ts";
 import { type CaseFraming, listCases } from "../conformance/cases.ts";
 import { DIALECTS } from "../conformance/dialects.ts";
 import { type Result, runCases } from "../conformance/run-cases.ts";
-import { isServing, keepsContract, resultsIn, scoreOf } from "../conformance/score.ts";
+import { isServing, keepsContract, resultsIn, scoreOf, wholeOf } from "../conformance/score.ts";
+import { listSetupCases } from "../conformance/setup-cases.ts";
 import { givenTarget, startUpstreams, type Target } from "../conformance/targets.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { startPerennial, UNBOUND } from "../support/perennial.ts";
@@ -171,6 +172,30 @@ test("Perennial misleads no client, and keeps its contract in every case", () =>
   ).toEqual([]);
   expect(scoreOf("perennial", perennial)).toMatchObject({ percent: 100, misled: 0, noticed: 0 });
 });
+
+test("Perennial asks the second of two upstreams, and goes on after a break only with what belongs to the answer", async () => {
+  const setups = await startUpstreams([], ["two upstreams", "continuing"]);
+  const [a, b, going] = [setups.urls.get("two upstreams"), setups.second, setups.urls.get("continuing")];
+  const settings = {
+    timeouts: { firstToken: "800ms", idle: "800ms", alive: "2s", total: "4s", unstreamed: "4s" },
+    retry: { backoff: { initial: "1ms", jitter: false }, budget: UNBOUND },
+  };
+  const two = await startPerennial(undefined, {
+    ...settings,
+    upstreams: [a, b].map((baseUrl, at) => ({ name: "ab"[at], baseUrl })),
+  });
+  const one = await startPerennial(going, { ...settings, recovery: "continue", upstream: { continuation: "assistant" } });
+  targets.push(setups, { name: "", urls: new Map(), stop: () => Promise.all([two.close(), one.close()]).then(() => "") });
+  const urls = new Map([["two upstreams", two.baseUrl] as const, ["continuing", one.baseUrl] as const]);
+  const cases = listSetupCases({
+    only: ["close", "404", "401", "stall", "empty", "tools-cut", "continue-right", "continue-restart", "continue-echo"],
+    dialects: DIALECTS,
+  });
+  const results = await runCases({ name: "perennial", urls, stop: async () => "" }, cases, OPTIONS);
+  expect(results.filter((result) => !keepsContract(result)).map(({ case: { id }, verdict }) => ({ id, verdict }))).toEqual([]);
+  expect(wholeOf("perennial", "failover", results)).toBe("whole 9 of the 9 that can be had, misled 0 of 12");
+  expect(wholeOf("perennial", "resumed", results)).toBe("whole 3 of the 3 that can be had, misled 0 of 9");
+}, 40_000);
 
 describe("the list of cases", () => {
   const all = listCases();

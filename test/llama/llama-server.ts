@@ -23,7 +23,8 @@ const START_MS = 30_000;
 const POLL_MS = 25;
 const TAIL = 30;
 
-export async function startLlamaServer(): Promise<LlamaServer> {
+/** @param flags of serve.py. */
+export async function startLlamaServer(flags: readonly string[] = []): Promise<LlamaServer> {
   if (!existsSync(VENV_PYTHON))
     throw new Error("the model server is not installed: run `npm run test:llama`, which does that first");
   const port = await freePort();
@@ -35,7 +36,7 @@ export async function startLlamaServer(): Promise<LlamaServer> {
     const started = performance.now();
     const tail: string[] = [];
     // It ends when its standard input does, so that it outlives no test, however that ends.
-    const server = spawn(VENV_PYTHON, [join(import.meta.dirname, "serve.py"), String(port)], {
+    const server = spawn(VENV_PYTHON, [join(import.meta.dirname, "serve.py"), String(port), ...flags], {
       stdio: ["pipe", "ignore", "pipe"],
     });
     child = server;

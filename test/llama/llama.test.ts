@@ -267,6 +267,47 @@ describe("the server is killed in mid-answer and started again", () => {
   }, 120_000);
 });
 
+test("of two servers one is killed again and again, and no client notices before its first token", async () => {
+  const second = await startLlamaServer();
+  onTestFinished(() => second.kill());
+  onTestFinished(() => server.start());
+  const upstreams = [server, second].map(({ baseUrl }, index) => ({ name: "ab"[index], baseUrl, priority: 0 }));
+  const app = await startPerennial(undefined, { upstreams, drain: { timeout: "1s" } });
+  onTestFinished(() => app.close());
+  const question = ask("Name three colours.", { max_tokens: 16 });
+  const whole = await stream(second.baseUrl, question);
+  let isOver = false;
+  let kills = 0;
+  const killing = (async () => {
+    for (; !isOver; kills++) {
+      await until(isBusy, 60_000).catch(() => undefined);
+      await server.start();
+    }
+  })();
+  const client = async (): Promise<Answer[]> => {
+    const answers: Answer[] = [];
+    while (answers.length < 6 || kills < 4) answers.push(await stream(app.baseUrl, question));
+    return answers;
+  };
+  const answers = (await Promise.all([client(), client(), client()])).flat();
+  isOver = true;
+  await killing;
+  await app.exchangeLog(answers.length);
+  const lines = app.log.filter((line) => "outcome" in line);
+  const outcomes = lines.map(({ outcome }) => outcome);
+  process.stdout.write(
+    `llama: ${answers.length} answers, ${kills} kills: ${[...new Set(outcomes)].map((each) => `${outcomes.filter((one) => one === each).length} ${each}`).join(", ")}\n`,
+  );
+  for (const { text, error } of answers) {
+    // What was cut behind its first word is told, and is true as far as it goes.
+    if (error === undefined) expect(text).toBe(whole.text);
+    else expect(error).toMatchObject({ code: "stream_truncated" });
+    expect(text, String(error)).not.toBe("");
+    expect(whole.text.startsWith(text)).toBe(true);
+  }
+  expect(outcomes).toContain("recovered");
+}, 400_000);
+
 describe("the server falls silent", () => {
   test("in mid-answer, and the client is told that it stalled", async () => {
     onTestFinished(() => server.start());

@@ -1,6 +1,6 @@
 """Serves the small model over HTTP with llama.cpp's own server, until killed or until its standard input closes.
 
-Usage: python serve.py PORT
+Usage: python serve.py PORT [--no-prefill-assistant]
 """
 
 import importlib.util
@@ -25,6 +25,8 @@ params.model_alias = {"smollm2"}
 params.hostnames = ["127.0.0.1"]
 params.port = int(sys.argv[1])
 params.n_ctx = 2048
+# Without it a last message of the assistant's is a turn that is over, and the next one begins.
+params.prefill_assistant = "--no-prefill-assistant" not in sys.argv
 params.n_parallel = 1
 params.n_gpu_layers = 0
 # One thread: on a busy machine several would wait for each other, and be many times slower.

@@ -53,7 +53,8 @@ export async function startPerennialProcess(
   const folder = mkdtempSync(join(tmpdir(), "perennial-soak-"));
   const file = join(folder, "perennial.yaml");
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings, upstreams: [{ baseUrl, keepAlive: "1s", ...upstream }] }));
+  const upstreams = [{ baseUrl, keepAlive: "1s", ...upstream }];
+  writeFileSync(file, JSON.stringify({ ...SETTINGS, upstreams, ...settings }));
   const child = spawn(process.execPath, [...nodeArgs, "--expose-gc", "--import", PROBE, MAIN, "--config", file], {
     env: { PATH: process.env.PATH ?? "" },
     stdio: ["ignore", "pipe", "pipe", "ipc"],

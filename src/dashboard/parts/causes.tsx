@@ -9,7 +9,7 @@ export function Causes({ causes }: { causes: readonly CauseView[] }): JSX.Elemen
   const { causes: words, code: codes, faultOf } = useTexts();
   const most = causes[0]?.count ?? 1;
   return (
-    <section class="card" aria-labelledby="causes-title">
+    <section class="card part-causes" aria-labelledby="causes-title">
       <h2 id="causes-title">{words.title}</h2>
       {causes.length === 0 ? (
         <p class="empty">{words.none}</p>

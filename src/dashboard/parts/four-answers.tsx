@@ -5,6 +5,7 @@ import { formatClock, formatCount } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
 import { type Blame, isItWorking, whoseFault } from "../verdict.ts";
+import { describeRests } from "./rests.ts";
 
 const MAX_CAUSES = 3;
 
@@ -40,9 +41,19 @@ function Answer({ question, answer, unit, tone, children }: AnswerProps): JSX.El
 }
 
 function IsItWorking({ view }: { view: DashboardView }): JSX.Element {
-  const { working } = useTexts();
+  const texts = useTexts();
+  const { working } = texts;
   const is = isItWorking(view);
   const { question } = working;
+  if (is.is === "out") {
+    return (
+      <Answer question={question} answer={working.out} tone="bad">
+        <p>
+          <b>{is.upstream.name}</b>: {describeRests([is.rest], texts)}
+        </p>
+      </Answer>
+    );
+  }
   if (!("when" in is)) {
     const url = `${location.origin}/v1`;
     return (
@@ -65,10 +76,24 @@ function IsItWorking({ view }: { view: DashboardView }): JSX.Element {
   );
 }
 
-function WhatBroke({ view: { causes } }: { view: DashboardView }): JSX.Element {
+/** Those that cannot be asked at all, whether or not anybody has met them. */
+function namesOfOut({ upstreams }: DashboardView): string[] {
+  return upstreams.filter(({ rests }) => rests.some(({ part }) => part === undefined)).map(({ name }) => name);
+}
+
+function WhatBroke({ view }: { view: DashboardView }): JSX.Element {
   const { broke, code: words } = useTexts();
-  const [first, ...others] = [...byCode(causes)];
+  const [first, ...others] = [...byCode(view.causes)];
+  const out = namesOfOut(view);
   if (first === undefined) {
+    const [name] = out;
+    if (name !== undefined) {
+      return (
+        <Answer question={broke.question} answer={broke.out(name)} tone="warn">
+          {out.length > 1 && <p>{broke.outNow(out.join(", "))}</p>}
+        </Answer>
+      );
+    }
     return (
       <Answer question={broke.question} answer={broke.nothing} tone="calm">
         <p>{broke.nothingText}</p>
@@ -86,6 +111,7 @@ function WhatBroke({ view: { causes } }: { view: DashboardView }): JSX.Element {
         ))}
       </ul>
       {others.length >= MAX_CAUSES && <p>{broke.more(others.length - MAX_CAUSES + 1)}</p>}
+      {out.length > 0 && <p>{broke.outNow(out.join(", "))}</p>}
     </Answer>
   );
 }
@@ -96,10 +122,19 @@ function byCode(causes: DashboardView["causes"]): Map<DashboardView["causes"][nu
   return new Map([...counts].sort(([, a], [, b]) => b - a));
 }
 
-function WhoseFault({ view: { causes, tallies } }: { view: DashboardView }): JSX.Element {
-  const { fault: words } = useTexts();
+function WhoseFault({ view }: { view: DashboardView }): JSX.Element {
+  const { fault: words, broke } = useTexts();
+  const { causes, tallies } = view;
   const blames = whoseFault(causes);
   const [worst] = blames;
+  const [out] = namesOfOut(view);
+  if (worst === undefined && out !== undefined) {
+    return (
+      <Answer question={words.question} answer={words.upstream} tone="warn">
+        <p>{broke.out(out)}</p>
+      </Answer>
+    );
+  }
   if (worst === undefined) {
     return (
       <Answer question={words.question} answer={words.nobody} tone="calm">

@@ -54,6 +54,7 @@ export function Header({ preferences, told }: { preferences: Preferences; told: 
       </div>
       {link === "lost" && <p class="notice notice-bad">{texts.linkLost}</p>}
       {view?.warm === false && <p class="notice">{texts.warming}</p>}
+      {view?.showsTexts && <p class="notice">{texts.words.notice}</p>}
       {view?.sandbox && <p class="notice">{texts.sandbox}</p>}
     </header>
   );

@@ -5,6 +5,7 @@ import type { MinuteView } from "../../telemetry/history/view.ts";
 import { formatClock } from "../format.ts";
 import { useTexts } from "../texts.ts";
 import { countOf } from "../verdict.ts";
+import { HourFrame } from "./hour-frame.tsx";
 import { GLYPHS, OUTCOMES } from "./outcome-badge.tsx";
 
 const HEIGHT = 120;
@@ -17,29 +18,24 @@ export function HourChart({ minutes }: { minutes: readonly MinuteView[] }): JSX.
   const seen = OUTCOMES.map((outcome) => [outcome, countOf(minutes, [outcome])] as const).filter(([, count]) => count > 0);
   const summary = seen.map(([outcome, count]) => `${count} ${texts.outcome[outcome]}`).join(", ");
   return (
-    <section class="card" aria-labelledby="hour-title">
+    <section class="card part-hour" aria-labelledby="hour-title">
       <h2 id="hour-title">
         {texts.hour.title} <small class="muted">{texts.hour.text}</small>
       </h2>
       {seen.length === 0 && <p class="empty">{texts.hour.empty}</p>}
-      <p class="axis axis-top" aria-hidden="true">
-        <span>{seen.length > 0 && texts.hour.most(highest)}</span>
-      </p>
-      <svg
-        class="hour"
-        viewBox={`0 0 ${minutes.length * STEP} ${HEIGHT}`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={`${texts.hour.text}: ${summary || texts.hour.empty}`}
-      >
-        {minutes.map((minute, index) => (
-          <Pile key={minute.at} minute={minute} x={index * STEP} scale={HEIGHT / highest} />
-        ))}
-      </svg>
-      <p class="axis" aria-hidden="true">
-        <span>{texts.hour.ago}</span>
-        <span>{texts.hour.nowLabel}</span>
-      </p>
+      <HourFrame most={seen.length > 0 ? texts.hour.most(highest) : ""}>
+        <svg
+          class="hour"
+          viewBox={`0 0 ${minutes.length * STEP} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`${texts.hour.text}: ${summary || texts.hour.empty}`}
+        >
+          {minutes.map((minute, index) => (
+            <Pile key={minute.at} minute={minute} x={index * STEP} scale={HEIGHT / highest} />
+          ))}
+        </svg>
+      </HourFrame>
       <ul class="legend">
         {seen.map(([outcome, count]) => (
           <li key={outcome} class={`outcome outcome-${outcome}`} title={texts.outcomeText[outcome]}>

@@ -9,15 +9,29 @@ import { Track } from "./track.tsx";
 
 const FEW = 12;
 
-export function LatestStreams({ streams }: { streams: readonly StreamView[] }): JSX.Element {
+type Chosen = "all" | "troubled";
+
+export function LatestStreams({ all, troubled }: Readonly<Record<Chosen, readonly StreamView[]>>): JSX.Element {
   const { recent } = useTexts();
   const [isLong, setLong] = useState(false);
+  const [chosen, setChosen] = useState<Chosen>("all");
+  const streams = chosen === "all" ? all : troubled;
   const hidden = streams.length - FEW;
   return (
-    <section class="card" aria-labelledby="latest-title">
-      <h2 id="latest-title">{recent.title}</h2>
+    <section class="card part-latest" aria-labelledby="latest-title">
+      <div class="latest-head">
+        <h2 id="latest-title">{recent.title}</h2>
+        <fieldset class="choices">
+          <legend class="unseen">{recent.choose}</legend>
+          {(["all", "troubled"] as const).map((each) => (
+            <button key={each} type="button" class="tool" aria-pressed={chosen === each} onClick={() => setChosen(each)}>
+              {recent[each]}
+            </button>
+          ))}
+        </fieldset>
+      </div>
       {streams.length === 0 ? (
-        <p class="empty">{recent.none}</p>
+        <p class="empty">{all.length === 0 ? recent.none : recent.noneTroubled}</p>
       ) : (
         <ol class="rows">
           {streams.slice(0, isLong ? undefined : FEW).map((stream) => (

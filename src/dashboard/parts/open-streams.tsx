@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatMs } from "../format.ts";
 import { useTexts } from "../texts.ts";
 import { Track } from "./track.tsx";
 
-const STATES = ["flowing", "waiting", "queued", "retrying"] as const;
+const STATES = ["flowing", "waiting", "held", "queued", "retrying"] as const;
 
 export function OpenStreams({ view: { open, maxStreams, heldBytes } }: { view: DashboardView }): JSX.Element {
   const { now } = useTexts();
@@ -45,6 +45,7 @@ export function OpenStreams({ view: { open, maxStreams, heldBytes } }: { view: D
 function OpenRow({ stream }: { stream: StreamView }): JSX.Element {
   const { state, row } = useTexts();
   const at = stream.state.at === "ended" ? "flowing" : stream.state.at;
+  const tried = stream.attempts.at(-1)?.n ?? 0;
   return (
     <a class="row" href={`#/stream/${stream.id}`} data-state={at}>
       <span class={`badge badge-${at}`}>{state[at]}</span>
@@ -52,7 +53,7 @@ function OpenRow({ stream }: { stream: StreamView }): JSX.Element {
         <b>{stream.model ?? row.noModel}</b>
         <small>
           {stream.upstream}
-          {stream.attempts.length > 1 && ` · ${row.attempt(stream.attempts.length)}`}
+          {tried > 1 && ` · ${row.attempt(tried)}`}
         </small>
       </span>
       <Track stream={stream} />

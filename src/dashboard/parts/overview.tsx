@@ -15,11 +15,11 @@ export function Overview({ view }: { view: DashboardView }): JSX.Element {
     <>
       <FourAnswers view={view} />
       {view.canTry && <TryIt startsByItself={view.total === 0} />}
-      <div class="columns">
+      <div class="columns overview">
         <div class="column">
           <OpenStreams view={view} />
           <HourChart minutes={view.minutes} />
-          <LatestStreams streams={view.recent} />
+          <LatestStreams all={view.recent} troubled={view.troubled} />
         </div>
         <div class="column">
           <Upstreams view={view} />

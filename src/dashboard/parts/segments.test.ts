@@ -2,7 +2,15 @@ import { expect, it } from "vitest";
 import type { AttemptView, StreamView } from "../../telemetry/history/view.ts";
 import { segmentsOf } from "./segments.ts";
 
-const ended = { at: "ended", outcome: "complete", failure: undefined, fault: undefined, status: 200, seams: [] } as const;
+const ended = {
+  at: "ended",
+  outcome: "complete",
+  failure: undefined,
+  fault: undefined,
+  status: 200,
+  seams: [],
+  seam: undefined,
+} as const;
 
 function attempt(n: number, atMs: number, ms: number, more: Partial<AttemptView> = {}): AttemptView {
   const view = { n, atMs, ms, upstream: "main", running: false, status: 200 };
@@ -27,7 +35,15 @@ it("broke unseen, paused, and flowed", () => {
 it("flowed, broke, and went on", () => {
   const attempts = [attempt(1, 0, 40, { failure: "stream_truncated" }), attempt(2, 50, 50)];
   const spans = ["waiting 0-10", "flowing 10-40", "broken 40-40", "pause 40-50", "flowing 50-100"];
-  expect(told({ ms: 100, committedMs: 10, attempts })).toEqual(spans);
+  const resumed = { ...ended, outcome: "resumed", seams: ["native"] } as const;
+  expect(told({ ms: 100, committedMs: 10, attempts, state: resumed })).toEqual(spans);
+  const [first, second] = attempts as [AttemptView, AttemptView];
+  const refused = [first, { ...second, failure: "stream_corrupted" as const }];
+  const interrupted = { ...ended, outcome: "interrupted", failure: "stream_truncated" } as const;
+  expect(told({ ms: 100, committedMs: 10, attempts: refused, state: interrupted })).toEqual([
+    ...spans.slice(0, -1),
+    "broken 50-100",
+  ]);
 });
 
 it("is put off still, or was never asked for", () => {

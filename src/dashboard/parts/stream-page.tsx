@@ -1,11 +1,12 @@
 /** One stream's own page: what happened to it, in order and in words, and how it ended. */
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { StreamView } from "../../telemetry/history/view.ts";
+import type { StreamPageView, StreamView } from "../../telemetry/history/view.ts";
 import { formatBytes, formatClock, formatMs } from "../format.ts";
 import { useTexts } from "../texts.ts";
 import { momentsOf } from "./moments.ts";
 import { OutcomeBadge } from "./outcome-badge.tsx";
+import { StreamTexts } from "./stream-texts.tsx";
 import { Track } from "./track.tsx";
 
 const EVERY_MS = 1_000;
@@ -35,7 +36,7 @@ export function StreamPage({ id }: { id: string }): JSX.Element {
   );
 }
 
-function Found({ stream }: { stream: StreamView }): JSX.Element {
+function Found({ stream }: { stream: StreamPageView }): JSX.Element {
   const texts = useTexts();
   const { stream: words, state: states } = texts;
   const { state } = stream;
@@ -57,8 +58,8 @@ function Found({ stream }: { stream: StreamView }): JSX.Element {
         <div class="column">
           <h2>{words.timeline}</h2>
           <ol class="moments">
-            {momentsOf(stream, texts).map(({ atMs, text, kind }) => (
-              <li key={`${atMs}${text}`} class={`moment moment-${kind}`}>
+            {momentsOf(stream, texts).map(({ atMs, text, kind }, index) => (
+              <li key={index} class={`moment moment-${kind}`}>
                 <time>{atMs === undefined ? "" : formatMs(atMs)}</time>
                 <span>{text}</span>
               </li>
@@ -67,9 +68,10 @@ function Found({ stream }: { stream: StreamView }): JSX.Element {
         </div>
         <div class="column">
           <Facts stream={stream} />
-          <p class="muted">{words.private}</p>
+          <p class="muted">{stream.texts ? words.shown : words.private}</p>
         </div>
       </div>
+      {stream.texts && <StreamTexts texts={stream.texts} />}
     </>
   );
 }
@@ -85,7 +87,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.dialect, `${stream.dialect}, ${stream.streamed ? words.streamed : words.whole}`],
     [facts.asked, formatClock(stream.startedAt, lang, true)],
     [end ? facts.took : facts.running, formatMs(stream.ms)],
-    [facts.attempts, stream.attempts.length],
+    [facts.attempts, stream.attempts.at(-1)?.n ?? 0],
     [facts.firstToken, stream.firstTokenMs === undefined ? undefined : formatMs(stream.firstTokenMs)],
     [facts.longestGap, stream.longestGapMs === undefined ? undefined : formatMs(stream.longestGapMs)],
     [facts.characters, stream.characters || undefined],
@@ -94,6 +96,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
     [facts.paidTwice, end?.paidTwice && words.paidTwice[end.paidTwice.from](end.paidTwice.tokens)],
     [facts.status, end?.status],
     [facts.why, end?.failure && `${code[end.failure]} (${end.failure})`],
+    [facts.seams, end?.seams.length ? end.seams.join(", ") : undefined],
     [facts.whose, end?.fault && faultOf[end.fault]],
   ];
   return (
@@ -111,7 +114,7 @@ function Facts({ stream }: { stream: StreamView }): JSX.Element {
   );
 }
 
-type Found = StreamView | "looking" | "unknown";
+type Found = StreamPageView | "looking" | "unknown";
 
 /** Asked for again until it has ended. */
 function useStream(id: string): Found {
@@ -138,12 +141,12 @@ function useStream(id: string): Found {
 /** Ours are of these characters; what is not of them need not be asked for. */
 const ID = /^[\w-]{1,64}$/;
 
-async function fetchStream(id: string, signal: AbortSignal): Promise<StreamView | "unknown" | "unreachable"> {
+async function fetchStream(id: string, signal: AbortSignal): Promise<StreamPageView | "unknown" | "unreachable"> {
   if (!ID.test(id)) return "unknown";
   try {
     const response = await fetch(`dashboard/streams/${id}`, { signal });
     if (!response.ok) return "unreachable";
-    const told = (await response.json()) as StreamView | { unknown: true };
+    const told = (await response.json()) as StreamPageView | { unknown: true };
     return "unknown" in told ? "unknown" : told;
   } catch {
     return "unreachable";

@@ -1,16 +1,28 @@
-/** Who is asked, and how that has gone lately. */
+/** Who is asked, how things stand with each, and how it has gone lately. */
 import type { JSX } from "preact";
+import type { KeyState } from "../../core/upstream-state.ts";
 import type { DashboardView, UpstreamView } from "../../telemetry/history/view.ts";
+import { formatMs } from "../format.ts";
+import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
 import { conditionOf } from "../verdict.ts";
+import { alike, describeRests, hiddenOf } from "./rests.ts";
 
-export function Upstreams({ view: { upstreams, tallies, queues } }: { view: DashboardView }): JSX.Element {
+/** Nobody reads more at a glance; those in trouble are among them. */
+const MAX_ROWS = 12;
+
+export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
   const { upstreams: words } = useTexts();
+  const { upstreams, upstreamCount, tallies, queues, retries } = view;
+  const isInTrouble = ({ rests, keys }: UpstreamView): boolean => rests.length > 0 || keys.some(({ rest }) => rest !== undefined);
+  const rows = upstreams.length <= MAX_ROWS ? upstreams : [...upstreams].sort((a, b) => +isInTrouble(b) - +isInTrouble(a));
+  const hidden = upstreamCount - Math.min(rows.length, MAX_ROWS);
   return (
-    <section class="card" aria-labelledby="upstreams-title">
+    <section class="card part-upstreams" aria-labelledby="upstreams-title">
       <h2 id="upstreams-title">{words.title}</h2>
+      {retries.made >= retries.allowed && <p class="warn">{words.noRetries(retries.made)}</p>}
       <ul class="upstreams">
-        {upstreams.map((upstream) => (
+        {rows.slice(0, MAX_ROWS).map((upstream) => (
           <Upstream
             key={upstream.name}
             upstream={upstream}
@@ -19,6 +31,7 @@ export function Upstreams({ view: { upstreams, tallies, queues } }: { view: Dash
           />
         ))}
       </ul>
+      {hidden > 0 && <p class="muted">{words.more(hidden)}</p>}
     </section>
   );
 }
@@ -32,27 +45,51 @@ function Upstream({
   tally: DashboardView["tallies"][number] | undefined;
   queued: number;
 }): JSX.Element {
-  const { upstreams: words } = useTexts();
-  const { name, host, profile, api, maxConnections } = upstream;
-  const condition = conditionOf(tally?.lately.attempts ? tally.lately : tally);
+  const texts = useTexts();
+  const { upstreams: words } = texts;
+  const { name, host, rests, keys, open } = upstream;
+  const condition = conditionOf(upstream, tally?.lately.attempts ? tally.lately : tally);
   return (
-    <li>
+    <li data-condition={condition}>
       <p class="upstream-name">
         <b>{name}</b>
         <span class={`badge condition-${condition}`}>{words[condition]}</span>
       </p>
       <p class="muted host">{host === "" ? words.sandbox : host}</p>
-      {tally && <p>{words.attempts(tally.failed, tally.attempts)}</p>}
+      {alike(rests).map((group) => (
+        <p key={group[0].part ?? ""} class="rest">
+          {describeRests(group, texts, hiddenOf(group, upstream))}
+        </p>
+      ))}
+      {keys.map(
+        (key) =>
+          key.rest && (
+            <p key={key.number} class="rest">
+              {describeKey(key, words)}
+            </p>
+          ),
+      )}
       {queued > 0 && <p class="warn">{words.queued(queued)}</p>}
-      <p class="muted">
-        {[
-          profile && `${words.profile} ${profile}`,
-          `${words.api} ${api}`,
-          maxConnections !== undefined && `${maxConnections} ${words.connections}`,
-        ]
-          .filter(Boolean)
-          .join(" · ")}
-      </p>
+      <p>{[open > 0 && words.open(open), tally && words.attempts(tally.failed, tally.attempts)].filter(Boolean).join(" · ")}</p>
+      <p class="muted">{limitsOf(upstream, words)}</p>
     </li>
   );
+}
+
+function describeKey({ number, rest }: KeyState, words: Texts["upstreams"]): string {
+  if (rest === undefined) return "";
+  return words.key[rest.why](number, rest.status, formatMs(rest.waitMs), rest.parts ?? 0);
+}
+
+function limitsOf({ profile, api, maxConnections, breaker, health, keys }: UpstreamView, words: Texts["upstreams"]): string {
+  return [
+    profile && `${words.profile} ${profile}`,
+    api !== profile && `${words.api} ${api}`,
+    keys.length > 1 && words.keys(keys.length),
+    maxConnections !== undefined && words.connections(maxConnections),
+    breaker !== "off" && words.breaker[breaker],
+    health && words.health(health.isUp, formatMs(health.agoMs)),
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }

@@ -26,6 +26,7 @@ export const en = {
     yes: "Yes",
     mostly: "Mostly",
     no: "No",
+    out: "Not now",
     idleText: (url: string) => `No request yet. Point a client at ${url}`,
     quietText: "No answer has ended in the last hour.",
     allWhole: (count: number, when: string) =>
@@ -45,6 +46,8 @@ export const en = {
     nothingText: "Every attempt of the last hour succeeded.",
     times: (count: number) => `${count} ×`,
     more: (kinds: number) => `and ${kinds} more ${s(kinds, "kind")}`,
+    out: (name: string) => `${name} is out`,
+    outNow: (names: string) => `Out now: ${names}.`,
   },
   fault: {
     question: "Whose fault?",
@@ -77,13 +80,19 @@ export const en = {
   now: {
     title: "Open exchanges",
     none: "Nothing is running. A stream appears here while it runs.",
-    counts: { flowing: "flowing", waiting: "waiting", queued: "in the queue", retrying: "being mended" },
+    counts: {
+      held: "waiting for an upstream",
+      flowing: "flowing",
+      waiting: "waiting",
+      queued: "in the queue",
+      retrying: "being mended",
+    },
     perSecond: (count: string) => `${count} characters/s`,
-    held: (size: string) => `${size} held back until the first word`,
+    held: (size: string) => `${size} held in memory for clients`,
     more: (count: number) => `and ${count} more, calm ones`,
     of: (max: string) => `of at most ${max}`,
   },
-  state: { queued: "in the queue", waiting: "waiting", retrying: "being mended", flowing: "flowing" },
+  state: { held: "held", queued: "in the queue", waiting: "waiting", retrying: "being mended", flowing: "flowing" },
   row: {
     attempt: (n: number) => `attempt ${n}`,
     characters: (count: string) => `${count} chars`,
@@ -104,6 +113,8 @@ export const en = {
     longestGap: "Longest silence in a stream",
     none: "No stream measured in the last hour.",
     of: (count: number) => `${count} ${s(count, "stream")}`,
+    minute: (ago: number, told: readonly [p50: string, p99: string] | null) =>
+      `${ago === 0 ? "this minute" : `${ago} min ago`}: ${told ? `p50 ${told[0]}, p99 ${told[1]}` : "none"}`,
   },
   upstreams: {
     title: "Upstreams",
@@ -112,17 +123,46 @@ export const en = {
     well: "well",
     shaky: "shaky",
     bad: "failing",
+    out: "out",
+    partly: "partly out",
+    keyless: "no key works",
+    isOut: (parts: string, why: string, lasted: string) => `${parts === "" ? "Out" : `${parts}: out`} for ${lasted} (${why}).`,
+    rests: (parts: string, why: string, lasted: string) =>
+      `${parts === "" ? "Resting" : `${parts}: resting`} for ${lasted} after too many failures (${why}).`,
+    parts: (names: string, more: number) => (more === 0 ? names : `${names} and ${more} more`),
+    answers: (status: number) => `answers HTTP ${status}`,
+    askedIn: (ms: string) => `Asked again in ${ms}.`,
+    askedNow: "It is being asked now.",
+    askedNext: "The next request asks again.",
+    separator: ", ",
+    waiting: (count: number) => `${count} ${s(count, "request waits", "requests wait")} for that.`,
+    key: {
+      refused: (n: number, status: number, ms: string, _models: number) =>
+        `Key ${n} was refused (HTTP ${status}); tried again in ${ms}.`,
+      limited: (n: number, status: number, ms: string, models: number) =>
+        `Key ${n} is at its limit (HTTP ${status})${models > 1 ? ` for ${models} models` : ""}; tried again in ${ms}.`,
+    },
+    open: (count: number) => `${count} open`,
     attempts: (failed: number, attempts: number) =>
       failed === 0
         ? `${attempts} ${s(attempts, "attempt")}, none failed`
         : `${failed} of ${attempts} ${s(attempts, "attempt")} failed`,
     profile: "profile",
     api: "API",
-    connections: "connections, at most",
+    keys: (count: number) => `${count} keys`,
+    connections: (max: number) => `at most ${max} ${s(max, "connection")}`,
+    breaker: { closed: "breaker closed", open: "breaker open", "half-open": "breaker half-open" },
+    health: (isUp: boolean, ago: string) => `health ${isUp ? "good" : "bad"}, ${ago} ago`,
     queued: (count: number) => `${count} ${s(count, "request")} waiting for a free connection`,
+    noRetries: (made: number) => `The retry budget is used up (${made} in 10 s): what fails now is not asked again.`,
+    more: (count: number) => `and ${count} more`,
   },
   recent: {
     title: "Latest streams",
+    choose: "Which are listed",
+    all: "All",
+    troubled: "What broke",
+    noneTroubled: "Every one of them came whole at the first attempt.",
     none: "What has ended is listed here, with how and why.",
     more: (count: number) => `Show ${count} more`,
   },
@@ -180,7 +220,19 @@ export const en = {
     queued: (ms: string) => `It waited ${ms} for a free connection.`,
     attempt: (n: number, upstream: string) => `Attempt ${n}: ${upstream} was asked.`,
     failed: (n: number, why: string, took: string) => `Attempt ${n} failed after ${took}: ${why}.`,
-    wait: (ms: string) => `Nothing was told to the client; the next attempt was put off for ${ms}.`,
+    lost: (n: number) => `Attempt ${n} was slower, and was ended.`,
+    between: (count: number) => `${count} more ${s(count, "attempt")} failed.`,
+    wait: {
+      unseen: (ms: string) =>
+        ms === ""
+          ? "Nothing was told to the client; the next attempt followed at once."
+          : `Nothing was told to the client; the next attempt was put off for ${ms}.`,
+      seen: (ms: string) =>
+        ms === ""
+          ? "The client kept what it had, and was told of no break; the rest was asked for at once."
+          : `The client kept what it had, and was told of no break; the rest was asked for after ${ms}.`,
+    },
+    notContinued: (rule: string) => `It could not be continued over the break: the rule was “${rule}”.`,
     seam: {
       native: "The answer went on where it had broken off: the same generation.",
       answer: "The answer went on where it had broken off: its last words came again, and were left out.",
@@ -195,6 +247,7 @@ export const en = {
     gate: "The first word came: the gate opened, and the text goes to the client from here on.",
     gap: (ms: string) => `The longest silence between two pieces was ${ms}.`,
     now: {
+      held: "No upstream that could answer can be asked now: it waits until one can.",
       queued: "Waiting for a free connection.",
       waiting: "Waiting for the first word.",
       retrying: "Waiting for the next attempt.",
@@ -218,10 +271,22 @@ export const en = {
       status: "HTTP status",
       why: "Why",
       whose: "Whose fault",
+      seams: "Continued by",
     },
     streamed: "streamed",
     whole: "not streamed",
+    shown: "Prompt and answer are shown since dashboard.text is on; they are kept in memory alone, and only of late.",
     private: "Neither prompts nor answers are kept, here or in the log.",
+  },
+
+  words: {
+    notice: "Prompts and answers are shown on the pages of streams (dashboard.text).",
+    prompt: "What was asked",
+    answer: "What the client got",
+    noText: "No text.",
+    kind: { reasoning: "reasoning", tool: "tool call" },
+    leftOut: (count: string) => `… ${count} characters are not kept …`,
+    messagesLeftOut: (count: number) => `… ${count} earlier ${s(count, "message")} …`,
   },
 
   attempt: {

@@ -15,6 +15,8 @@ export interface Viewer {
 
 const EVERY_MS = 1_000;
 const MAX_VIEWERS = 64;
+/** In a row, so also in seconds. */
+const MAX_MISSED = 60;
 const HEAD = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store, no-transform",
@@ -22,9 +24,10 @@ const HEAD = {
   "x-content-type-options": "nosniff",
 };
 
-/** @param view what is told; undefined when there is no dashboard any more. */
+/** @param view what is told; undefined when there is no dashboard any more. What it throws ends the pages, and nothing else. */
 export function createFeed(view: () => unknown): Feed {
-  const viewers = new Set<Viewer>();
+  /** Each with how many events in a row it could not be told. */
+  const viewers = new Map<Viewer, number>();
   let timer: NodeJS.Timeout | undefined;
 
   function remove(viewer: Viewer): void {
@@ -35,27 +38,48 @@ export function createFeed(view: () => unknown): Feed {
   }
 
   function tell(told: Iterable<Viewer>): void {
-    const now = view();
+    const now = safely(view);
     const event = `data: ${JSON.stringify(now)}\n\n`;
     for (const viewer of told) {
-      if (now === undefined || !viewer.mayLook()) viewer.response.end();
-      // A page that is too slow misses some: each tells everything.
-      else if (!viewer.response.writableNeedDrain) viewer.response.write(event);
+      if (now === undefined || !viewer.mayLook()) finish(viewer.response);
+      else if (!viewer.response.writableNeedDrain) {
+        viewers.set(viewer, 0);
+        viewer.response.write(event);
+      } else {
+        // A page that is too slow misses some: each tells everything. One that never reads makes room for others.
+        const missed = (viewers.get(viewer) ?? 0) + 1;
+        viewers.set(viewer, missed);
+        if (missed > MAX_MISSED) viewer.response.destroy();
+      }
     }
   }
 
   return {
     add(viewer) {
       if (viewers.size >= MAX_VIEWERS) return false;
-      viewers.add(viewer);
       viewer.response.once("close", () => remove(viewer)).on("error", () => {});
       viewer.response.writeHead(200, HEAD);
+      viewers.set(viewer, 0);
       tell([viewer]);
-      timer ??= setInterval(() => tell(viewers), EVERY_MS);
+      timer ??= setInterval(() => tell([...viewers.keys()]), EVERY_MS);
       return true;
     },
     close() {
-      for (const { response } of viewers) response.end();
+      for (const { response } of viewers.keys()) finish(response);
     },
   };
+}
+
+/** One that does not read would keep an end waiting for ever. */
+function finish(response: ServerResponse): void {
+  if (response.writableNeedDrain) response.destroy();
+  else response.end();
+}
+
+function safely(view: () => unknown): unknown {
+  try {
+    return view();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 /** One exchange as the dashboard keeps it: what is counted and timed of it, and nothing of what it holds. */
-import { type Attempt, paidTwiceBy } from "../../core/attempt.ts";
+import { type Attempt, decisiveOf, paidTwiceBy } from "../../core/attempt.ts";
 import type { Exchange, ExchangeEnd } from "../../core/exchange.ts";
 import type { Refusal } from "../../core/observer.ts";
 import { outcomeOfRefusal } from "../../core/outcome.ts";
@@ -9,6 +9,8 @@ import type { AttemptView, EndedStream, StreamState, StreamView } from "./view.t
 /** The client names the model, so it could be anything, of any length. */
 const MAX_MODEL_LENGTH = 200;
 const PASSTHROUGH = "passthrough";
+const FIRST_ATTEMPTS = 8;
+const LAST_ATTEMPTS = 16;
 /** A rate is of so many milliseconds at least: of less it would jump. */
 const RATE_MS = 900;
 
@@ -21,7 +23,7 @@ export class OpenStream {
   /** When each attempt began; not by the time of day, which may be set back. */
   readonly #begunMs = new Map<number, number>();
   #committedMs: number | undefined;
-  #state: OpenState = "waiting";
+  #state: OpenState = "held";
   /** For which upstream's connection it waits. */
   #queue: string | undefined;
   #sampled: { at: number; characters: number };
@@ -84,11 +86,11 @@ export class OpenStream {
   }
 
   /** What is kept of it: nothing leads back to the exchange, which holds the request's body. */
-  ended({ outcome, failure, status, durationMs, seams = [] }: ExchangeEnd): EndedStream {
-    const asked = this.#exchange.attempts.at(-1)?.status;
+  ended({ outcome, failure, status, durationMs, seams = [], seam }: ExchangeEnd): EndedStream {
+    const asked = decisiveOf(this.#exchange.attempts)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
     const paidTwice = paidTwiceBy(this.#exchange.attempts);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, paidTwice }, durationMs, undefined);
+    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, seam, paidTwice }, durationMs, undefined);
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {
@@ -100,9 +102,9 @@ export class OpenStream {
       dialect: api?.dialect.name ?? PASSTHROUGH,
       streamed: api?.request.stream ?? false,
       model: shorten(api?.request.model),
-      upstream: attempts.at(-1)?.upstream,
+      upstream: decisiveOf(attempts)?.upstream,
       state,
-      attempts: attempts.map((attempt) => this.#viewAttempt(attempt, state)),
+      attempts: tellingOf(attempts).map((attempt) => this.#viewAttempt(attempt, state)),
       queuedMs: stats.waitedMs === undefined ? undefined : Math.round(stats.waitedMs),
       committedMs: this.#committedMs,
       firstTokenMs: stats.firstTokenMs === undefined ? undefined : Math.round(stats.firstTokenMs),
@@ -120,10 +122,11 @@ export class OpenStream {
   }
 
   #viewAttempt(attempt: Attempt, state: StreamState): AttemptView {
-    const { number, upstream, durationMs, status, failure } = attempt;
+    const { number, upstream, durationMs, status, failure, lost } = attempt;
     const atMs = this.#begunMs.get(number) ?? 0;
-    const isLast = attempt === this.#exchange.attempts.at(-1);
-    const running = isLast && (state.at === "waiting" || state.at === "flowing") && failure === undefined;
+    // Two may run at the same time (`hedge`).
+    const isOver = failure !== undefined || lost === true || state.at === "retrying" || state.at === "ended";
+    const running = !isOver && state.at !== "queued";
     return {
       n: number,
       upstream,
@@ -133,9 +136,16 @@ export class OpenStream {
       status,
       failure,
       fault: failure === undefined ? undefined : faultOf(failure, status),
+      lost,
       waitMs: this.#waits.get(number),
     };
   }
+}
+
+/** An outage may be asked about hundreds of times: how it began, and how it ended. */
+function tellingOf(attempts: readonly Attempt[]): readonly Attempt[] {
+  const isMany = attempts.length > FIRST_ATTEMPTS + LAST_ATTEMPTS;
+  return isMany ? [...attempts.slice(0, FIRST_ATTEMPTS), ...attempts.slice(-LAST_ATTEMPTS)] : attempts;
 }
 
 /** A request that was answered without becoming an exchange. */
@@ -149,7 +159,15 @@ export function viewRefusal({ id, failure, status, durationMs }: Refusal, now: n
     streamed: false,
     model: undefined,
     upstream: undefined,
-    state: { at: "ended", outcome: outcomeOfRefusal(failure), failure, fault: faultOf(failure), status, seams: [] },
+    state: {
+      at: "ended",
+      outcome: outcomeOfRefusal(failure),
+      failure,
+      fault: faultOf(failure),
+      status,
+      seams: [],
+      seam: undefined,
+    },
     attempts: [],
     queuedMs: undefined,
     committedMs: undefined,

@@ -1,7 +1,10 @@
 /** What the dashboard is told, as it goes over the wire: times in milliseconds, never a word of what was asked or answered. */
+import type { SeamRule } from "../../core/answer-record.ts";
 import type { PaidTwice } from "../../core/attempt.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { Outcome, ResumedBy } from "../../core/outcome.ts";
+import type { NamedUpstreamState } from "../../core/upstream-state.ts";
+import type { Words } from "../../dialect/words.ts";
 
 /** Who failed, as one would say it: the request is the client's question, key or model. */
 export type Fault = "upstream" | "request" | "client" | "perennial";
@@ -17,6 +20,8 @@ export interface AttemptView {
   readonly status: number | undefined;
   readonly failure: FailureCode | undefined;
   readonly fault: Fault | undefined;
+  /** Another one beside it was faster (`hedge`). */
+  readonly lost?: true | undefined;
   /** How long the next attempt was put off; undefined when none followed. */
   readonly waitMs: number | undefined;
 }
@@ -30,11 +35,15 @@ export interface StreamEnd {
   readonly status: number | undefined;
   /** How its answer went on over each of its breaks. */
   readonly seams: readonly ResumedBy[];
+  /** By which rule it did not go on over the last; undefined where that was not tried. */
+  readonly seam: SeamRule | undefined;
   /** What that cost although it had been paid for; undefined where it cost nothing. */
   readonly paidTwice?: PaidTwice | undefined;
 }
 
 export type StreamState =
+  /** No upstream has been asked yet: each that could be is out, or rests. */
+  | { readonly at: "held" }
   /** It waits for one of the upstream's connections. */
   | { readonly at: "queued" }
   /** Its upstream has been asked, and has brought no content yet. */
@@ -55,6 +64,7 @@ export interface StreamView {
   readonly model: string | undefined;
   readonly upstream: string | undefined;
   readonly state: StreamState;
+  /** Of very many the first and the last, as their numbers say. */
   readonly attempts: readonly AttemptView[];
   /** How long it has waited for a connection; undefined where it did not. */
   readonly queuedMs: number | undefined;
@@ -72,6 +82,25 @@ export interface StreamView {
 
 export interface EndedStream extends StreamView {
   readonly state: StreamEnd;
+}
+
+/** What was asked and answered, where `dashboard.text` has it shown: bounded, with what was left out counted in characters. */
+export interface TextView {
+  /** The last messages; of each its beginning. */
+  readonly prompt: readonly { readonly role: string; readonly text: string; readonly leftOut: number }[];
+  /** Messages before these. */
+  readonly promptLeftOut: number;
+  /** The beginning of the answer, as the client got it. */
+  readonly answer: readonly Words[];
+  /** Between the beginning and the end. */
+  readonly leftOut: number;
+  /** The end of a long answer. */
+  readonly end: string;
+}
+
+/** What a stream's own page is told. */
+export interface StreamPageView extends StreamView {
+  readonly texts?: TextView | undefined;
 }
 
 export interface Saved {
@@ -135,6 +164,7 @@ export interface HistoryView {
   readonly startedAt: number;
   readonly open: {
     readonly count: number;
+    readonly held: number;
     readonly queued: number;
     readonly waiting: number;
     readonly retrying: number;
@@ -157,28 +187,37 @@ export interface HistoryView {
   readonly queues: Readonly<Record<string, number>>;
   /** The latest that have ended, the latest first. */
   readonly recent: readonly StreamView[];
+  /** The same of those that were not simply complete, nor broken off by their client: they are soon out of sight among the others. */
+  readonly troubled: readonly StreamView[];
 }
 
-export interface UpstreamView {
-  readonly name: string;
+export interface UpstreamView extends NamedUpstreamState {
   /** Host and port alone: a URL may hold a secret. */
   readonly host: string;
   readonly profile: string | undefined;
   readonly api: string;
   /** Undefined where their number is not limited. */
   readonly maxConnections: number | undefined;
+  /** `off` where it does not rest by itself; `half-open` where the next request, or the one that is asked now, decides. */
+  readonly breaker: "off" | "closed" | "open" | "half-open";
 }
 
-/** All that the page shows. What is not there yet (a breaker, a queue) is not in it, and has no place on the page. */
+/** All that the page shows. What is not there yet is not in it, and has no place on the page. */
 export interface DashboardView extends HistoryView {
   /** The page was opened with a key. */
   readonly signedIn: boolean;
   readonly sandbox: boolean;
+  /** Prompts and answers are shown on the pages of streams (`dashboard.text`). */
+  readonly showsTexts: boolean;
   /** The page may ask the sandbox, through Perennial and past it. */
   readonly canTry: boolean;
   /** Every upstream that is to answer a first question has done so. */
   readonly warm: boolean;
   readonly maxStreams: number;
   readonly heldBytes: number;
+  /** In the order of the configuration; of very many, those that rest and then the first. */
   readonly upstreams: readonly UpstreamView[];
+  readonly upstreamCount: number;
+  /** Costly retries of the last ten seconds, and how many there may be (`retry.budget`). */
+  readonly retries: { readonly made: number; readonly allowed: number };
 }

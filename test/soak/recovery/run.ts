@@ -13,7 +13,7 @@ import type { ChaosQuestion } from "../chaos-process.ts";
 import { visit } from "../client.ts";
 import { checkMetrics, compareHoldings, waitForQuiet } from "../leaks.ts";
 import { createAsk } from "../messages.ts";
-import { startPerennialProcess } from "../perennial-process.ts";
+import { type PerennialProcess, startPerennialProcess } from "../perennial-process.ts";
 import { showProgress } from "../progress.ts";
 import { MUST_BE_ZERO, Tally } from "../tally.ts";
 import { createFaultDraw } from "./faults.ts";
@@ -54,23 +54,27 @@ const ask = <T>(question: ChaosQuestion): Promise<T> => askChaos(question) as Pr
 
 let tally = new Tally();
 let recovered = new RecoveryTally();
-const perennial = await startPerennialProcess(
-  await ask<string>({ ask: "url" }),
-  (line) => {
-    tally.addLine(line);
-    recovered.addLine(line);
-  },
-  {
-    settings: { recovery, resume: { maxAttempts: MAX_ATTEMPTS } },
-    upstream: { continuation: "assistant" },
-  },
-);
+const start = (settings: object): Promise<PerennialProcess> =>
+  startPerennialProcess(
+    upstreamUrl,
+    (line) => {
+      tally.addLine(line);
+      recovered.addLine(line);
+    },
+    { settings: { recovery, resume: { maxAttempts: MAX_ATTEMPTS }, ...settings }, upstream: { continuation: "assistant" } },
+  );
+const upstreamUrl = await ask<string>({ ask: "url" });
+const perennial = await start({});
 const draw = createFaultDraw(rate, seed);
 const specs = new Map<string, string | undefined>();
 let number = 0;
 
 /** @param next the client that comes next; undefined for none. */
-async function soak(next: () => { model: string; spec: string | undefined } | undefined, headers = {}): Promise<void> {
+async function soak(
+  next: () => { model: string; spec: string | undefined } | undefined,
+  through = perennial,
+  headers = {},
+): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
@@ -78,7 +82,7 @@ async function soak(next: () => { model: string; spec: string | undefined } | un
         const { model, spec } = client;
         const kind = "streamed";
         const arrived = async (): Promise<boolean> => true;
-        const visited = await visit({ baseUrl: `${perennial.url}/v1`, agent, kind, model, arrived, spec, headers });
+        const visited = await visit({ baseUrl: `${through.url}/v1`, agent, kind, model, arrived, spec, headers });
         tally.addClient(kind, model, visited);
       }
     }),
@@ -123,15 +127,17 @@ progress.stop();
 const faults = await asked();
 const main = { tally, recovered };
 
-// The same again for those that could not go on, held back until they are whole.
-tally = new Tally();
-recovered = new RecoveryTally();
-const again = main.recovered.ineligible.map((model) => ({ model: `${model}-whole`, spec: specs.get(model) }));
-await soak(() => again.pop(), { "x-perennial-gate": "whole" });
-
 const metrics = await perennial.metrics();
 const after = await waitForQuiet(perennial, connections);
 const exitCode = await perennial.stop();
+
+// The same again for those that could not go on, held back until they are whole. Each of them breaks: no share of all is retried.
+tally = new Tally();
+recovered = new RecoveryTally();
+const again = main.recovered.ineligible.map((model) => ({ model: `${model}-whole`, spec: specs.get(model) }));
+const holding = await start({ retry: { backoff: { initial: "5ms", max: "50ms" }, budget: { min: 1_000_000 } } });
+await soak(() => again.pop(), holding, { "x-perennial-gate": "whole" });
+await holding.stop();
 chaos.disconnect();
 await once(chaos, "exit");
 const problems = [
