@@ -14,6 +14,7 @@ const PAGES = [
     .filter((file) => file.endsWith(".md"))
     .map((file) => `docs/${file}`),
   "test/cases/README.md",
+  "examples/kubernetes/README.md",
   "examples/windows/README.md",
 ];
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };

@@ -49,6 +49,11 @@ test("every alert is a rule, and asks for what is served", () => {
   for (const { alert, expr } of rules) expect([alert, namesIn(expr).length > 0 || expr.startsWith("up{")]).toEqual([alert, true]);
 });
 
+test("the autoscaler of Kubernetes goes by what is served", () => {
+  const { spec } = parse(read("kubernetes/autoscale.yaml"));
+  expect(served).toContain(spec.metrics[0].pods.metric.name);
+});
+
 test("promtool, where it is installed, accepts alerts and configuration", ({ skip }) => {
   const check = (...args: string[]) => spawnSync("promtool", ["check", ...args], { encoding: "utf8" });
   const config = check("config", fileOf("prometheus/prometheus.yml"));

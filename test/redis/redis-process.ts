@@ -89,7 +89,8 @@ export async function startWay(port: number): Promise<Way> {
   };
 }
 
-async function answers(port: number): Promise<boolean> {
+/** Whether something there says anything at all to a line. */
+export async function answers(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   return new Promise((resolve) => {
     socket.on("error", () => resolve(false));
@@ -101,7 +102,7 @@ async function answers(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
