@@ -228,7 +228,7 @@ export async function runAttempts<T>(
     };
     const turn = await door.enter(() => second.candidate.shared.outages, asked, giveUp).catch(giveUp);
     const { rate } = second.candidate;
-    const rated = rate?.enterAtOnce();
+    const rated = await rate?.enterAtOnce(race.signal).catch(() => undefined);
     if (rate !== undefined && rated === undefined) {
       turn?.giveBack();
       return giveUp();
@@ -254,6 +254,9 @@ export async function runAttempts<T>(
         plan: () => plan,
         onOut(out) {
           plan = nextPlan(out);
+        },
+        onLimited() {
+          plan = nextPlan(outage);
         },
         onAhead: (ahead) => options.onProgress({ at: "queue", ahead }),
       }).catch((thrown: unknown) => {

@@ -1,8 +1,8 @@
 /** What an attempt goes through before it begins: the upstream's outage, and its rate limits, both of which must be open at once. */
 import type { OutageView, Turn } from "../balance/outage-gate.ts";
-import type { RateTurn } from "../balance/rate/rate-ask.ts";
+import type { RateTurn, RateWait } from "../balance/rate/rate-ask.ts";
 import type { AttemptPlan } from "./attempt-policy.ts";
-import { type RateDoorOptions, waitForRate } from "./enter-rate.ts";
+import { passesAtOnce, type RateDoorOptions, waitForRate } from "./enter-rate.ts";
 import type { Asked, OutageDoor } from "./outage-door.ts";
 
 export interface DoorsOptions extends RateDoorOptions {
@@ -12,6 +12,8 @@ export interface DoorsOptions extends RateDoorOptions {
   plan(): AttemptPlan;
   /** Told each time that another has asked in vain; throws when this one waits no longer. */
   onOut(outage: OutageView): void;
+  /** It must wait for the limits of the one that was chosen, which was not known then: another may be free. */
+  onLimited(): void;
 }
 
 export interface Entered {
@@ -45,8 +47,26 @@ export async function enterDoors(options: DoorsOptions): Promise<Entered> {
     if (rate === undefined || rated !== undefined) return { turn, rated };
     const entered = rate.enter(signal);
     if (!("turn" in entered)) return { turn, rated: entered };
+    if (entered.isAtOnce !== undefined && (await passesAtOnce(entered))) return { turn, rated: await entered.turn };
     // Others may wait for what comes of this turn, and must not wait for a limit of ours.
     turn?.giveBack();
+    if (entered.isAtOnce !== undefined && !signal.aborted && isElsewhere(options, entered)) continue;
     rated = await waitForRate(rate, entered, options);
   }
+}
+
+/** Chooses anew; and leaves the line where another was chosen. @throws as `onLimited` */
+function isElsewhere({ plan, onLimited }: DoorsOptions, entered: RateWait): boolean {
+  const { candidate } = plan();
+  let isSame = false;
+  try {
+    onLimited();
+    isSame = plan().candidate === candidate;
+  } finally {
+    if (!isSame) {
+      entered.turn.catch(() => {});
+      entered.leave();
+    }
+  }
+  return !isSame;
 }

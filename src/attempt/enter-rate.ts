@@ -48,7 +48,16 @@ const TELL_MS = 1_000;
 /** @throws as {@link waitForRate} */
 async function enterRate(access: RateAccess, options: RateDoorOptions): Promise<RateTurn> {
   const entered = access.enter(options.signal);
-  return "turn" in entered ? waitForRate(access, entered, options) : entered;
+  if (!("turn" in entered)) return entered;
+  return (await passesAtOnce(entered)) ? entered.turn : waitForRate(access, entered, options);
+}
+
+/** What a store takes to answer is no wait that anybody is told of. */
+export async function passesAtOnce({ turn, isAtOnce }: RateWait): Promise<boolean> {
+  if (isAtOnce === undefined) return false;
+  // It may be refused before anybody waits for it.
+  turn.catch(() => {});
+  return isAtOnce;
 }
 
 /** @throws Failure `rate_limited` when it has not passed within `rate.wait`; the reason of the signal. */

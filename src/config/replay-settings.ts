@@ -70,5 +70,5 @@ export const store = z
     return typeof value === "string" ? { url: value, prefix: "perennial" } : value;
   })
   .describe(
-    "Where answers are kept with replay: memory, or a Redis or Valkey server, so that clients can come back to any replica. Default: memory.",
+    "Where answers are kept with replay, and rate limits are counted: memory, or a Redis or Valkey server, for every replica together. Default: memory.",
   );

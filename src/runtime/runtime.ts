@@ -68,7 +68,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
   const hedging = new Hedging();
-  const rates = new RateLimiters();
+  const rates = new RateLimiters(store?.rates);
   const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
   const telemetry = await openTelemetry(logger, { open, held, kept, upstreams, isStoreUp: () => store?.isUp });
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {

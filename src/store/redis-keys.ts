@@ -8,6 +8,8 @@ export interface RedisKeys {
   lease(id: string): string;
   /** Which stream a request that was made before has. */
   name(name: string): string;
+  /** What was taken of a rate limit: a hash of a window, a sorted set of places. */
+  rate(digest: string): string;
   /** Published to when there is more of a stream. */
   channel(id: string): string;
   /** Published to by other replicas: what they want of one that makes a stream. */
@@ -20,6 +22,7 @@ export function createKeys(prefix: string): RedisKeys {
     events: (id) => `${prefix}:events:${id}`,
     lease: (id) => `${prefix}:lease:${id}`,
     name: (name) => `${prefix}:name:${name}`,
+    rate: (digest) => `${prefix}:rate:${digest}`,
     channel: (id) => `${prefix}:more:${id}`,
     replica: (replica) => `${prefix}:replica:${replica}`,
   };

@@ -7,6 +7,7 @@ import { writeFacts } from "./kept-record.ts";
 import { createKeys, type RedisKeys } from "./redis-keys.ts";
 import { RedisLink } from "./redis-link.ts";
 import { LEASE_MS, RedisMirror } from "./redis-mirror.ts";
+import { RedisRates } from "./redis-rates.ts";
 import { RemoteStream } from "./remote-stream.ts";
 
 export interface RedisStoreOptions {
@@ -37,6 +38,8 @@ return false`;
 
 export class RedisStore implements StreamStore {
   readonly #local: KeptStreams;
+  /** The rate limits that all replicas count together. */
+  readonly rates: RedisRates;
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   readonly #replica = randomUUID();
@@ -46,6 +49,7 @@ export class RedisStore implements StreamStore {
     this.#local = local;
     this.#keys = createKeys(prefix);
     this.#link = new RedisLink({ url, onChange, onRefusal });
+    this.rates = new RedisRates(this.#link, this.#keys);
     this.#link.subscribe(this.#keys.replica(this.#replica), (message) => this.#onMessage(message));
     this.#beats = setInterval(() => this.#beat(), BEAT_MS).unref();
   }
@@ -77,6 +81,7 @@ export class RedisStore implements StreamStore {
 
   close(): Promise<void> {
     clearInterval(this.#beats);
+    this.rates.close();
     return this.#link.close();
   }
 

@@ -258,7 +258,7 @@ export function createMetrics({
 
   new Gauge({
     name: "perennial_store_up",
-    help: "Whether the store of the answers, which replicas share, can be reached; absent where there is none.",
+    help: "Whether the store that replicas share, of answers and rate limits, can be reached; absent where there is none.",
     registers,
     collect() {
       this.reset();

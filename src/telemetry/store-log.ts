@@ -1,4 +1,4 @@
-/** Log lines of the store of answers: once when it is lost, once when it is back, and once a minute while it refuses. */
+/** Log lines of the store that replicas share: once when it is lost, once when it is back, and once a minute while it refuses. */
 import type { Logger } from "pino";
 import { createRateLimit } from "./rate-limit.ts";
 
@@ -15,12 +15,13 @@ export function createStoreLog(logger: Logger): StoreLog {
   const isDue = createRateLimit(REFUSAL_MS);
   return {
     onChange(isUp, reason) {
-      if (isUp) logger.info("the store of the answers can be reached: clients can come back to any replica");
-      else logger.warn({ reason }, "the store of the answers cannot be reached: they are kept by this process alone");
+      if (isUp) logger.info("the store can be reached: answers and rate limits are shared by every replica");
+      else
+        logger.warn({ reason }, "the store cannot be reached: answers are kept, and rate limits counted, by this process alone");
     },
     onRefusal(reason) {
       if (isDue("refusal"))
-        logger.warn({ reason }, "the store of the answers refuses to keep one, which is kept by this process alone");
+        logger.warn({ reason }, "the store refuses to keep what is new, which is kept, and counted, by this process alone");
     },
   };
 }

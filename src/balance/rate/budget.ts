@@ -1,4 +1,4 @@
-/** What a rate limit is counted against. In memory here; one that several processes share would lease its part from a store. */
+/** What a rate limit is counted against, in memory. Where processes share their limits, a store is asked as well: shared-rates.ts. */
 
 /** So much within such a time. */
 export interface Rate {

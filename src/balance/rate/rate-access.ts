@@ -36,14 +36,14 @@ export class RateAccess {
     return this.#limiter.enter(this.#ask, signal);
   }
 
-  /** Undefined where it would have to wait. */
-  enterAtOnce(): RateTurn | undefined {
+  /** Undefined where it would have to wait. @throws the reason of the signal. */
+  async enterAtOnce(signal: AbortSignal): Promise<RateTurn | undefined> {
     if (this.expectedMs > 0) return undefined;
-    const leaving = new AbortController();
-    const entered = this.#limiter.enter(this.#ask, leaving.signal);
+    const entered = this.#limiter.enter(this.#ask, signal);
     if (!("turn" in entered)) return entered;
+    if (await entered.isAtOnce) return entered.turn;
     entered.turn.catch(() => {});
-    leaving.abort();
+    entered.leave();
     return undefined;
   }
 

@@ -27,6 +27,10 @@ export interface RateTurn {
 /** A place in the line. */
 export interface RateWait {
   readonly turn: Promise<RateTurn>;
+  /** Only where a store must be asked, which takes no time to speak of: whether it passes without a wait. Never rejects. */
+  readonly isAtOnce?: Promise<boolean> | undefined;
+  /** Gives the place up; the turn rejects. */
+  leave(): void;
   /** How many are to pass before it. */
   ahead(): number;
 }

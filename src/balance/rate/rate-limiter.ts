@@ -8,19 +8,10 @@ import type { RateBudget, Taken } from "./budget.ts";
 import { Holds, holdKey } from "./holds.ts";
 import type { RateAsk, RateTurn, RateWait } from "./rate-ask.ts";
 import { budgetsOf, type LimitKind, type NamedBudget, type RatePolicy, type RateSnapshot, viewBudget } from "./rate-policy.ts";
+import type { SharedRates } from "./shared-rates.ts";
+import { SharedWaits } from "./shared-waits.ts";
 import { AnswerSizes } from "./token-estimate.ts";
-
-interface Charge {
-  readonly what: LimitKind;
-  readonly budget: RateBudget;
-  readonly amount: number;
-}
-
-interface Waiter {
-  readonly ask: RateAsk;
-  charges: readonly Charge[];
-  admit(turn: RateTurn): void;
-}
+import { beginWait, type Charge, type Waiter } from "./waiter.ts";
 
 /** A limit that is given up has no end to wait for. */
 const UNLIMITED: RatePolicy = { waitMs: 0, models: {} };
@@ -31,12 +22,17 @@ export class RateLimiter {
   #budgets: readonly NamedBudget[] = [];
   readonly #sizes = new AnswerSizes();
   readonly #holds = new Holds();
+  readonly #shared: SharedRates | undefined;
+  /** What the store has said of the budgets. */
+  readonly #waits = new SharedWaits();
   /** In their order. */
   readonly #line: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(owner: RateOwner) {
+  /** @param shared where it is counted for several processes. */
+  constructor(owner: RateOwner, shared?: SharedRates) {
     this.owner = owner;
+    this.#shared = shared;
   }
 
   get waitMs(): number {
@@ -61,7 +57,7 @@ export class RateLimiter {
     const before = this.#line.slice(0, this.#placeOf(ask)).flatMap(({ charges }) => charges);
     const waits = this.#chargesOf(ask).map(({ budget, amount }) => {
       const ahead = before.reduce((sum, other) => (other.budget === budget ? sum + other.amount : sum), 0);
-      return budget.expectedMs(ahead + amount);
+      return Math.max(budget.expectedMs(ahead + amount), this.#waits.expectedMs(budget));
     });
     return Math.max(0, this.#holds.leftMs(ask), ...waits);
   }
@@ -77,39 +73,28 @@ export class RateLimiter {
    */
   enter(ask: RateAsk, signal: AbortSignal): RateTurn | RateWait {
     let turn: RateTurn | undefined;
-    let admitted: ((turn: RateTurn) => void) | undefined;
+    let isShort = false;
     const waiter: Waiter = {
-      ask,
-      charges: this.#chargesOf(ask),
-      admit(given) {
+      ...{ ask, charges: this.#chargesOf(ask), state: "waiting" },
+      admit: (given) => {
         turn = given;
-        admitted?.(given);
+      },
+      onShort: () => {
+        isShort = true;
       },
     };
     this.#line.splice(this.#placeOf(ask), 0, waiter);
     this.#admit();
     if (turn !== undefined) return turn;
-    const promised = new Promise<RateTurn>((resolve, reject) => {
-      const leave = (reasonNow: () => unknown): void => {
-        this.#leave(waiter);
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        reject(reasonNow());
-      };
-      const onAbort = (): void => leave(() => signal.reason);
-      const { waitMs } = this.#policy;
-      // To wait for what is known to come too late would only keep its client from going elsewhere.
-      const isInVain = this.#holds.leftMs(ask) > waitMs;
-      const timer = setTimeout(() => leave(() => this.#refusal(ask)), isInVain ? 0 : waitMs);
-      admitted = (given) => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        resolve(given);
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort, { once: true });
+    const { waitMs } = this.#policy;
+    // To wait for what is known to come too late would only keep its client from going elsewhere.
+    const isInVain = this.#holds.leftMs(ask) > waitMs;
+    return beginWait(waiter, {
+      ...{ isShort, signal, waitMs: isInVain ? 0 : waitMs },
+      onLeave: () => this.#leave(waiter),
+      refusal: () => this.#refusal(ask),
+      ahead: () => this.#aheadOf(waiter),
     });
-    return { turn: promised, ahead: () => this.#aheadOf(waiter) };
   }
 
   snapshot(): RateSnapshot {
@@ -125,39 +110,83 @@ export class RateLimiter {
   #admit(): void {
     clearTimeout(this.#timer);
     const taken = new Set<RateBudget>();
+    // What the store is asked about: whoever needs it as well is next, and does not know yet whether it must wait.
+    const asked = new Set<RateBudget>();
+    const short: Waiter[] = [];
     let nextMs = Number.POSITIVE_INFINITY;
     for (const waiter of [...this.#line]) {
-      const heldMs = this.#holds.leftMs(waiter.ask);
-      if (heldMs > 0) {
-        nextMs = Math.min(nextMs, heldMs);
-        continue;
-      }
       const { charges } = waiter;
-      if (charges.some(({ budget }) => taken.has(budget))) continue;
-      const short = charges.flatMap(({ budget, amount }) => {
-        const waitMs = budget.waitMs(amount);
-        return waitMs === 0 ? [] : [{ budget, waitMs }];
-      });
-      if (short.length === 0) {
-        this.#line.splice(this.#line.indexOf(waiter), 1);
-        waiter.admit(this.#turn(waiter.ask, charges));
-        continue;
+      const needs = (budgets: ReadonlySet<RateBudget>): boolean => charges.some(({ budget }) => budgets.has(budget));
+      const heldMs = this.#holds.leftMs(waiter.ask);
+      if (waiter.state === "asked") {
+        for (const { budget } of charges) asked.add(budget);
+      } else if (heldMs > 0) {
+        nextMs = Math.min(nextMs, heldMs);
+        short.push(waiter);
+      } else if (needs(taken)) short.push(waiter);
+      else if (!needs(asked)) {
+        const waits = this.#waitsOf(charges);
+        for (const { budget } of waits) taken.add(budget);
+        if (waits.length > 0) {
+          nextMs = Math.min(nextMs, Math.max(...waits.map(({ waitMs }) => waitMs)));
+          short.push(waiter);
+        } else if (charges.length > 0 && this.#shared?.isUp) {
+          for (const { budget } of charges) asked.add(budget);
+          void this.#askStore(waiter, this.#shared);
+        } else this.#pass(waiter, charges, []);
       }
-      for (const { budget } of short) taken.add(budget);
-      nextMs = Math.min(nextMs, Math.max(...short.map(({ waitMs }) => waitMs)));
     }
     if (Number.isFinite(nextMs)) this.#timer = setTimeout(() => this.#admit(), Math.ceil(nextMs));
+    for (const waiter of short) waiter.onShort();
   }
 
-  #turn({ model, tokens: estimate }: RateAsk, charges: readonly Charge[]): RateTurn {
-    const taken = charges.map(({ what, budget, amount }) => ({ what, taken: budget.take(amount) }));
+  /** What it cannot have now, and for how long, in milliseconds. */
+  #waitsOf(charges: readonly Charge[]): { budget: RateBudget; waitMs: number }[] {
+    return charges
+      .map(({ budget, amount }) => ({ budget, waitMs: Math.max(budget.waitMs(amount), this.#waits.againMs(budget)) }))
+      .filter(({ waitMs }) => waitMs > 0);
+  }
+
+  async #askStore(waiter: Waiter, store: SharedRates): Promise<void> {
+    waiter.state = "asked";
+    const { charges } = waiter;
+    const answer = await store.take(charges.map((charge) => ({ ...this.owner, ...viewBudget(charge), amount: charge.amount })));
+    const taken = answer !== undefined && "taken" in answer ? answer.taken : [];
+    if (waiter.state !== "asked") {
+      // It has left meanwhile.
+      for (const each of taken) giveBack(each);
+    } else if (answer !== undefined && "waitsMs" in answer) {
+      waiter.state = "waiting";
+      charges.forEach(({ budget }, index) => {
+        this.#waits.learn(budget, answer.waitsMs[index] ?? 0);
+      });
+    } else this.#pass(waiter, charges, taken);
+    this.#admit();
+  }
+
+  /** @param shared what the store has taken for it; none where it counts by itself. */
+  #pass(waiter: Waiter, charges: readonly Charge[], shared: readonly Taken[]): void {
+    waiter.state = "over";
+    this.#line.splice(this.#line.indexOf(waiter), 1);
+    waiter.admit(this.#turn(waiter.ask, charges, shared));
+  }
+
+  #turn({ model, tokens: estimate }: RateAsk, charges: readonly Charge[], shared: readonly Taken[]): RateTurn {
+    // Here as well: should the store be lost, what was sent before goes on to count.
+    const taken = charges.map(({ what, budget, amount }, index) => {
+      const there = shared[index];
+      return { what, budget, each: there === undefined ? [budget.take(amount)] : [budget.take(amount), there] };
+    });
     let isOver = false;
     const end = (correct: (what: LimitKind, taken: Taken) => void): void => {
       if (isOver) return;
       isOver = true;
-      for (const each of taken) {
-        correct(each.what, each.taken);
-        each.taken.end();
+      for (const { what, budget, each } of taken) {
+        this.#waits.forget(budget);
+        for (const one of each) {
+          correct(what, one);
+          one.end();
+        }
       }
       this.#admit();
     };
@@ -173,6 +202,7 @@ export class RateLimiter {
   }
 
   #leave(waiter: Waiter): void {
+    waiter.state = "over";
     const index = this.#line.indexOf(waiter);
     if (index !== -1) this.#line.splice(index, 1);
     // It may have kept back others.
@@ -212,9 +242,14 @@ export class RateLimiter {
   }
 
   #chargesOf({ model, tokens }: RateAsk): readonly Charge[] {
-    return this.#of(model).flatMap(({ what, budget }): Charge[] => {
-      if (what !== "tokens") return [{ what, budget, amount: 1 }];
-      return tokens === undefined ? [] : [{ what, budget, amount: this.#sizes.expected(model, tokens) }];
+    return this.#of(model).flatMap((each): Charge[] => {
+      if (each.what !== "tokens") return [{ ...each, amount: 1 }];
+      return tokens === undefined ? [] : [{ ...each, amount: this.#sizes.expected(model, tokens) }];
     });
   }
+}
+
+function giveBack(taken: Taken): void {
+  taken.correct(0);
+  taken.end();
 }

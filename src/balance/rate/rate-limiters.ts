@@ -2,6 +2,7 @@
 import type { RateOwner } from "../../core/observer.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { RatePolicy, RateSnapshot } from "./rate-policy.ts";
+import type { SharedRates } from "./shared-rates.ts";
 
 export interface OwnedPolicy extends RateOwner {
   readonly policy: RatePolicy;
@@ -9,6 +10,12 @@ export interface OwnedPolicy extends RateOwner {
 
 export class RateLimiters {
   readonly #limiters = new Map<string, RateLimiter>();
+  readonly #shared: SharedRates | undefined;
+
+  /** @param shared where they are counted for several processes; undefined for this one alone. */
+  constructor(shared?: SharedRates) {
+    this.#shared = shared;
+  }
 
   /** What is not in it is not limited any more. */
   configure(policies: readonly OwnedPolicy[]): void {
@@ -16,7 +23,7 @@ export class RateLimiters {
     this.#limiters.clear();
     for (const { scope, name, policy } of policies) {
       const key = keyOf({ scope, name });
-      const limiter = before.get(key) ?? new RateLimiter({ scope, name });
+      const limiter = before.get(key) ?? new RateLimiter({ scope, name }, this.#shared);
       limiter.configure(policy);
       this.#limiters.set(key, limiter);
       before.delete(key);

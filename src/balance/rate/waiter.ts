@@ -1,0 +1,69 @@
+/** One that is in the line before a limit, and what it is told of its wait. */
+import type { RateAsk, RateTurn, RateWait } from "./rate-ask.ts";
+import type { NamedBudget } from "./rate-policy.ts";
+
+/** So much of one budget. */
+export interface Charge extends NamedBudget {
+  readonly amount: number;
+}
+
+export interface Waiter {
+  readonly ask: RateAsk;
+  charges: readonly Charge[];
+  /** `asked`: the store that is shared is to say whether it may pass. */
+  state: "waiting" | "asked" | "over";
+  admit(turn: RateTurn): void;
+  /** It is known that it cannot pass now. */
+  onShort(): void;
+}
+
+export interface WaitOptions {
+  /** It is known that it cannot pass now; else the store is to say so. */
+  readonly isShort: boolean;
+  /** In milliseconds. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  /** Out of the line. */
+  onLeave(): void;
+  /** What it is told when its time is over. */
+  refusal(): unknown;
+  ahead(): number;
+}
+
+/** From now on the waiter speaks to a promise. */
+export function beginWait(waiter: Waiter, options: WaitOptions): RateWait {
+  const { signal, refusal } = options;
+  const { promise: turn, resolve, reject } = Promise.withResolvers<RateTurn>();
+  const first = Promise.withResolvers<boolean>();
+  let { isShort } = options;
+  let isOverdue = false;
+  const isOver = (): void => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+    first.resolve(false);
+  };
+  const leave = (reasonNow: () => unknown): void => {
+    options.onLeave();
+    isOver();
+    reject(reasonNow());
+  };
+  const onAbort = (): void => leave(() => signal.reason);
+  const timer = setTimeout(() => {
+    // Without a time to wait it still is to hear what the store says.
+    if (isShort) leave(refusal);
+    else isOverdue = true;
+  }, options.waitMs);
+  waiter.admit = (given) => {
+    first.resolve(true);
+    isOver();
+    resolve(given);
+  };
+  waiter.onShort = () => {
+    isShort = true;
+    first.resolve(false);
+    if (isOverdue) leave(refusal);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  return { turn, isAtOnce: isShort ? undefined : first.promise, leave: () => leave(refusal), ahead: options.ahead };
+}
