@@ -256,7 +256,8 @@ export async function runAttempts<T>(
           plan = nextPlan(out);
         },
         onLimited() {
-          plan = nextPlan(outage);
+          // A retry was planned once, with its wait and its part of the budget.
+          if (history.length === 0) plan = nextPlan(undefined);
         },
         onAhead: (ahead) => options.onProgress({ at: "queue", ahead }),
       }).catch((thrown: unknown) => {

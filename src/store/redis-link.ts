@@ -99,7 +99,8 @@ export class RedisLink {
   subscribe(channel: string, listener: (message: string) => void): () => void {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
-    if (listeners.size === 1) this.#subscriber.subscribe(channel).catch(() => {});
+    // Before it is ready it would be connected by this, unseen by `open`; once it is, all channels are subscribed to.
+    if (listeners.size === 1 && this.#subscriber.status === "ready") this.#subscriber.subscribe(channel).catch(() => {});
     return () => {
       listeners.delete(listener);
       if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { RedisLink } from "../../src/store/redis-link.ts";
 import { byName } from "../support/dialect-client.ts";
 import { DONE, WHOLE } from "../support/events.ts";
 import type { TestPerennial } from "../support/perennial.ts";
@@ -213,6 +214,18 @@ test("a server that wants a password gets it, and one that is full is said to re
   client.disconnect();
   const wrong = await startPerennial(upstream.baseUrl, settings(url("wrong")));
   expect(withoutIds((await post(wrong)).body)).toBe(WHOLE.join(""));
+});
+
+test("a start says that the store is there, and not before that it is not", async () => {
+  for (let times = 0; times < 20; times++) {
+    const told: boolean[] = [];
+    const link = new RedisLink({ url: own, onChange: (isUp) => void told.push(isUp), onRefusal() {} });
+    // As a replica does, for what others publish to it.
+    link.subscribe("channel", () => {});
+    await link.open();
+    expect([link.isUp, ...told]).toEqual([true, true]);
+    await link.close();
+  }
 });
 
 describe("when Redis is away", () => {
