@@ -73,15 +73,12 @@ export class RateLimiter {
    */
   enter(ask: RateAsk, signal: AbortSignal): RateTurn | RateWait {
     let turn: RateTurn | undefined;
-    let isShort = false;
     const waiter: Waiter = {
-      ...{ ask, charges: this.#chargesOf(ask), state: "waiting" },
+      ...{ ask, charges: this.#chargesOf(ask), state: "waiting", isShort: false },
       admit: (given) => {
         turn = given;
       },
-      onShort: () => {
-        isShort = true;
-      },
+      onShort() {},
     };
     this.#line.splice(this.#placeOf(ask), 0, waiter);
     this.#admit();
@@ -90,7 +87,7 @@ export class RateLimiter {
     // To wait for what is known to come too late would only keep its client from going elsewhere.
     const isInVain = this.#holds.leftMs(ask) > waitMs;
     return beginWait(waiter, {
-      ...{ isShort, signal, waitMs: isInVain ? 0 : waitMs },
+      ...{ signal, waitMs: isInVain ? 0 : waitMs },
       onLeave: () => this.#leave(waiter),
       refusal: () => this.#refusal(ask),
       ahead: () => this.#aheadOf(waiter),
@@ -113,23 +110,25 @@ export class RateLimiter {
     // What the store is asked about: whoever needs it as well is next, and does not know yet whether it must wait.
     const asked = new Set<RateBudget>();
     const short: Waiter[] = [];
+    const mustWait = (waiter: Waiter): void => {
+      if (!waiter.isShort) short.push(waiter);
+    };
     let nextMs = Number.POSITIVE_INFINITY;
     for (const waiter of [...this.#line]) {
       const { charges } = waiter;
-      const needs = (budgets: ReadonlySet<RateBudget>): boolean => charges.some(({ budget }) => budgets.has(budget));
       const heldMs = this.#holds.leftMs(waiter.ask);
       if (waiter.state === "asked") {
         for (const { budget } of charges) asked.add(budget);
       } else if (heldMs > 0) {
         nextMs = Math.min(nextMs, heldMs);
-        short.push(waiter);
-      } else if (needs(taken)) short.push(waiter);
-      else if (!needs(asked)) {
+        mustWait(waiter);
+      } else if (needsAny(charges, taken)) mustWait(waiter);
+      else if (!needsAny(charges, asked)) {
         const waits = this.#waitsOf(charges);
         for (const { budget } of waits) taken.add(budget);
         if (waits.length > 0) {
           nextMs = Math.min(nextMs, Math.max(...waits.map(({ waitMs }) => waitMs)));
-          short.push(waiter);
+          mustWait(waiter);
         } else if (charges.length > 0 && this.#shared?.isUp) {
           for (const { budget } of charges) asked.add(budget);
           void this.#askStore(waiter, this.#shared);
@@ -137,7 +136,10 @@ export class RateLimiter {
       }
     }
     if (Number.isFinite(nextMs)) this.#timer = setTimeout(() => this.#admit(), Math.ceil(nextMs));
-    for (const waiter of short) waiter.onShort();
+    for (const waiter of short) {
+      waiter.isShort = true;
+      waiter.onShort();
+    }
   }
 
   /** What it cannot have now, and for how long, in milliseconds. */
@@ -247,6 +249,10 @@ export class RateLimiter {
       return tokens === undefined ? [] : [{ ...each, amount: this.#sizes.expected(model, tokens) }];
     });
   }
+}
+
+function needsAny(charges: readonly Charge[], budgets: ReadonlySet<RateBudget>): boolean {
+  return budgets.size > 0 && charges.some(({ budget }) => budgets.has(budget));
 }
 
 function giveBack(taken: Taken): void {

@@ -12,14 +12,14 @@ export interface Waiter {
   charges: readonly Charge[];
   /** `asked`: the store that is shared is to say whether it may pass. */
   state: "waiting" | "asked" | "over";
+  /** It is known that it cannot pass at once. */
+  isShort: boolean;
   admit(turn: RateTurn): void;
-  /** It is known that it cannot pass now. */
+  /** Told once, when that is known. */
   onShort(): void;
 }
 
 export interface WaitOptions {
-  /** It is known that it cannot pass now; else the store is to say so. */
-  readonly isShort: boolean;
   /** In milliseconds. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -35,7 +35,6 @@ export function beginWait(waiter: Waiter, options: WaitOptions): RateWait {
   const { signal, refusal } = options;
   const { promise: turn, resolve, reject } = Promise.withResolvers<RateTurn>();
   const first = Promise.withResolvers<boolean>();
-  let { isShort } = options;
   let isOverdue = false;
   const isOver = (): void => {
     clearTimeout(timer);
@@ -50,7 +49,7 @@ export function beginWait(waiter: Waiter, options: WaitOptions): RateWait {
   const onAbort = (): void => leave(() => signal.reason);
   const timer = setTimeout(() => {
     // Without a time to wait it still is to hear what the store says.
-    if (isShort) leave(refusal);
+    if (waiter.isShort) leave(refusal);
     else isOverdue = true;
   }, options.waitMs);
   waiter.admit = (given) => {
@@ -59,11 +58,10 @@ export function beginWait(waiter: Waiter, options: WaitOptions): RateWait {
     resolve(given);
   };
   waiter.onShort = () => {
-    isShort = true;
     first.resolve(false);
     if (isOverdue) leave(refusal);
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
-  return { turn, isAtOnce: isShort ? undefined : first.promise, leave: () => leave(refusal), ahead: options.ahead };
+  return { turn, isAtOnce: waiter.isShort ? undefined : first.promise, leave: () => leave(refusal), ahead: options.ahead };
 }
