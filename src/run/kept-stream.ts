@@ -71,6 +71,8 @@ export class KeptStream implements KeptAnswer, RunClient {
   readonly #events = new KeptEvents();
   #readers: readonly KeptReader[] = [];
   readonly #drainListeners = new Set<() => void>();
+  /** The upstream was told to wait, and has not been told to go on. */
+  #isUpstreamPaused = false;
   #run: Run | undefined;
   #state: StreamState = { at: "running" };
   #head: Head | undefined;
@@ -188,6 +190,8 @@ export class KeptStream implements KeptAnswer, RunClient {
   async tell(): Promise<KeptState> {
     const { end } = this;
     const state = end === undefined ? "running" : end.kind === "failed" ? "failed" : "whole";
+      // The upstream may stand, for one that takes nothing any more: its client's connection of before, as a rule.
+      this.#drained();
     const hasAll = this.#events.dropped === 0 && !this.isPiped;
     return {
       state,
@@ -269,6 +273,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   begin(status: number, headers: ReplyHeaders): void {
     this.#head = { kind: "piped" };
+    if (!isFlowing) this.#isUpstreamPaused = true;
     for (const { client } of this.#readers) client.begin(status, headers);
   }
 
@@ -291,6 +296,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** Lets go of what each of its readers has; what a client might come back for goes with it. */
   forgetRead(): void {
+    if (!isFlowing) this.#isUpstreamPaused = true;
     if (!this.hasReaders) return;
     this.#events.dropUpTo(Math.min(...this.#readers.map(({ cursor }) => cursor)));
     this.#count();
@@ -341,6 +347,8 @@ export class KeptStream implements KeptAnswer, RunClient {
     }
     this.#events.dropUpTo(upTo);
   }
+    if (!this.#isUpstreamPaused) return;
+    this.#isUpstreamPaused = false;
 
   #count(): void {
     const { end } = this;
@@ -381,7 +389,9 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #catchUpAgain(reader: KeptReader): void {
-    if (this.#readers.includes(reader)) this.#catchUp(reader);
+    if (!this.#readers.includes(reader)) return;
+    this.#catchUp(reader);
+    this.#drained();
   }
 
   #leave(reader: KeptReader, failure: Failure): void {

@@ -110,6 +110,20 @@ describe("clients of one answer", () => {
     expect(drained).toHaveBeenCalledOnce();
   });
 
+  it("start the upstream again when one comes that takes what it is given, though another takes nothing", () => {
+    const { stream } = begun();
+    const drained = vi.fn();
+    stream.onDrain(drained);
+    const [stuck, fresh] = [new FakeClient(), new FakeClient()];
+    read(stream, stuck);
+    stuck.isWilling = false;
+    expect(bring(stream, 2)).toBe(false);
+    read(stream, fresh, { after: 1 });
+    expect(fresh.events).toBe(1);
+    expect(drained).toHaveBeenCalledOnce();
+    expect(bring(stream, 1)).toBe(true);
+  });
+
   it("that lag so far that what they lack is not kept any more are told so, and no other", async () => {
     const { stream } = begun();
     const [fast, slow] = [new FakeClient(), new FakeClient()];
