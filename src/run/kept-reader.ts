@@ -1,11 +1,12 @@
 /** One client of an answer that is kept, and how far it has come. */
+import type { Failure } from "../core/failure.ts";
 import type { RunClient } from "./journal.ts";
 import type { ReadEnd } from "./kept-answer.ts";
 
 export class KeptReader {
   readonly client: RunClient;
-  /** Its client has left; what it waits for is how the answer ended. */
-  isGone = false;
+  /** Why its client's part has ended, where it waits for how the answer ended. */
+  goneFor: Failure | undefined;
   /** It is given events as they come. Otherwise it reads what is kept, at its own pace, until it has caught up. */
   isLive = false;
   /** The number of the last event that it was given. */

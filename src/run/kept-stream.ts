@@ -224,7 +224,9 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
     // Of a body that is passed on the bytes have gone.
     for (const reader of this.#readers) {
-      if (reader.isGone || this.isPiped) reader.end({ kind: "over", end });
+      if (this.isPiped) reader.end({ kind: "over", end });
+      // The end stands behind what it lacks.
+      else if (reader.goneFor !== undefined && reader.cursor < this.#events.last) this.#endEarly(reader, reader.goneFor);
       else this.#catchUp(reader);
     }
     this.#options.onOver();
@@ -403,7 +405,7 @@ export class KeptStream implements KeptAnswer, RunClient {
       return;
     }
     // The last one waits for the end: what was read by now may be whole.
-    reader.isGone = true;
+    reader.goneFor = failure;
     this.#run?.abort(failure);
   }
 

@@ -13,6 +13,7 @@ import type { KeepOptions } from "./stream-store.ts";
 const api = { dialect: openAiChat, request: { stream: true, model: "m", choices: 1, includeUsage: false } };
 const OPTIONS: KeepOptions = { ttl: 1_000, linger: 0, maxStreamBytes: 4_096, maxTotalBytes: 100_000 };
 const WHOLE: KeptEnd = { kind: "answered", result: { kind: "streamed", repaired: false }, outcome: "complete", seams: [] };
+const FAILED: KeptEnd = { kind: "failed", failure: new Failure("draining", "d"), message: "m", errorEvent: "e", seams: [] };
 /** What an event of this size costs, kept. */
 const EVENT_BYTES = 512;
 const event: StreamEvent = { event: undefined, data: "x".repeat(EVENT_BYTES - 128 - 8), characters: 1 };
@@ -122,6 +123,26 @@ describe("clients of one answer", () => {
     expect(fresh.events).toBe(1);
     expect(drained).toHaveBeenCalledOnce();
     expect(bring(stream, 1)).toBe(true);
+  });
+
+  it("that are ended before they have all are told neither that it is whole nor an end that stands behind what they lack", async () => {
+    for (const end of [WHOLE, FAILED]) {
+      const stream = open();
+      const abort = vi.fn();
+      stream.begunBy({ isTaken: true, abort } as unknown as Run);
+      stream.commit({});
+      const [client, leaving] = [new FakeClient(), new AbortController()];
+      const got = read(stream, client, { signal: leaving.signal });
+      client.isWilling = false;
+      bring(stream, 1);
+      bring(stream, 2);
+      leaving.abort(new Failure("overloaded", "no room"));
+      expect(abort).toHaveBeenCalledOnce();
+      stream.close(end);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(client.events).toBe(1);
+      expect(got.end).toMatchObject({ kind: "left", failure: { code: "overloaded" }, lastEvent: event });
+    }
   });
 
   it("that lag so far that what they lack is not kept any more are told so, and no other", async () => {
