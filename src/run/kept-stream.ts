@@ -284,6 +284,13 @@ export class KeptStream implements KeptAnswer, RunClient {
     for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
     return isFlowing;
   }
+    if (this.hasReaders) return;
+    const failure = new Failure(
+      "client_gone",
+      "the client left, and the answer is larger than what is kept (limits.maxBodyBytes)",
+    );
+    // Not within a read.
+    queueMicrotask(() => this.giveUp(failure));
 
   onDrain(listener: () => void): () => void {
     this.#drainListeners.add(listener);
@@ -398,7 +405,8 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   #leave(reader: KeptReader, failure: Failure): void {
     const isLast = this.#readers.length === 1;
-    const mayComeBack = failure.code === "client_gone" && (this.#lingerMs > 0 || this.#isReadElsewhere);
+    // To a body that is not kept nobody can.
+    const mayComeBack = failure.code === "client_gone" && !this.isPiped && (this.#lingerMs > 0 || this.#isReadElsewhere);
     if (this.isOver || !isLast || mayComeBack) {
       this.#endEarly(reader, failure);
       if (!this.isOver && !this.hasReaders) this.#linger();

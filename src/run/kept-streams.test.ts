@@ -224,6 +224,21 @@ describe("leaving", () => {
   });
 });
 
+describe("a body that is passed on, and cannot be kept", () => {
+  it.each(["after it began", "before"])("ends when its last client leaves %s, however long is set", async (when) => {
+    const stream = open({ linger: 500 });
+    const abort = vi.fn();
+    stream.begunBy({ isTaken: true, abort } as unknown as Run);
+    const controller = new AbortController();
+    read(stream, new FakeClient(), { signal: controller.signal });
+    if (when === "before") controller.abort(new Failure("client_gone", "left"));
+    stream.begin(200, {});
+    controller.abort(new Failure("client_gone", "left"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(abort).toHaveBeenCalledOnce();
+  });
+});
+
 describe("what is kept", () => {
   it("is bounded in all: what has been over for longest goes first, then what is the oldest of what is made", () => {
     const options = { maxTotalBytes: 12_000, maxStreamBytes: 8_000 };
