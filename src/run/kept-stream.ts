@@ -133,6 +133,13 @@ export class KeptStream implements KeptAnswer, RunClient {
     return this.#head?.kind === "piped";
   }
 
+  /** Those that come for it from now on can be given it: it began, or is whole, and in one piece it is no larger than what is kept. */
+  get isWorthKeeping(): boolean {
+    const { end } = this;
+    if (this.isPiped || (end?.kind === "failed" && !this.isBegun)) return false;
+    return bodyBytes(end) <= this.#options.maxBytes;
+  }
+
   /** What was made while no client listened. */
   get lingered(): Lingered | undefined {
     return this.#lingered;
@@ -183,6 +190,8 @@ export class KeptStream implements KeptAnswer, RunClient {
       signal.addEventListener("abort", onAbort);
       if (this.#head?.kind === "stream") client.commit(this.#head.headers);
       this.#catchUp(reader);
+      // The upstream may stand, for one that takes nothing any more: its client's connection of before, as a rule.
+      this.#drained();
       if (signal.aborted) onAbort();
     });
   }
@@ -190,8 +199,6 @@ export class KeptStream implements KeptAnswer, RunClient {
   async tell(): Promise<KeptState> {
     const { end } = this;
     const state = end === undefined ? "running" : end.kind === "failed" ? "failed" : "whole";
-      // The upstream may stand, for one that takes nothing any more: its client's connection of before, as a rule.
-      this.#drained();
     const hasAll = this.#events.dropped === 0 && !this.isPiped;
     return {
       state,
@@ -220,7 +227,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     // It knows the request, which is not kept.
     this.#run = undefined;
     this.#mirrorOn();
-    this.mirror?.end(end, !this.isPiped && (end.kind === "answered" || this.isBegun));
+    this.mirror?.end(end, this.isWorthKeeping);
     this.#count();
     // Of a body that is passed on the bytes have gone.
     for (const reader of this.#readers) {
@@ -266,6 +273,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#mirrorOn();
     this.#trim();
     this.#count();
+    if (!isFlowing) this.#isUpstreamPaused = true;
     return isFlowing;
   }
 
@@ -275,15 +283,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   begin(status: number, headers: ReplyHeaders): void {
     this.#head = { kind: "piped" };
-    if (!isFlowing) this.#isUpstreamPaused = true;
     for (const { client } of this.#readers) client.begin(status, headers);
-  }
-
-  write(chunk: Buffer): boolean {
-    let isFlowing = true;
-    for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
-    return isFlowing;
-  }
     if (this.hasReaders) return;
     const failure = new Failure(
       "client_gone",
@@ -291,6 +291,14 @@ export class KeptStream implements KeptAnswer, RunClient {
     );
     // Not within a read.
     queueMicrotask(() => this.giveUp(failure));
+  }
+
+  write(chunk: Buffer): boolean {
+    let isFlowing = true;
+    for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
+    if (!isFlowing) this.#isUpstreamPaused = true;
+    return isFlowing;
+  }
 
   onDrain(listener: () => void): () => void {
     this.#drainListeners.add(listener);
@@ -305,7 +313,6 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** Lets go of what each of its readers has; what a client might come back for goes with it. */
   forgetRead(): void {
-    if (!isFlowing) this.#isUpstreamPaused = true;
     if (!this.hasReaders) return;
     this.#events.dropUpTo(Math.min(...this.#readers.map(({ cursor }) => cursor)));
     this.#count();
@@ -340,6 +347,8 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #drained(): void {
+    if (!this.#isUpstreamPaused) return;
+    this.#isUpstreamPaused = false;
     for (const listener of this.#drainListeners) listener();
   }
 
@@ -356,12 +365,9 @@ export class KeptStream implements KeptAnswer, RunClient {
     }
     this.#events.dropUpTo(upTo);
   }
-    if (!this.#isUpstreamPaused) return;
-    this.#isUpstreamPaused = false;
 
   #count(): void {
-    const { end } = this;
-    const body = end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
+    const body = this.isWorthKeeping ? bodyBytes(this.end) : 0;
     const change = (this.#isDiscarded ? 0 : STREAM_BYTES + this.#events.bytes + body) - this.#counted;
     if (change === 0) return;
     this.#counted += change;
@@ -450,6 +456,11 @@ export class KeptStream implements KeptAnswer, RunClient {
     };
     this.#state = { at: "running" };
   }
+}
+
+/** Of an answer in one piece. */
+function bodyBytes(end: KeptEnd | undefined): number {
+  return end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
 }
 
 const TOO_SLOW = "the client read so slowly that what it has not got is not kept any more";

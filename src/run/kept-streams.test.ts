@@ -266,6 +266,20 @@ describe("what is kept", () => {
     expect(kept.bytes).toBe(0);
   });
 
+  it("is not an answer in one piece that is larger than what is kept of one: its readers have it, and nobody else", async () => {
+    const small = begun();
+    small.stream.close(WHOLE);
+    const stream = open({ maxTotalBytes: 8_192 }, "a");
+    const got = read(stream, new FakeClient());
+    const body = Buffer.alloc(OPTIONS.maxStreamBytes + 1);
+    const result = { kind: "reply", status: 200, headers: {}, body, repaired: false } as const;
+    stream.close({ kind: "answered", result, outcome: "complete", seams: [] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(got.end).toMatchObject({ kind: "over", end: { result: { body } } });
+    expect([kept.here(stream.id), kept.findNamed({ kind: "retry", value: "a" })]).toEqual([undefined, undefined]);
+    expect([kept.here(small.stream.id), kept.bytes]).toEqual([small.stream, small.stream.bytes]);
+  });
+
   it("has the name of its request until another has it, or nothing of it can be given", () => {
     const failed: KeptEnd = {
       kind: "failed",

@@ -114,7 +114,7 @@ export class KeptStreams implements StreamStore {
       this.#forgetName(kept);
       stream.mirror?.forgetName();
     }
-    const isKept = this.#byId.has(stream.id) && !stream.isPiped && !(hasFailed && !stream.isBegun);
+    const isKept = this.#byId.has(stream.id) && stream.isWorthKeeping;
     if (!isKept) {
       this.#forget(kept);
       return;
