@@ -8,7 +8,7 @@ import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { encodeComment, KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
-import { cut, endInterrupted, endWhole } from "./connection-end.ts";
+import { cut, endInterrupted, endWhole, giveUpStalled } from "./connection-end.ts";
 import { failsOnCommentBlocks, raisesErrorEvents } from "./known-clients.ts";
 import { PipedBody } from "./piped-body.ts";
 import { writeResponseHead } from "./response-head.ts";
@@ -53,6 +53,8 @@ export class ClientStream {
   #mayBegin: (() => boolean) | undefined;
   /** What it was told last of what it waits for. */
   #told = "";
+  /** See {@link takeOrLeave}. */
+  #isToTake = false;
   /** What one read of the upstream's socket brought, to be written at once. */
   readonly #batch: (string | Buffer)[] = [];
   #isWriteDue = false;
@@ -159,6 +161,12 @@ export class ClientStream {
 
   finish(): void {
     this.#writeBatch();
+  }
+
+  takeOrLeave(): void {
+    if (this.#isToTake) return;
+    this.#isToTake = true;
+    giveUpStalled(this.#raw);
   }
 
   /** Status and headers of a body that is passed through. */

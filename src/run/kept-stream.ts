@@ -396,6 +396,8 @@ export class KeptStream implements KeptAnswer, RunClient {
       if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
       return;
     }
+      // While it is made the clocks of its run end the wait for a client.
+      if (this.isOver) client.takeOrLeave?.();
     reader.isLive = this.#head !== undefined;
     if (this.#state.at === "over") {
       client.finish();

@@ -22,6 +22,7 @@ const event: StreamEvent = { event: undefined, data: "x".repeat(EVENT_BYTES - 12
 class FakeClient implements RunClient {
   events = 0;
   isWilling = true;
+  mustTake = false;
   #drain = new Set<() => void>();
   progress(): void {}
   commit(): void {}
@@ -30,6 +31,9 @@ class FakeClient implements RunClient {
   }
   flush = (): boolean => this.isWilling;
   finish(): void {}
+  takeOrLeave(): void {
+    this.mustTake = true;
+  }
   begin(): void {}
   write = (): boolean => true;
   onDrain(listener: () => void): () => void {
@@ -170,7 +174,7 @@ describe("clients of one answer", () => {
     await vi.advanceTimersByTimeAsync(OPTIONS.ttl + 1);
     expect(kept.here(stream.id)).toBeUndefined();
     expect(kept.bytes).toBeGreaterThan(200 * EVENT_BYTES);
-    expect([client.events < 198, got.end]).toEqual([true, undefined]);
+    expect([client.events < 198, got.end, client.mustTake]).toEqual([true, undefined, true]);
     client.drain();
     await vi.advanceTimersByTimeAsync(10);
     expect([client.events, got.end?.kind, kept.bytes]).toEqual([198, "over", 0]);

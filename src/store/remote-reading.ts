@@ -46,6 +46,8 @@ const AWAY_MS = 5_000;
 const LOST_AFTER_TICKS = 2;
 
 export class RemoteReading {
+/** How often it is looked whether an answer is over that its client does not take. */
+const LOOK_AFTER_TICKS = 10;
   readonly ended: Promise<ReadEnd>;
   readonly #options: RemoteReadingOptions;
   #settle: (end: ReadEnd) => void = () => {};
@@ -57,6 +59,7 @@ export class RemoteReading {
   #ticksLost = 0;
 
   constructor(options: RemoteReadingOptions) {
+  #ticksBlocked = 0;
     this.#options = options;
     this.#cursor = options.after;
     const { client, signal } = options;
@@ -83,8 +86,14 @@ export class RemoteReading {
 
   #tick(): void {
     this.#options.onReading();
-    if (this.#state === "blocked") return;
-    this.#ask("tick");
+    if (this.#state !== "blocked") this.#ask("tick");
+    else if (++this.#ticksBlocked % LOOK_AFTER_TICKS === 0) this.#lookForEnd().catch((thrown) => this.#leave(toFailure(thrown)));
+  }
+
+  /** No clock of a run ends the wait for a client here. */
+  async #lookForEnd(): Promise<void> {
+    const { client, more } = this.#options;
+    if ((await more(this.#cursor))?.end !== undefined && this.#state === "blocked") client.takeOrLeave?.();
   }
 
   #drained(): void {
@@ -144,6 +153,7 @@ export class RemoteReading {
       if (!client.flush()) this.#state = "blocked";
       return this.#stateNow() !== "blocked";
     }
+      if (got.end !== undefined) client.takeOrLeave?.();
     if (got.end !== undefined) {
       client.finish();
       this.#settle({ kind: "over", end: got.end });
