@@ -35,8 +35,11 @@ export interface KeptMirror {
   begin(headers: ReplyHeaders): void;
   /** @param first the number of the first of these. @param dropped the number of the last that is to be kept no more. */
   append(events: readonly KeptEvent[], first: number, dropped: number): void;
-  /** @param isKept others may come for it from now on, and not only those that read it. */
-  end(end: KeptEnd, isKept: boolean): void;
+  /**
+   * @param last the number of its last event.
+   * @param isKept others may come for it from now on, and not only those that read it.
+   */
+  end(end: KeptEnd, last: number, isKept: boolean): void;
   /** Its last client has left, here. */
   left(): void;
   forgetName(): void;
@@ -227,7 +230,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     // It knows the request, which is not kept.
     this.#run = undefined;
     this.#mirrorOn();
-    this.mirror?.end(end, this.isWorthKeeping);
+    this.mirror?.end(end, this.#events.last, this.isWorthKeeping);
     this.#count();
     // Of a body that is passed on the bytes have gone.
     for (const reader of this.#readers) {
@@ -393,11 +396,11 @@ export class KeptStream implements KeptAnswer, RunClient {
       }
       const isFlowing = client.flush();
       if (reader.cursor === this.#events.last) break;
+      // While it is made the clocks of its run end the wait for a client.
+      if (this.isOver) client.takeOrLeave?.();
       if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
       return;
     }
-      // While it is made the clocks of its run end the wait for a client.
-      if (this.isOver) client.takeOrLeave?.();
     reader.isLive = this.#head !== undefined;
     if (this.#state.at === "over") {
       client.finish();

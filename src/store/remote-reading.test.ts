@@ -47,6 +47,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+it("is whole with all of its events, and not where the store could not take the last of them", async () => {
+  const [whole, part] = [reading({ last: 3, of: 3 }), reading({ last: 2, of: 3 })];
+  await vi.advanceTimersByTimeAsync(0);
+  expect([whole.client.push.mock.calls.length, whole.end]).toEqual([3, { kind: "over", end: WHOLE }]);
+  expect(part.end).toMatchObject({ kind: "left", failure: { code: "stream_truncated" } });
+  expect(part.client.finish).not.toHaveBeenCalled();
+});
+
 it("does not wait without end for a client that takes nothing: once no more is made it is to take it or leave", async () => {
   const got = reading({ last: 3, of: 3, isWilling: false });
   await vi.advanceTimersByTimeAsync(60_000);

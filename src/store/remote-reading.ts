@@ -5,12 +5,14 @@ import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { KeptEnd, ReadEnd } from "../run/kept-answer.ts";
-import { makerLost, unreachable } from "./remote-failures.ts";
+import { makerLost, partLost, unreachable } from "./remote-failures.ts";
 
 /** What the store has of a stream at one moment. */
 export interface Snapshot {
   readonly head: ReplyHeaders | undefined;
   readonly end: KeptEnd | undefined;
+  /** The number of its last event, once it is over. */
+  readonly last: number | undefined;
   /** Undefined where its maker has gone. */
   readonly lease: string | undefined;
 }
@@ -44,10 +46,10 @@ const TICK_MS = 1_000;
 const AWAY_MS = 5_000;
 /** A lease that lapses between two of its renewals is no sign yet. */
 const LOST_AFTER_TICKS = 2;
-
-export class RemoteReading {
 /** How often it is looked whether an answer is over that its client does not take. */
 const LOOK_AFTER_TICKS = 10;
+
+export class RemoteReading {
   readonly ended: Promise<ReadEnd>;
   readonly #options: RemoteReadingOptions;
   #settle: (end: ReadEnd) => void = () => {};
@@ -57,9 +59,9 @@ const LOOK_AFTER_TICKS = 10;
   #isBegun = false;
   #answeredAt = performance.now();
   #ticksLost = 0;
+  #ticksBlocked = 0;
 
   constructor(options: RemoteReadingOptions) {
-  #ticksBlocked = 0;
     this.#options = options;
     this.#cursor = options.after;
     const { client, signal } = options;
@@ -151,9 +153,13 @@ const LOOK_AFTER_TICKS = 10;
     }
     if (got.events.length > 0) {
       if (!client.flush()) this.#state = "blocked";
+      if (got.end !== undefined) client.takeOrLeave?.();
       return this.#stateNow() !== "blocked";
     }
-      if (got.end !== undefined) client.takeOrLeave?.();
+    if (got.end !== undefined && this.#cursor < (got.last ?? 0)) {
+      this.#leave(partLost());
+      return false;
+    }
     if (got.end !== undefined) {
       client.finish();
       this.#settle({ kind: "over", end: got.end });
