@@ -1,9 +1,12 @@
 /** Two replicas and a real Redis: a client comes back to the other one, whatever becomes of the first, and of Redis. */
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { RedisLink } from "../../src/store/redis-link.ts";
 import { byName } from "../support/dialect-client.ts";
 import { DONE, WHOLE } from "../support/events.ts";
 import type { TestPerennial } from "../support/perennial.ts";
@@ -217,6 +220,24 @@ test("a server that wants a password gets it, and one that is full is said to re
 });
 
 describe("when Redis is away", () => {
+  test("is not what is said of one that takes one connection later than the other", async ({ closing }) => {
+    let connections = 0;
+    const way = createServer((socket) => {
+      const onward = connect(redis.port, "127.0.0.1");
+      onward.pipe(socket).on("error", () => onward.destroy());
+      setTimeout(() => socket.pipe(onward), connections++ === 0 ? 200 : 0);
+    });
+    await once(way.listen(0, "127.0.0.1"), "listening");
+    closing({ close: () => way.close() });
+    const told: boolean[] = [];
+    const url = `redis://127.0.0.1:${(way.address() as AddressInfo).port}/0`;
+    const link = new RedisLink({ url, onChange: (isUp) => told.push(isUp), onRefusal: () => {} });
+    closing(link);
+    link.subscribe("channel", () => {});
+    await link.open();
+    expect(told).toEqual([true]);
+  });
+
   test("from the start, answers are kept by each process alone, which is said once", async ({ serve }) => {
     const { perennial } = await serve([WHOLE], settings("redis://127.0.0.1:1/0"));
     const got = await post(perennial);
