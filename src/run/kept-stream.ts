@@ -321,9 +321,14 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
   }
 
-  /** From now on its run ends when its last client leaves. */
-  lingersNoMore(): void {
+  /** From now on its run ends when its last client leaves; at once, with `failure`, where none listens here or elsewhere. */
+  lingersNoMore(failure: Failure): void {
     this.#lingerMs = 0;
+    if (!this.#isReadElsewhere) this.giveUp(failure);
+    else if (this.#state.at === "lingering") {
+      clearTimeout(this.#state.timer);
+      this.#endOfLinger();
+    }
   }
 
   /** It is not kept any more. */

@@ -163,6 +163,25 @@ describe("two replicas", () => {
   });
 });
 
+test("a replica that is told to stop lets a client elsewhere read for drain.timeout, and ends then", async ({
+  startUpstream: start,
+  startPerennial,
+}) => {
+  const upstream = await start((socket) => socket.write(STREAM_HEAD + WHOLE.slice(0, 3).join("")));
+  const one = await startPerennial(upstream.baseUrl, { ...settings(own), drain: { timeout: "500ms" } });
+  const other = await startPerennial(upstream.baseUrl, settings(own));
+  const left = await post(one, { leaveAfter: 2 });
+  let closed: Promise<unknown> | undefined;
+  const rest = await get(other, streamOf(left), {
+    onData: () => {
+      closed ??= one.close();
+    },
+  });
+  await closed;
+  expect(rest.body).toContain('"code":"draining"');
+  expect(await one.exchangeLog()).toMatchObject({ outcome: "cancelled" });
+});
+
 test("a replica that is killed in mid-answer is told of within seconds, to those that read it elsewhere", async ({
   startUpstream: start,
   startPerennial,
