@@ -176,34 +176,38 @@ test("a request that nobody can answer now is held, and the upstream says how ma
   await Promise.all(clients);
 });
 
-test("prompts and answers are shown where dashboard.text has it so, on a stream's own page and nowhere else", async ({
-  serve,
-}) => {
-  const piece = (...contents: string[]): string[] => chatEvents(contents, { finish: null, done: false });
-  const replies = [
-    frame("chunked", chatEvents(["S3CRET ", "answer"])),
-    jsonReply(chatAnswer("S3CRET whole")),
-    piece("S3CRET part"),
-  ];
-  const { perennial, upstream } = await serve(replies, { dashboard: { text: true }, retry: { maxAttempts: 1 } });
-  const feed = await openFeed(perennial.url);
-  const messages = [{ role: "user", content: "S3CRET <b>prompt" }];
-  const pageOf = async (stream: boolean) => {
-    const { headers } = await chat(perennial.baseUrl, { messages, stream });
-    return JSON.parse((await send(`${perennial.url}/dashboard/streams/${headers["x-perennial-id"]}`)).body);
-  };
-  const pages = [await pageOf(true), await pageOf(false), await pageOf(true)];
-  const asked = [{ role: "user", text: "S3CRET <b>prompt", leftOut: 0 }];
-  expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
-    ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
-  );
-  await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
-  const metrics = (await send(`${perennial.url}/metrics`)).body;
-  expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
-  expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });
-  await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }] }));
-  expect((await send(`${perennial.url}/dashboard/streams/${pages[0].id}`)).body).not.toContain("S3CRET");
-});
+test.for([
+  ["", {}],
+  [", of answers that are kept too", { replay: {} }],
+])(
+  "prompts and answers are shown where dashboard.text has it so, on a stream's own page and nowhere else%s",
+  async ([, more], { serve }) => {
+    const piece = (...contents: string[]): string[] => chatEvents(contents, { finish: null, done: false });
+    const replies = [
+      frame("chunked", chatEvents(["S3CRET ", "answer"])),
+      jsonReply(chatAnswer("S3CRET whole")),
+      piece("S3CRET part"),
+    ];
+    const { perennial, upstream } = await serve(replies, { dashboard: { text: true }, retry: { maxAttempts: 1 }, ...more });
+    const feed = await openFeed(perennial.url);
+    const messages = [{ role: "user", content: "S3CRET <b>prompt" }];
+    const pageOf = async (stream: boolean) => {
+      const { headers } = await chat(perennial.baseUrl, { messages, stream }, { headers: { "x-perennial-replay": "1" } });
+      return JSON.parse((await send(`${perennial.url}/dashboard/streams/${headers["x-perennial-id"]}`)).body);
+    };
+    const pages = [await pageOf(true), await pageOf(false), await pageOf(true)];
+    const asked = [{ role: "user", text: "S3CRET <b>prompt", leftOut: 0 }];
+    expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
+      ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
+    );
+    await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
+    const metrics = (await send(`${perennial.url}/metrics`)).body;
+    expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
+    expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });
+    await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }] }));
+    expect((await send(`${perennial.url}/dashboard/streams/${pages[0].id}`)).body).not.toContain("S3CRET");
+  },
+);
 
 test("heartbeats are counted", async ({ startUpstream, startPerennial }) => {
   const upstream = await startUpstream(async (socket) => {
