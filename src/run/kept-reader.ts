@@ -1,5 +1,6 @@
 /** One client of an answer that is kept, and how far it has come. */
 import type { Failure } from "../core/failure.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
 import type { ReadEnd } from "./kept-answer.ts";
 
@@ -11,6 +12,8 @@ export class KeptReader {
   isLive = false;
   /** The number of the last event that it was given. */
   cursor: number;
+  /** That event, where it could take no more: it may not be kept for as long as that lasts. */
+  stoppedAt: StreamEvent | undefined;
   readonly #onEnd: (end: ReadEnd) => void;
   #stopListening: () => void = () => {};
 

@@ -271,7 +271,10 @@ export class KeptStream implements KeptAnswer, RunClient {
     for (const reader of this.#readers) {
       if (!reader.isLive) isFlowing ||= this.#events.bytesAfter(reader.cursor) < this.#options.maxBytes / 2;
       else if (reader.client.flush()) isFlowing = true;
-      else reader.isLive = false;
+      else {
+        reader.isLive = false;
+        this.#stop(reader);
+      }
     }
     this.#mirrorOn();
     this.#trim();
@@ -404,6 +407,7 @@ export class KeptStream implements KeptAnswer, RunClient {
       // While it is made the clocks of its run end the wait for a client.
       if (this.isOver) client.takeOrLeave?.();
       if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
+      else this.#stop(reader);
       return;
     }
     reader.isLive = this.#head !== undefined;
@@ -434,7 +438,11 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #endEarly(reader: KeptReader, failure: Failure): void {
-    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event });
+    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event ?? reader.stoppedAt });
+  }
+
+  #stop(reader: KeptReader): void {
+    reader.stoppedAt = this.#events.at(reader.cursor)?.event;
   }
 
   #linger(): void {

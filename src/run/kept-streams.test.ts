@@ -158,7 +158,7 @@ describe("clients of one answer", () => {
     for (let n = 0; n < 20; n++) bring(stream, 1);
     slow.drain();
     await vi.advanceTimersByTimeAsync(0);
-    expect(badly.end).toMatchObject({ kind: "left", failure: { code: "overloaded" } });
+    expect(badly.end).toMatchObject({ kind: "left", failure: { code: "overloaded" }, lastEvent: event });
     expect(slow.events).toBe(1);
     expect([fast.events, well.end]).toEqual([21, undefined]);
     expect(stream.bytes).toBeLessThanOrEqual(OPTIONS.maxStreamBytes + 1_024);
