@@ -14,7 +14,7 @@ import { alike, describeRests, hiddenOf } from "./rests.ts";
 const MAX_ROWS = 12;
 
 export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
-  const { upstreams: words, rates: limitWords } = useTexts();
+  const { upstreams: words } = useTexts();
   const { upstreams, upstreamCount, tallies, queues, retries, rates } = view;
   const isInTrouble = ({ rests, keys }: UpstreamView): boolean => rests.length > 0 || keys.some(({ rest }) => rest !== undefined);
   const rows = upstreams.length <= MAX_ROWS ? upstreams : [...upstreams].sort((a, b) => +isInTrouble(b) - +isInTrouble(a));
@@ -35,19 +35,19 @@ export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
         ))}
       </ul>
       {hidden > 0 && <p class="muted">{words.more(hidden)}</p>}
-      <KeyLimits rates={rates.filter(({ scope }) => scope === "key")} title={limitWords.ofKeys} />
+      <KeyLimits rates={rates.filter(({ scope }) => scope === "key")} count={view.limitedKeyCount} />
     </section>
   );
 }
 
 /** Those first whose requests wait. */
-function KeyLimits({ rates, title }: { rates: readonly RateSnapshot[]; title: string }): JSX.Element | null {
-  const { upstreams: words } = useTexts();
+function KeyLimits({ rates, count }: { rates: readonly RateSnapshot[]; count: number }): JSX.Element | null {
+  const { upstreams: words, rates: limitWords } = useTexts();
   if (rates.length === 0) return null;
   const rows = rates.length <= MAX_ROWS ? rates : [...rates].sort((a, b) => b.waiting - a.waiting).slice(0, MAX_ROWS);
   return (
     <>
-      <h3>{title}</h3>
+      <h3>{limitWords.ofKeys}</h3>
       <ul class="upstreams">
         {rows.map((rate) => (
           <li key={rate.name}>
@@ -58,7 +58,7 @@ function KeyLimits({ rates, title }: { rates: readonly RateSnapshot[]; title: st
           </li>
         ))}
       </ul>
-      {rates.length > rows.length && <p class="muted">{words.more(rates.length - rows.length)}</p>}
+      {count > rows.length && <p class="muted">{words.more(count - rows.length)}</p>}
     </>
   );
 }
