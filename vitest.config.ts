@@ -27,6 +27,6 @@ export default defineConfig({
     pool: "forks",
     maxConcurrency: 16,
     // The tests wait more than they work: on two cores the default would be one worker.
-    maxWorkers: 5,
+    maxWorkers: 8,
   },
 });

@@ -17,7 +17,7 @@ import { scenarios } from "./measure/scenarios.ts";
 import { publish } from "./report/publish.ts";
 import { printResults } from "./report/tables.ts";
 import { byteProxy, direct, nginx, perennial, withDashboard, withReplay } from "./rows/ours.ts";
-import { PEERS, peerAt } from "./rows/peers.ts";
+import { GATEWAYS, peerAt } from "./rows/peers.ts";
 import type { Row } from "./rows/row.ts";
 
 const { values } = parseArgs({
@@ -43,8 +43,8 @@ function namesIn(list: string): readonly string[] {
 }
 
 function peerCalled(name: string): Row {
-  const row = PEERS[name];
-  if (row === undefined) throw new Error(`--with ${name}: there are ${Object.keys(PEERS).join(", ")}`);
+  const row = GATEWAYS[name];
+  if (row === undefined) throw new Error(`--with ${name}: there are ${Object.keys(GATEWAYS).join(", ")}`);
   return row;
 }
 

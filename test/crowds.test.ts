@@ -7,6 +7,7 @@ import { fitToDescriptors, readDescriptorLimit } from "../src/server/file-descri
 import { toTransportFailure } from "../src/upstream/transport-failure.ts";
 import { chat } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
+import { PROGRAM_ENV } from "./support/program-env.ts";
 import { sendRaw } from "./support/raw-client.ts";
 import { chatEvents, frame, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
 
@@ -123,7 +124,7 @@ test.skipIf(process.platform !== "linux")(
     const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
     // No other process can be made to have so few, so the limit is set by the shell that becomes it.
     const shell = `ulimit -n 90; exec "$0" "$1" --upstream "$2" --port 0`;
-    const child = spawn("sh", ["-c", shell, process.execPath, main, upstream.baseUrl], { env: { PATH: process.env.PATH ?? "" } });
+    const child = spawn("sh", ["-c", shell, process.execPath, main, upstream.baseUrl], { env: PROGRAM_ENV });
     let output = "";
     child.stdout.on("data", (chunk) => {
       output += chunk;

@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { explainOldNode } from "../src/cli/node-version.ts";
 import { send } from "./support/client.ts";
+import { PROGRAM_ENV } from "./support/program-env.ts";
 
 const src = (file: string): string => fileURLToPath(new URL(`../src/${file}`, import.meta.url));
-const PATH = { PATH: process.env.PATH ?? "" };
 const children: ChildProcess[] = [];
 
 afterEach(() => {
@@ -33,7 +33,7 @@ async function freePort(): Promise<number> {
 async function start(stdout: "pipe" | number): Promise<{ child: ChildProcess; url: string }> {
   const port = await freePort();
   const child = spawn(process.execPath, [src("main.ts"), "--upstream", "http://127.0.0.1:1/v1", "--port", String(port)], {
-    env: PATH,
+    env: PROGRAM_ENV,
     stdio: ["ignore", stdout, "ignore"],
   });
   children.push(child);
@@ -90,7 +90,7 @@ test("log lines that nobody reads are dropped beyond 1 MiB, and counted once the
       console.error("written");
       setInterval(() => output.write("later\\n"), 50);
     `),
-    { env: PATH, stdio: ["ignore", "pipe", "pipe"] },
+    { env: PROGRAM_ENV, stdio: ["ignore", "pipe", "pipe"] },
   );
   children.push(child);
   let said = "";
@@ -117,7 +117,7 @@ test.skipIf(process.platform === "win32")("a thread that hangs does not keep it"
   const hang = `import { open } from "node:fs"; open(${JSON.stringify(fifo)}, "r", () => {});`;
   const run = (end: string) =>
     spawnSync(process.execPath, program(`${hang} const { endProcess } = await import("src:cli/end-process.ts"); ${end}`), {
-      env: PATH,
+      env: PROGRAM_ENV,
       timeout: 8_000,
       killSignal: "SIGQUIT",
     });
@@ -155,7 +155,7 @@ describe("a Node that is too old", () => {
     const { status, stderr } = spawnSync(
       process.execPath,
       program(`Object.defineProperty(process.versions, "node", { value: "20.20.2" }); await import("src:main.ts");`),
-      { encoding: "utf8", env: PATH },
+      { encoding: "utf8", env: PROGRAM_ENV },
     );
     expect({ status, lines: stderr.trim().split("\n").length }).toEqual({ status: 1, lines: 1 });
     expect(stderr).toMatch(/^perennial: this is Node\.js 20\.20\.2/);
@@ -172,7 +172,7 @@ describe.skipIf(process.platform === "win32")("a configuration that is no file",
     ]) {
       const { status, stderr } = spawnSync(process.execPath, [src("main.ts"), ...args], {
         encoding: "utf8",
-        env: PATH,
+        env: PROGRAM_ENV,
         timeout: 8_000,
       });
       expect(status).toBe(2);
@@ -191,7 +191,7 @@ test.skipIf(process.platform === "win32")("where everybody can reach it, the log
     process.execPath,
     [src("main.ts"), "--host", "0.0.0.0", "--port", "0", "--upstream", "http://127.0.0.1:1/v1"],
     {
-      env: { ...PATH, PERENNIAL_OPEN: "true" },
+      env: { ...PROGRAM_ENV, PERENNIAL_OPEN: "true" },
       stdio: ["ignore", "pipe", "ignore"],
     },
   );

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { chat, send } from "./support/client.ts";
 import { startOtlpReceiver } from "./support/otlp-receiver.ts";
+import { PROGRAM_ENV } from "./support/program-env.ts";
 import { chatAnswer, chatEvents, frame, jsonReply } from "./support/raw-upstream.ts";
 import { STREAM_HEAD } from "./support/replies.ts";
 import { test } from "./support/test.ts";
@@ -42,7 +43,7 @@ dashboard: { text: true }
 ${more}`;
 
 const checkConfig = (file: string) =>
-  spawnSync(process.execPath, [MAIN, "check-config", file], { encoding: "utf8", env: { PATH: process.env.PATH ?? "" } });
+  spawnSync(process.execPath, [MAIN, "check-config", file], { encoding: "utf8", env: PROGRAM_ENV });
 
 test("marked keys, prompts and answers are in no log, metric, trace or check-config", async ({
   startUpstream,

@@ -20,7 +20,7 @@ const FIELDS: ReadonlySet<string> = new Set([
 /** Servers whose events are never alike shall not be learned from for ever. */
 const MOST_LESSONS = 8;
 /** The first events are like no other, and of a short answer there are no more. */
-const NOT_LEARNED_FROM = 3;
+const NOT_LEARNED_FROM = 6;
 /** In a longer event the parts that are alike are the smaller ones, and reading is what costs. */
 const LONGEST_BYTES = 4_096;
 

@@ -1,6 +1,7 @@
 /** Perennial as a user runs it: a process of its own, with its output kept and its end awaited by id. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { PROGRAM_ENV } from "./program-env.ts";
 
 export interface SpawnedPerennial {
   readonly process: ChildProcess;
@@ -20,7 +21,7 @@ const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 /** Starts `perennial ARGS` and waits until it listens. */
 export async function spawnPerennial(args: readonly string[], env: Record<string, string> = {}): Promise<SpawnedPerennial> {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH ?? "", ...env },
+    env: { ...PROGRAM_ENV, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

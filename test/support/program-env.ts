@@ -1,0 +1,7 @@
+/** The environment in which tests start the program: nothing of the machine's own, and what was compiled for one start serves the next. */
+import { fileURLToPath } from "node:url";
+
+export const PROGRAM_ENV: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? "",
+  NODE_COMPILE_CACHE: fileURLToPath(new URL("../../.cache/compile", import.meta.url)),
+};
