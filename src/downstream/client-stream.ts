@@ -287,9 +287,15 @@ export class ClientStream {
   }
 }
 
+/** How many times its own size bytes may keep in memory while they wait to be written. */
+const MOST_KEPT = 2;
+
 function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
   const [first = "", ...others] = batch;
-  if (others.length === 0) return typeof first === "string" ? Buffer.from(first) : first;
+  if (others.length === 0) {
+    // A small piece would keep all that was read with it for as long as its client does not take it.
+    return typeof first === "string" || first.length * MOST_KEPT < first.buffer.byteLength ? Buffer.from(first) : first;
+  }
   return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
 }
 
