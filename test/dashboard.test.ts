@@ -123,6 +123,21 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   expect(JSON.stringify([feed.told, found])).not.toMatch(/S3CRET|Hello/);
 });
 
+test("it tells the limits of upstreams, and of very many keys those of a part", async ({ serve }) => {
+  const keys = Array.from({ length: 70 }, (_, n) => ({ key: `S3CRET-${n}`, name: `app-${n}`, rate: { requests: "5/h" } }));
+  const { perennial } = await serve([frame("chunked", answer)], { upstream: { rate: { concurrent: 3 } }, auth: { keys } });
+  const headers = { authorization: "Bearer S3CRET-1" };
+  await chat(perennial.baseUrl, {}, { headers });
+  const feed = await openFeed(perennial.url, headers);
+  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  const { rates, limitedKeyCount } = feed.told[0];
+  expect(limitedKeyCount).toBe(70);
+  expect(rates).toHaveLength(51);
+  expect(rates[0]).toMatchObject({ scope: "upstream", name: "main", limits: [{ what: "concurrent", limit: 3, used: 0 }] });
+  expect(rates[2]).toMatchObject({ scope: "key", name: "app-1", limits: [{ what: "requests", limit: 5, used: 1 }] });
+  expect(JSON.stringify(feed.told)).not.toContain("S3CRET");
+});
+
 test("it says of each upstream what rests, why and until when, and nothing of its keys", async ({ inFrontOf }) => {
   const whole = frame("chunked", answer);
   const byKey = (socket: Socket, { head }: { head: string }): unknown =>

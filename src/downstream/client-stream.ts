@@ -152,11 +152,17 @@ export class ClientStream {
       queueMicrotask(() => {
         this.#isWriteDue = false;
         this.#writeBatch();
+        this.#countUnread();
       });
     }
+    return !this.#countUnread();
+  }
+
+  /** @returns whether the client is slow. */
+  #countUnread(): boolean {
     const isFull = this.#raw.writableNeedDrain;
     if (isFull) this.#unread.set(this.#raw.writableLength);
-    return !isFull;
+    return isFull;
   }
 
   finish(): void {

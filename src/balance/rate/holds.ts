@@ -32,6 +32,7 @@ export class Holds {
 
   /** In milliseconds; 0 for one that is not held back. */
   leftMs(by: HeldBy): number {
+    if (this.#until.size === 0) return 0;
     const key = holdKey(by);
     const leftMs = (this.#until.get(key) ?? 0) - performance.now();
     if (leftMs <= 0) this.#until.delete(key);

@@ -18,6 +18,8 @@ interface Charge {
 
 interface Waiter {
   readonly ask: RateAsk;
+  /** The same for those that are held back together. */
+  readonly heldAs: string;
   charges: readonly Charge[];
   admit(turn: RateTurn): void;
 }
@@ -80,6 +82,7 @@ export class RateLimiter {
     let admitted: ((turn: RateTurn) => void) | undefined;
     const waiter: Waiter = {
       ask,
+      heldAs: holdKey(ask),
       charges: this.#chargesOf(ask),
       admit(given) {
         turn = given;
@@ -199,12 +202,17 @@ export class RateLimiter {
     return behind === -1 ? this.#line.length : behind;
   }
 
+  /** Asked about once a second for each of maybe thousands: nothing is made here. */
   #aheadOf(waiter: Waiter): number {
-    const index = this.#line.indexOf(waiter);
-    const own = new Set(waiter.charges.map(({ budget }) => budget));
-    const isBefore = ({ ask, charges }: Waiter): boolean =>
-      holdKey(ask) === holdKey(waiter.ask) || charges.some(({ budget }) => own.has(budget));
-    return this.#line.slice(0, Math.max(0, index)).filter(isBefore).length;
+    const own = waiter.charges;
+    const isBefore = ({ heldAs, charges }: Waiter): boolean =>
+      charges.some(({ budget }) => own.some((other) => other.budget === budget)) || heldAs === waiter.heldAs;
+    let ahead = 0;
+    for (const other of this.#line) {
+      if (other === waiter) return ahead;
+      if (isBefore(other)) ahead++;
+    }
+    return 0;
   }
 
   #of(model: string): readonly NamedBudget[] {
