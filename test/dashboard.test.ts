@@ -123,6 +123,21 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   expect(JSON.stringify([feed.told, found])).not.toMatch(/S3CRET|Hello/);
 });
 
+test("it tells the limits of upstreams, and of very many keys those of a part", async ({ serve }) => {
+  const keys = Array.from({ length: 70 }, (_, n) => ({ key: `S3CRET-${n}`, name: `app-${n}`, rate: { requests: "5/h" } }));
+  const { perennial } = await serve([frame("chunked", answer)], { upstream: { rate: { concurrent: 3 } }, auth: { keys } });
+  const headers = { authorization: "Bearer S3CRET-1" };
+  await chat(perennial.baseUrl, {}, { headers });
+  const feed = await openFeed(perennial.url, headers);
+  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  const { rates, limitedKeyCount } = feed.told[0];
+  expect(limitedKeyCount).toBe(70);
+  expect(rates).toHaveLength(51);
+  expect(rates[0]).toMatchObject({ scope: "upstream", name: "main", limits: [{ what: "concurrent", limit: 3, used: 0 }] });
+  expect(rates[2]).toMatchObject({ scope: "key", name: "app-1", limits: [{ what: "requests", limit: 5, used: 1 }] });
+  expect(JSON.stringify(feed.told)).not.toContain("S3CRET");
+});
+
 test("it says of each upstream what rests, why and until when, and nothing of its keys", async ({ inFrontOf }) => {
   const whole = frame("chunked", answer);
   const byKey = (socket: Socket, { head }: { head: string }): unknown =>
@@ -176,34 +191,38 @@ test("a request that nobody can answer now is held, and the upstream says how ma
   await Promise.all(clients);
 });
 
-test("prompts and answers are shown where dashboard.text has it so, on a stream's own page and nowhere else", async ({
-  serve,
-}) => {
-  const piece = (...contents: string[]): string[] => chatEvents(contents, { finish: null, done: false });
-  const replies = [
-    frame("chunked", chatEvents(["S3CRET ", "answer"])),
-    jsonReply(chatAnswer("S3CRET whole")),
-    piece("S3CRET part"),
-  ];
-  const { perennial, upstream } = await serve(replies, { dashboard: { text: true }, retry: { maxAttempts: 1 } });
-  const feed = await openFeed(perennial.url);
-  const messages = [{ role: "user", content: "S3CRET <b>prompt" }];
-  const pageOf = async (stream: boolean) => {
-    const { headers } = await chat(perennial.baseUrl, { messages, stream });
-    return JSON.parse((await send(`${perennial.url}/dashboard/streams/${headers["x-perennial-id"]}`)).body);
-  };
-  const pages = [await pageOf(true), await pageOf(false), await pageOf(true)];
-  const asked = [{ role: "user", text: "S3CRET <b>prompt", leftOut: 0 }];
-  expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
-    ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
-  );
-  await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
-  const metrics = (await send(`${perennial.url}/metrics`)).body;
-  expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
-  expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });
-  await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }] }));
-  expect((await send(`${perennial.url}/dashboard/streams/${pages[0].id}`)).body).not.toContain("S3CRET");
-});
+test.for([
+  ["", {}],
+  [", of answers that are kept too", { replay: {} }],
+])(
+  "prompts and answers are shown where dashboard.text has it so, on a stream's own page and nowhere else%s",
+  async ([, more], { serve }) => {
+    const piece = (...contents: string[]): string[] => chatEvents(contents, { finish: null, done: false });
+    const replies = [
+      frame("chunked", chatEvents(["S3CRET ", "answer"])),
+      jsonReply(chatAnswer("S3CRET whole")),
+      piece("S3CRET part"),
+    ];
+    const { perennial, upstream } = await serve(replies, { dashboard: { text: true }, retry: { maxAttempts: 1 }, ...more });
+    const feed = await openFeed(perennial.url);
+    const messages = [{ role: "user", content: "S3CRET <b>prompt" }];
+    const pageOf = async (stream: boolean) => {
+      const { headers } = await chat(perennial.baseUrl, { messages, stream }, { headers: { "x-perennial-replay": "1" } });
+      return JSON.parse((await send(`${perennial.url}/dashboard/streams/${headers["x-perennial-id"]}`)).body);
+    };
+    const pages = [await pageOf(true), await pageOf(false), await pageOf(true)];
+    const asked = [{ role: "user", text: "S3CRET <b>prompt", leftOut: 0 }];
+    expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
+      ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
+    );
+    await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
+    const metrics = (await send(`${perennial.url}/metrics`)).body;
+    expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
+    expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });
+    await perennial.reload(configSchema.parse({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }] }));
+    expect((await send(`${perennial.url}/dashboard/streams/${pages[0].id}`)).body).not.toContain("S3CRET");
+  },
+);
 
 test("heartbeats are counted", async ({ startUpstream, startPerennial }) => {
   const upstream = await startUpstream(async (socket) => {

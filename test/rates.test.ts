@@ -164,6 +164,36 @@ describe("what an upstream says of its own limits", () => {
   });
 });
 
+test("a request that waits for a model that is out keeps no place from those that ask for another", async ({ serve }) => {
+  const { answer, release } = onDemand();
+  const { perennial, upstream } = await serve(
+    (socket, request) => {
+      if (request.json?.model === "out") socket.write(jsonReply("{}", "503 Service Unavailable"));
+      else answer(socket, request);
+    },
+    {
+      upstream: { rate: { concurrent: 1 } },
+      retry: { outage: "9m", backoff: { initial: "5m", max: "5m", jitter: false } },
+      drain: { timeout: "100ms" },
+    },
+  );
+  const first = chat(perennial.baseUrl);
+  await eventually(() => upstream.requests.length).toBe(1);
+  const out = [];
+  for (const waiting of [1, 2]) {
+    out.push(chat(perennial.baseUrl, { model: "out" }));
+    await eventually(() => queued(perennial)).toBe(waiting);
+  }
+  const second = chat(perennial.baseUrl);
+  await eventually(() => queued(perennial)).toBe(3);
+  release();
+  await eventually(() => upstream.requests.map(({ json }) => json?.model)).toEqual(["m", "out", "m"]);
+  release();
+  expect((await Promise.all([first, second])).every(isWhole)).toBe(true);
+  await perennial.close();
+  expect((await Promise.all(out)).map(codeIn)).toEqual(["draining", "draining"]);
+});
+
 several("an upstream at its limit is passed over while another can be asked at once", async ({ inFrontOf }) => {
   const { perennial, upstreams } = await inFrontOf([
     { reply: whole, settings: { rate: { ...HOUR, wait: "100ms" } } },

@@ -2,7 +2,8 @@
 import { expect } from "vitest";
 import { runTop, type TopOptions } from "../src/cli/run-top.ts";
 import { chat } from "./support/client.ts";
-import { NOBODY } from "./support/raw-upstream.ts";
+import { WHOLE } from "./support/events.ts";
+import { NOBODY, sendFramed } from "./support/raw-upstream.ts";
 import { test } from "./support/test.ts";
 
 async function top(options: Omit<TopOptions, "once">) {
@@ -38,6 +39,17 @@ test("shows what of an upstream is out, why, and until when", async ({ startPere
   await chat(perennial.baseUrl);
   const { text } = await top({ url: perennial.url });
   expect(text).toMatch(/^out: main: upstream_unreachable, for \d+\.\d s; asked .*; 0 wait$/m);
+});
+
+test("shows what is used of rate limits, and who waits", async ({ serve }) => {
+  const { perennial } = await serve((socket) => sendFramed(socket, "chunked", WHOLE), {
+    upstream: { rate: { requests: "200/m", models: { m: { concurrent: 3 } } } },
+    auth: { keys: [{ key: "k", name: "app", rate: { requests: "9/h" } }] },
+  });
+  await chat(perennial.baseUrl, {}, { headers: { authorization: "Bearer k" } });
+  const { text } = await top({ url: perennial.url, key: "k" });
+  expect(text).toMatch(/^rate: main: 1 of 200\/m requests; 0 of 3 concurrent for m; 0 wait$/m);
+  expect(text).toMatch(/^rate: key app: 1 of 9\/h requests; 0 wait$/m);
 });
 
 test("shows a client's odd model name harmlessly", async ({ startPerennial }) => {

@@ -21,28 +21,33 @@ export interface Entered {
   readonly rated: RateTurn | undefined;
 }
 
-/** A place among the limits that was taken so long ago counts at another time than that of its request, in milliseconds. */
-const STALE_MS = 1_000;
+/**
+ * So long a place among the limits is kept while the upstream is out, in milliseconds: then others may have it, who ask for another
+ * model maybe, and it would count at another time than that of its request.
+ */
+const KEPT_MS = 1_000;
 
 /** @throws as the doors do; then it holds nothing. */
 export async function enterDoors(options: DoorsOptions): Promise<Entered> {
   const { door, signal } = options;
   let { asked } = options;
   let rated: RateTurn | undefined;
+  const giveBack = (): void => {
+    rated?.giveBack();
+    rated = undefined;
+  };
   for (;;) {
     const { candidate } = options.plan();
-    const enteredAt = performance.now();
+    const timer = rated && setTimeout(giveBack, KEPT_MS);
     const turn = await door
       .enter(() => options.plan().candidate.shared.outages, asked, options.onOut)
       .catch((thrown: unknown) => {
-        rated?.giveBack();
+        giveBack();
         throw thrown;
-      });
+      })
+      .finally(() => clearTimeout(timer));
     asked = { ...asked, isNew: false };
-    if (options.plan().candidate !== candidate || performance.now() - enteredAt > STALE_MS) {
-      rated?.giveBack();
-      rated = undefined;
-    }
+    if (options.plan().candidate !== candidate) giveBack();
     const { rate } = options.plan().candidate;
     if (rate === undefined || rated !== undefined) return { turn, rated };
     const entered = rate.enter(signal);

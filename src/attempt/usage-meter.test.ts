@@ -49,6 +49,12 @@ test.each([
     10,
   ],
   [
+    "an earlier one, where the last makes no sense",
+    ['{"usage":{"total_tokens":9}}', '{"usage":{"total_tokens":1e999,"completion_tokens":-5,"prompt_tokens":1e300}}'],
+    9,
+  ],
+  ["none of it, where it has no numbers", ['{"usage":{}}', '{"usage":{"total_tokens":1e999}}'], undefined],
+  [
     "nowhere: the words are not the field",
     ['{"choices":[{"delta":{"content":"\\"usage\\":{\\"total_tokens\\":9}"}}]}'],
     undefined,

@@ -76,9 +76,14 @@ function tokensIn(texts: readonly (string | undefined)[]): number | undefined {
   if (total > 0) return total;
   const asked = Math.max(most("prompt_tokens"), most("input_tokens", "cache_creation_input_tokens"));
   const answered = Math.max(most("completion_tokens"), most("output_tokens"));
-  return asked + answered;
+  // An empty object, or numbers that make no sense, say nothing: that is not an answer which took none.
+  return asked + answered || undefined;
 }
 
+/** No request takes more. What is counted wrong once must not close a limit for others, and infinity (`1e999`) would do so for ever. */
+const MOST_TOKENS = 100_000_000;
+
 function sumOf(usage: JsonObject, names: readonly string[]): number {
-  return names.reduce((sum, name) => sum + (typeof usage[name] === "number" && usage[name] > 0 ? usage[name] : 0), 0);
+  const countOf = (value: unknown): number => (typeof value === "number" && value > 0 && value <= MOST_TOKENS ? value : 0);
+  return names.reduce((sum, name) => sum + countOf(usage[name]), 0);
 }

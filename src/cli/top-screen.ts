@@ -1,4 +1,5 @@
 /** What the dashboard shows, as lines of a terminal. */
+import type { RateSnapshot } from "../balance/rate/rate-policy.ts";
 import { OUTCOME_MARKS } from "../telemetry/exchange-line.ts";
 import type { DashboardView, StreamView, UpstreamView } from "../telemetry/history/view.ts";
 
@@ -22,6 +23,10 @@ export function topScreen(view: DashboardView, rows: number, columns: number): s
     `today ${today.total}: ${saved}; ${lost} (${total} since the start)`,
     ...causes.slice(0, 3).map(({ upstream, code, fault, count }) => `${count} × ${code} at ${upstream ?? "-"}: ${FAULTS[fault]}`),
     ...upstreams.flatMap(restLines).slice(0, MAX_RESTS),
+    ...[...view.rates]
+      .sort((a, b) => b.waiting - a.waiting)
+      .slice(0, MAX_RATES)
+      .map(rateLine),
     "",
     ...open.streams.map(streamLine),
     ...recent.map(streamLine),
@@ -46,6 +51,25 @@ function restLines({ name, rests, keys }: UpstreamView): string[] {
         : [`out: ${name} key ${number}: ${rest.why}, ${rest.status}; tried again in ${seconds(rest.waitMs)}`],
     ),
   ];
+}
+
+/** Limits of very many keys would leave no room for the streams: those that are waited for come first. */
+const MAX_RATES = 6;
+const UNITS = new Map([
+  [1_000, "s"],
+  [60_000, "m"],
+  [3_600_000, "h"],
+  [86_400_000, "d"],
+]);
+
+/** What is used of the limits of an upstream, or of a client's key. */
+function rateLine({ scope, name, limits, waiting, heldMs }: RateSnapshot): string {
+  const used = limits.map(({ what, model, limit, perMs, used }) => {
+    const per = perMs === undefined ? "" : `/${UNITS.get(Math.round(perMs)) ?? `${Math.round(perMs)} ms`}`;
+    return `${used} of ${limit}${per} ${what}${model === undefined ? "" : ` for ${model}`}`;
+  });
+  const held = heldMs > 0 ? [`held for ${(heldMs / 1_000).toFixed(1)} s`] : [];
+  return `rate: ${scope === "key" ? "key " : ""}${name}: ${[...used, ...held, `${waiting} wait`].join("; ")}`;
 }
 
 const FAULTS = {

@@ -74,6 +74,23 @@ describe("HeldMemory", () => {
     expect(memory.bytes).toBe(35);
   });
 
+  it("leaves time to read what was handed on, which clients' streams write only in a microtask", async () => {
+    const ended: string[] = [];
+    const memory = new HeldMemory(100);
+    const [gate, unread] = [holding(memory, "gate", ended), holding(memory, "unread", ended)];
+    gate.onPressure(() => {
+      gate.set(0);
+      queueMicrotask(() => unread.set(110));
+    });
+    gate.add(110);
+    await microtasks();
+    expect(ended).toEqual([]);
+    expect(memory.bytes).toBe(110);
+    holding(memory, "growing", ended).add(101);
+    await microtasks();
+    expect(ended).toEqual(["unread overloaded"]);
+  });
+
   it("ends one that hands nothing on", async () => {
     const ended: string[] = [];
     const memory = new HeldMemory(100);

@@ -80,10 +80,7 @@ export class HeldMemory {
     if (this.#bytes <= this.maxBytes || this.#isChecking) return;
     this.#isChecking = true;
     // Not in the middle of a read, whose end would then find its attempt gone.
-    queueMicrotask(() => {
-      this.#makeRoom();
-      this.#isChecking = false;
-    });
+    queueMicrotask(() => this.#makeRoom(new Set()));
   }
 
   #freeSpares(bytes: number): void {
@@ -91,23 +88,33 @@ export class HeldMemory {
   }
 
   /** The largest first: it hands on what it holds, or else it ends. */
-  #makeRoom(): void {
+  #makeRoom(relieved: Set<Share>): void {
     this.#freeSpares(this.#bytes - this.maxBytes);
-    const relieved = new Set<Share>();
     while (this.#bytes - this.#leavingBytes() - this.#handedOn > this.maxBytes) {
       const largest = this.#largest(() => true);
-      if (largest === undefined) return;
+      if (largest === undefined) break;
       if (!relieved.has(largest) && largest.canRelieve) {
-        relieved.add(largest);
-        this.#relieve(largest);
-      } else this.#evict(largest);
+        this.#relieve(largest, relieved);
+        return;
+      }
+      this.#evict(largest);
     }
+    this.#isChecking = false;
   }
 
-  #relieve(share: Share): void {
+  #relieve(share: Share, relieved: Set<Share>): void {
     const before = { own: share.bytes, all: this.#bytes };
+    relieved.add(share);
     share.relieve();
-    // It has changed hands, from the gate to the client's socket.
+    // Clients' streams write what they are given in a microtask, and only then is it counted again.
+    queueMicrotask(() => {
+      this.#countHandedOn(share, before);
+      this.#makeRoom(relieved);
+    });
+  }
+
+  /** What has changed hands, from the gate to the client's socket. */
+  #countHandedOn(share: Share, before: { readonly own: number; readonly all: number }): void {
     this.#handedOn += Math.max(0, before.own - share.bytes - (before.all - this.#bytes));
     const timer = setTimeout(() => {
       this.#handedOn = 0;

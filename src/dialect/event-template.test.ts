@@ -133,3 +133,13 @@ describe("after a few events", () => {
     expect(read(taught(long), long)).toEqual({ value: parsed(long), isKnown: false });
   });
 });
+
+test("a key that comes twice hides its place, whatever else an event says", () => {
+  const template = new EventTemplate();
+  const data = (text: string): string =>
+    `{"fixed":"what stands at place 1","delta":"${text}","part":{"content":"${text}"},"part":null,"number":900719925474000}`;
+  for (let n = 0; n < 12; n++) {
+    const { value } = read(template, data(`w${n}`));
+    expect(value).toEqual(parsed(data(`w${n}`)));
+  }
+});

@@ -8,7 +8,7 @@ import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { encodeComment, KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
-import { cut, endInterrupted, endWhole } from "./connection-end.ts";
+import { cut, endInterrupted, endWhole, giveUpStalled } from "./connection-end.ts";
 import { failsOnCommentBlocks, raisesErrorEvents } from "./known-clients.ts";
 import { PipedBody } from "./piped-body.ts";
 import { writeResponseHead } from "./response-head.ts";
@@ -53,6 +53,8 @@ export class ClientStream {
   #mayBegin: (() => boolean) | undefined;
   /** What it was told last of what it waits for. */
   #told = "";
+  /** See {@link takeOrLeave}. */
+  #isToTake = false;
   /** What one read of the upstream's socket brought, to be written at once. */
   readonly #batch: (string | Buffer)[] = [];
   #isWriteDue = false;
@@ -150,15 +152,27 @@ export class ClientStream {
       queueMicrotask(() => {
         this.#isWriteDue = false;
         this.#writeBatch();
+        this.#countUnread();
       });
     }
+    return !this.#countUnread();
+  }
+
+  /** @returns whether the client is slow. */
+  #countUnread(): boolean {
     const isFull = this.#raw.writableNeedDrain;
     if (isFull) this.#unread.set(this.#raw.writableLength);
-    return !isFull;
+    return isFull;
   }
 
   finish(): void {
     this.#writeBatch();
+  }
+
+  takeOrLeave(): void {
+    if (this.#isToTake) return;
+    this.#isToTake = true;
+    giveUpStalled(this.#raw);
   }
 
   /** Status and headers of a body that is passed through. */
@@ -273,9 +287,15 @@ export class ClientStream {
   }
 }
 
+/** How many times its own size bytes may keep in memory while they wait to be written. */
+const MOST_KEPT = 2;
+
 function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
   const [first = "", ...others] = batch;
-  if (others.length === 0) return typeof first === "string" ? Buffer.from(first) : first;
+  if (others.length === 0) {
+    // A small piece would keep all that was read with it for as long as its client does not take it.
+    return typeof first === "string" || first.length * MOST_KEPT < first.buffer.byteLength ? Buffer.from(first) : first;
+  }
   return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
 }
 

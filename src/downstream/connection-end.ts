@@ -16,6 +16,11 @@ const READ_BEFORE_CUT_MS = 200;
 /** The body is complete. */
 export function endWhole(raw: ServerResponse, lastBytes?: Buffer): void {
   raw.end(lastBytes);
+  giveUpStalled(raw);
+}
+
+/** More is to come, which a client that takes nothing would never get. */
+export function giveUpStalled(raw: ServerResponse): void {
   giveUpAfter(raw, STALLED_MS);
 }
 

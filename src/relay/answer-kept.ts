@@ -10,6 +10,7 @@ import type { Run, RunEnd } from "../run/run.ts";
 import type { Arrival } from "./come-back.ts";
 import { failureMessage } from "./failure-message.ts";
 import { nameLimit, type RelaySettings } from "./relay-settings.ts";
+import { shownTo } from "./shown-to.ts";
 import { type RelayContext, startRun } from "./start-run.ts";
 import { outcomeOf, type Told, tellAnswer, tellFailure } from "./tell.ts";
 
@@ -28,12 +29,14 @@ export async function answerKept(
   if (exchange.api?.request.stream && exchange.api.dialect.allowsComments) client.keepAlive(() => stream.isTaken);
   // It has it all, how it ended included: that is not told a second time.
   const hasAll = stream.isLast(after);
-  const read = await stream.read(client, after, exchange.signal);
+  const watch = exchange.api && by.context.texts?.begin(exchange);
+  const read = await stream.read(watch ? shownTo(watch, client) : client, after, exchange.signal);
   client.stopTimers();
   if (read.kind === "left") {
     const given = { characters: 0, lastEvent: read.lastEvent, record: undefined };
     return { ...tellFailure(exchange, raw, client, read.failure, given), ...runOver };
   }
+  if (read.end.kind === "answered" && read.end.result.kind === "reply") watch?.whole(read.end.result.body);
   const told = hasAll ? tellNothing(client, read.end) : tellEnd(exchange, raw, client, read.end);
   return { ...told, ...runOver };
 }

@@ -3,15 +3,14 @@ import type { ServerResponse } from "node:http";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { HeldShare } from "../core/held-memory.ts";
-import type { AnswerWatch } from "../core/text-watch.ts";
 import { ClientStream } from "../downstream/client-stream.ts";
 import { cut, flushed } from "../downstream/connection-end.ts";
-import type { RunClient } from "../run/journal.ts";
 import type { RunEnd } from "../run/run.ts";
 import { answerKept } from "./answer-kept.ts";
 import type { Arrival } from "./come-back.ts";
 import { type ModelListOptions, offersOfList, sendModelList } from "./model-list.ts";
 import { nameLimit, narrowSettings, type RelaySettings } from "./relay-settings.ts";
+import { shownTo } from "./shown-to.ts";
 import { type RelayContext, startRun } from "./start-run.ts";
 import { outcomeOf, type Told, tellAnswer, tellFailure } from "./tell.ts";
 
@@ -98,23 +97,6 @@ async function answer(
   if (end.kind === "failed") return { ...tellFailure(exchange, raw, client, end.failure, transcript), seams };
   const told = tellAnswer(exchange, raw, client, end.result, transcript);
   return { ...told, outcome: told.failure === undefined ? outcomeOf(exchange, run, end.result) : told.outcome, seams };
-}
-
-/** The same client, of whose stream another sees the events. */
-function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
-  return {
-    push(event, kind) {
-      watch.event(event);
-      client.push(event, kind);
-    },
-    commit: (headers) => client.commit(headers),
-    flush: () => client.flush(),
-    finish: () => client.finish(),
-    begin: (status, headers) => client.begin(status, headers),
-    write: (chunk) => client.write(chunk),
-    onDrain: (listener) => client.onDrain(listener),
-    progress: (progress) => client.progress(progress),
-  };
 }
 
 async function tellModels(

@@ -35,8 +35,11 @@ export interface KeptMirror {
   begin(headers: ReplyHeaders): void;
   /** @param first the number of the first of these. @param dropped the number of the last that is to be kept no more. */
   append(events: readonly KeptEvent[], first: number, dropped: number): void;
-  /** @param isKept others may come for it from now on, and not only those that read it. */
-  end(end: KeptEnd, isKept: boolean): void;
+  /**
+   * @param last the number of its last event.
+   * @param isKept others may come for it from now on, and not only those that read it.
+   */
+  end(end: KeptEnd, last: number, isKept: boolean): void;
   /** Its last client has left, here. */
   left(): void;
   forgetName(): void;
@@ -71,6 +74,8 @@ export class KeptStream implements KeptAnswer, RunClient {
   readonly #events = new KeptEvents();
   #readers: readonly KeptReader[] = [];
   readonly #drainListeners = new Set<() => void>();
+  /** The upstream was told to wait, and has not been told to go on. */
+  #isUpstreamPaused = false;
   #run: Run | undefined;
   #state: StreamState = { at: "running" };
   #head: Head | undefined;
@@ -131,6 +136,13 @@ export class KeptStream implements KeptAnswer, RunClient {
     return this.#head?.kind === "piped";
   }
 
+  /** Those that come for it from now on can be given it: it began, or is whole, and in one piece it is no larger than what is kept. */
+  get isWorthKeeping(): boolean {
+    const { end } = this;
+    if (this.isPiped || (end?.kind === "failed" && !this.isBegun)) return false;
+    return bodyBytes(end) <= this.#options.maxBytes;
+  }
+
   /** What was made while no client listened. */
   get lingered(): Lingered | undefined {
     return this.#lingered;
@@ -181,6 +193,8 @@ export class KeptStream implements KeptAnswer, RunClient {
       signal.addEventListener("abort", onAbort);
       if (this.#head?.kind === "stream") client.commit(this.#head.headers);
       this.#catchUp(reader);
+      // The upstream may stand, for one that takes nothing any more: its client's connection of before, as a rule.
+      this.#drained();
       if (signal.aborted) onAbort();
     });
   }
@@ -216,11 +230,13 @@ export class KeptStream implements KeptAnswer, RunClient {
     // It knows the request, which is not kept.
     this.#run = undefined;
     this.#mirrorOn();
-    this.mirror?.end(end, !this.isPiped && (end.kind === "answered" || this.isBegun));
+    this.mirror?.end(end, this.#events.last, this.isWorthKeeping);
     this.#count();
     // Of a body that is passed on the bytes have gone.
     for (const reader of this.#readers) {
-      if (reader.isGone || this.isPiped) reader.end({ kind: "over", end });
+      if (this.isPiped) reader.end({ kind: "over", end });
+      // The end stands behind what it lacks.
+      else if (reader.goneFor !== undefined && reader.cursor < this.#events.last) this.#endEarly(reader, reader.goneFor);
       else this.#catchUp(reader);
     }
     this.#options.onOver();
@@ -255,11 +271,15 @@ export class KeptStream implements KeptAnswer, RunClient {
     for (const reader of this.#readers) {
       if (!reader.isLive) isFlowing ||= this.#events.bytesAfter(reader.cursor) < this.#options.maxBytes / 2;
       else if (reader.client.flush()) isFlowing = true;
-      else reader.isLive = false;
+      else {
+        reader.isLive = false;
+        this.#stop(reader);
+      }
     }
     this.#mirrorOn();
     this.#trim();
     this.#count();
+    if (!isFlowing) this.#isUpstreamPaused = true;
     return isFlowing;
   }
 
@@ -270,11 +290,19 @@ export class KeptStream implements KeptAnswer, RunClient {
   begin(status: number, headers: ReplyHeaders): void {
     this.#head = { kind: "piped" };
     for (const { client } of this.#readers) client.begin(status, headers);
+    if (this.hasReaders) return;
+    const failure = new Failure(
+      "client_gone",
+      "the client left, and the answer is larger than what is kept (limits.maxBodyBytes)",
+    );
+    // Not within a read.
+    queueMicrotask(() => this.giveUp(failure));
   }
 
   write(chunk: Buffer): boolean {
     let isFlowing = true;
     for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
+    if (!isFlowing) this.#isUpstreamPaused = true;
     return isFlowing;
   }
 
@@ -296,9 +324,14 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
   }
 
-  /** From now on its run ends when its last client leaves. */
-  lingersNoMore(): void {
+  /** From now on its run ends when its last client leaves; at once, with `failure`, where none listens here or elsewhere. */
+  lingersNoMore(failure: Failure): void {
     this.#lingerMs = 0;
+    if (!this.#isReadElsewhere) this.giveUp(failure);
+    else if (this.#state.at === "lingering") {
+      clearTimeout(this.#state.timer);
+      this.#endOfLinger();
+    }
   }
 
   /** It is not kept any more. */
@@ -325,6 +358,8 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #drained(): void {
+    if (!this.#isUpstreamPaused) return;
+    this.#isUpstreamPaused = false;
     for (const listener of this.#drainListeners) listener();
   }
 
@@ -343,8 +378,7 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #count(): void {
-    const { end } = this;
-    const body = end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
+    const body = this.isWorthKeeping ? bodyBytes(this.end) : 0;
     const change = (this.#isDiscarded ? 0 : STREAM_BYTES + this.#events.bytes + body) - this.#counted;
     if (change === 0) return;
     this.#counted += change;
@@ -370,7 +404,10 @@ export class KeptStream implements KeptAnswer, RunClient {
       }
       const isFlowing = client.flush();
       if (reader.cursor === this.#events.last) break;
+      // While it is made the clocks of its run end the wait for a client.
+      if (this.isOver) client.takeOrLeave?.();
       if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
+      else this.#stop(reader);
       return;
     }
     reader.isLive = this.#head !== undefined;
@@ -381,24 +418,31 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   #catchUpAgain(reader: KeptReader): void {
-    if (this.#readers.includes(reader)) this.#catchUp(reader);
+    if (!this.#readers.includes(reader)) return;
+    this.#catchUp(reader);
+    this.#drained();
   }
 
   #leave(reader: KeptReader, failure: Failure): void {
     const isLast = this.#readers.length === 1;
-    const mayComeBack = failure.code === "client_gone" && (this.#lingerMs > 0 || this.#isReadElsewhere);
+    // To a body that is not kept nobody can.
+    const mayComeBack = failure.code === "client_gone" && !this.isPiped && (this.#lingerMs > 0 || this.#isReadElsewhere);
     if (this.isOver || !isLast || mayComeBack) {
       this.#endEarly(reader, failure);
       if (!this.isOver && !this.hasReaders) this.#linger();
       return;
     }
     // The last one waits for the end: what was read by now may be whole.
-    reader.isGone = true;
+    reader.goneFor = failure;
     this.#run?.abort(failure);
   }
 
   #endEarly(reader: KeptReader, failure: Failure): void {
-    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event });
+    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event ?? reader.stoppedAt });
+  }
+
+  #stop(reader: KeptReader): void {
+    reader.stoppedAt = this.#events.at(reader.cursor)?.event;
   }
 
   #linger(): void {
@@ -430,6 +474,11 @@ export class KeptStream implements KeptAnswer, RunClient {
     };
     this.#state = { at: "running" };
   }
+}
+
+/** Of an answer in one piece. */
+function bodyBytes(end: KeptEnd | undefined): number {
+  return end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
 }
 
 const TOO_SLOW = "the client read so slowly that what it has not got is not kept any more";

@@ -13,6 +13,7 @@ import type { KeepOptions } from "./stream-store.ts";
 const api = { dialect: openAiChat, request: { stream: true, model: "m", choices: 1, includeUsage: false } };
 const OPTIONS: KeepOptions = { ttl: 1_000, linger: 0, maxStreamBytes: 4_096, maxTotalBytes: 100_000 };
 const WHOLE: KeptEnd = { kind: "answered", result: { kind: "streamed", repaired: false }, outcome: "complete", seams: [] };
+const FAILED: KeptEnd = { kind: "failed", failure: new Failure("draining", "d"), message: "m", errorEvent: "e", seams: [] };
 /** What an event of this size costs, kept. */
 const EVENT_BYTES = 512;
 const event: StreamEvent = { event: undefined, data: "x".repeat(EVENT_BYTES - 128 - 8), characters: 1 };
@@ -21,6 +22,7 @@ const event: StreamEvent = { event: undefined, data: "x".repeat(EVENT_BYTES - 12
 class FakeClient implements RunClient {
   events = 0;
   isWilling = true;
+  mustTake = false;
   #drain = new Set<() => void>();
   progress(): void {}
   commit(): void {}
@@ -29,6 +31,9 @@ class FakeClient implements RunClient {
   }
   flush = (): boolean => this.isWilling;
   finish(): void {}
+  takeOrLeave(): void {
+    this.mustTake = true;
+  }
   begin(): void {}
   write = (): boolean => true;
   onDrain(listener: () => void): () => void {
@@ -110,6 +115,40 @@ describe("clients of one answer", () => {
     expect(drained).toHaveBeenCalledOnce();
   });
 
+  it("start the upstream again when one comes that takes what it is given, though another takes nothing", () => {
+    const { stream } = begun();
+    const drained = vi.fn();
+    stream.onDrain(drained);
+    const [stuck, fresh] = [new FakeClient(), new FakeClient()];
+    read(stream, stuck);
+    stuck.isWilling = false;
+    expect(bring(stream, 2)).toBe(false);
+    read(stream, fresh, { after: 1 });
+    expect(fresh.events).toBe(1);
+    expect(drained).toHaveBeenCalledOnce();
+    expect(bring(stream, 1)).toBe(true);
+  });
+
+  it("that are ended before they have all are told neither that it is whole nor an end that stands behind what they lack", async () => {
+    for (const end of [WHOLE, FAILED]) {
+      const stream = open();
+      const abort = vi.fn();
+      stream.begunBy({ isTaken: true, abort } as unknown as Run);
+      stream.commit({});
+      const [client, leaving] = [new FakeClient(), new AbortController()];
+      const got = read(stream, client, { signal: leaving.signal });
+      client.isWilling = false;
+      bring(stream, 1);
+      bring(stream, 2);
+      leaving.abort(new Failure("overloaded", "no room"));
+      expect(abort).toHaveBeenCalledOnce();
+      stream.close(end);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(client.events).toBe(1);
+      expect(got.end).toMatchObject({ kind: "left", failure: { code: "overloaded" }, lastEvent: event });
+    }
+  });
+
   it("that lag so far that what they lack is not kept any more are told so, and no other", async () => {
     const { stream } = begun();
     const [fast, slow] = [new FakeClient(), new FakeClient()];
@@ -119,13 +158,13 @@ describe("clients of one answer", () => {
     for (let n = 0; n < 20; n++) bring(stream, 1);
     slow.drain();
     await vi.advanceTimersByTimeAsync(0);
-    expect(badly.end).toMatchObject({ kind: "left", failure: { code: "overloaded" } });
+    expect(badly.end).toMatchObject({ kind: "left", failure: { code: "overloaded" }, lastEvent: event });
     expect(slow.events).toBe(1);
     expect([fast.events, well.end]).toEqual([21, undefined]);
     expect(stream.bytes).toBeLessThanOrEqual(OPTIONS.maxStreamBytes + 1_024);
   });
 
-  it("read on when it is over, and when it is forgotten meanwhile", async () => {
+  it("read on when it is over, and when it is forgotten meanwhile, as long as they take anything", async () => {
     const { stream } = begun({ maxStreamBytes: 1_000_000, maxTotalBytes: 1_000_000 });
     bring(stream, 200);
     const client = new FakeClient();
@@ -135,7 +174,7 @@ describe("clients of one answer", () => {
     await vi.advanceTimersByTimeAsync(OPTIONS.ttl + 1);
     expect(kept.here(stream.id)).toBeUndefined();
     expect(kept.bytes).toBeGreaterThan(200 * EVENT_BYTES);
-    expect([client.events < 198, got.end]).toEqual([true, undefined]);
+    expect([client.events < 198, got.end, client.mustTake]).toEqual([true, undefined, true]);
     client.drain();
     await vi.advanceTimersByTimeAsync(10);
     expect([client.events, got.end?.kind, kept.bytes]).toEqual([198, "over", 0]);
@@ -189,6 +228,21 @@ describe("leaving", () => {
   });
 });
 
+describe("a body that is passed on, and cannot be kept", () => {
+  it.each(["after it began", "before"])("ends when its last client leaves %s, however long is set", async (when) => {
+    const stream = open({ linger: 500 });
+    const abort = vi.fn();
+    stream.begunBy({ isTaken: true, abort } as unknown as Run);
+    const controller = new AbortController();
+    read(stream, new FakeClient(), { signal: controller.signal });
+    if (when === "before") controller.abort(new Failure("client_gone", "left"));
+    stream.begin(200, {});
+    controller.abort(new Failure("client_gone", "left"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(abort).toHaveBeenCalledOnce();
+  });
+});
+
 describe("what is kept", () => {
   it("is bounded in all: what has been over for longest goes first, then what is the oldest of what is made", () => {
     const options = { maxTotalBytes: 12_000, maxStreamBytes: 8_000 };
@@ -214,6 +268,20 @@ describe("what is kept", () => {
     held.admit(1_001);
     expect(kept.size).toBe(0);
     expect(kept.bytes).toBe(0);
+  });
+
+  it("is not an answer in one piece that is larger than what is kept of one: its readers have it, and nobody else", async () => {
+    const small = begun();
+    small.stream.close(WHOLE);
+    const stream = open({ maxTotalBytes: 8_192 }, "a");
+    const got = read(stream, new FakeClient());
+    const body = Buffer.alloc(OPTIONS.maxStreamBytes + 1);
+    const result = { kind: "reply", status: 200, headers: {}, body, repaired: false } as const;
+    stream.close({ kind: "answered", result, outcome: "complete", seams: [] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(got.end).toMatchObject({ kind: "over", end: { result: { body } } });
+    expect([kept.here(stream.id), kept.findNamed({ kind: "retry", value: "a" })]).toEqual([undefined, undefined]);
+    expect([kept.here(small.stream.id), kept.bytes]).toEqual([small.stream, small.stream.bytes]);
   });
 
   it("has the name of its request until another has it, or nothing of it can be given", () => {

@@ -94,10 +94,8 @@ export class KeptStreams implements StreamStore {
   /** No client can come back any more: what runs for none ends, and what its last client leaves ends with it. */
   drain(): void {
     this.#isDraining = true;
-    for (const { stream } of this.#byId.values()) {
-      stream.lingersNoMore();
-      stream.giveUp(new Failure("client_gone", "the client left, and Perennial is shutting down"));
-    }
+    const failure = new Failure("client_gone", "the client left, and Perennial is shutting down");
+    for (const { stream } of this.#byId.values()) stream.lingersNoMore(failure);
   }
 
   /** Nothing is kept for longer, where replay was turned off. */
@@ -114,7 +112,7 @@ export class KeptStreams implements StreamStore {
       this.#forgetName(kept);
       stream.mirror?.forgetName();
     }
-    const isKept = this.#byId.has(stream.id) && !stream.isPiped && !(hasFailed && !stream.isBegun);
+    const isKept = this.#byId.has(stream.id) && stream.isWorthKeeping;
     if (!isKept) {
       this.#forget(kept);
       return;

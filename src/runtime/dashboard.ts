@@ -1,5 +1,6 @@
 /** What the dashboard shows of one configuration: the history, and how things stand with those that are asked. */
 import type { RateLimiters } from "../balance/rate/rate-limiters.ts";
+import type { RateSnapshot } from "../balance/rate/rate-policy.ts";
 import type { RetryBudget } from "../balance/retry-budget.ts";
 import type { Config } from "../config/schema.ts";
 import { isSandboxed, servedUpstreams } from "../config/served-upstreams.ts";
@@ -25,6 +26,7 @@ export interface Shown {
 
 /** Of more a page would be no picture any more, and each of its seconds would be felt. */
 const MAX_UPSTREAMS = 50;
+const MAX_KEYS = 50;
 const MAX_CAUSES = 200;
 
 export function createDashboard(config: Config, { history, texts, backend, held, retries, rates }: Shown): Dashboard {
@@ -42,6 +44,8 @@ export function createDashboard(config: Config, { history, texts, backend, held,
       const states = statesOf(config, backend);
       const shown = mostTelling(states);
       const { tallies, queues, causes, ...past } = history.view();
+      const limits = rates.snapshot();
+      const ofKeys = limits.filter(({ scope }) => scope === "key");
       const isShown = (name: string): boolean => shown.length === states.length || shown.some((state) => state.name === name);
       return {
         ...past,
@@ -58,10 +62,15 @@ export function createDashboard(config: Config, { history, texts, backend, held,
         upstreams: shown.map(describe),
         upstreamCount: states.length,
         retries: retries.standing(config.retry.budget),
-        rates: rates.snapshot(),
+        rates: [...limits.filter(({ scope, name }) => scope === "upstream" && isShown(name)), ...mostWaitedFor(ofKeys)],
+        limitedKeyCount: ofKeys.length,
       };
     },
   };
+}
+
+function mostWaitedFor(limits: readonly RateSnapshot[]): readonly RateSnapshot[] {
+  return limits.length <= MAX_KEYS ? limits : limits.toSorted((a, b) => b.waiting - a.waiting).slice(0, MAX_KEYS);
 }
 
 function mostTelling(states: readonly NamedUpstreamState[]): readonly NamedUpstreamState[] {

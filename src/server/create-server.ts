@@ -243,13 +243,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     refuseModel(client, method, exchange.api?.request.model);
     const { relay: asked, context } = current();
     let arrival: Arrival | undefined;
-    held.serve({
-      abort(failure) {
-        exchange.abort(failure);
-        // Its client may have left it to those that come back.
-        if (arrival?.kind === "starts") arrival.stream.giveUp(failure);
-      },
-    });
+    held.serve({ abort: (failure) => abortAll(exchange, arrival, failure) });
     // What it claims must be begun: nothing may refuse the request from here on.
     arrival = asked.replay && (await arrive(exchange, asked.replay, context));
     hand(exchange, request, reply, admitted, arrival);
@@ -295,9 +289,15 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (open.draining) reply.raw.setHeader("connection", "close");
     const { relay: settings, context } = current();
     slot.hold(
-      exchange,
+      { abort: (failure) => abortAll(exchange, arrival, failure) },
       relay(exchange, reply.raw, settings, context, arrival).finally(() => held.release()),
     );
+  }
+
+  /** Ends what an exchange began as well, which its client may have left to those that come back. */
+  function abortAll(exchange: Exchange, arrival: Arrival | undefined, failure: Failure): void {
+    exchange.abort(failure);
+    if (arrival?.kind === "starts") arrival.stream.giveUp(failure);
   }
 
   /** The dialect whose client is to be refused, so that it is told in its own words. */

@@ -8,8 +8,10 @@ export interface Slot {
   /** Gives the place back, for a request that is refused; without effect once the exchange has begun, or the second time. */
   release(): void;
   /** @param work the exchange's whole run, at whose end the place is free; it never rejects. */
-  hold(exchange: Exchange, work: Promise<void>): void;
+  hold(exchange: Abortable, work: Promise<void>): void;
 }
+
+type Abortable = Pick<Exchange, "abort">;
 
 export class OpenExchanges {
   draining = false;
@@ -17,7 +19,7 @@ export class OpenExchanges {
   max: number;
   /** How many of them may be for one key (`auth.maxStreamsPerKey`); 0 for any number. */
   maxPerKey: number;
-  readonly #running = new Map<Exchange, Promise<void>>();
+  readonly #running = new Map<Abortable, Promise<void>>();
   readonly #byKey = new Map<string, number>();
   #taken = 0;
 

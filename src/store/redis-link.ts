@@ -99,8 +99,8 @@ export class RedisLink {
   subscribe(channel: string, listener: (message: string) => void): () => void {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
-    // Before it is ready it would be connected by this, unseen by `open`; once it is, all channels are subscribed to.
-    if (listeners.size === 1 && this.#subscriber.status === "ready") this.#subscriber.subscribe(channel).catch(() => {});
+    // It would connect at once, and `open` not wait for it; all channels are subscribed to when it is there.
+    if (listeners.size === 1 && this.#subscriber.status !== "wait") this.#subscriber.subscribe(channel).catch(() => {});
     return () => {
       listeners.delete(listener);
       if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;

@@ -49,13 +49,14 @@ export class RedisMirror implements KeptMirror {
     );
   }
 
-  end(end: KeptEnd, isKept: boolean): void {
+  end(end: KeptEnd, last: number, isKept: boolean): void {
     const { keys, id, nameKey, ttlMs } = this.#options;
     const ms = String(isKept ? ttlMs : TOLD_WITHIN_MS);
     const text = writeEnd(end);
     this.#write(
       [
-        ["hset", this.#meta, "end", text],
+        // A server that is full for a moment may take this, and not the events before it.
+        ["hset", this.#meta, "end", text, "last", String(last)],
         ["pexpire", this.#meta, ms],
         ["pexpire", keys.events(id), ms],
         ["del", keys.lease(id)],

@@ -5,12 +5,14 @@ import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { KeptEnd, ReadEnd } from "../run/kept-answer.ts";
-import { makerLost, unreachable } from "./remote-failures.ts";
+import { makerLost, partLost, unreachable } from "./remote-failures.ts";
 
 /** What the store has of a stream at one moment. */
 export interface Snapshot {
   readonly head: ReplyHeaders | undefined;
   readonly end: KeptEnd | undefined;
+  /** The number of its last event, once it is over. */
+  readonly last: number | undefined;
   /** Undefined where its maker has gone. */
   readonly lease: string | undefined;
 }
@@ -44,6 +46,8 @@ const TICK_MS = 1_000;
 const AWAY_MS = 5_000;
 /** A lease that lapses between two of its renewals is no sign yet. */
 const LOST_AFTER_TICKS = 2;
+/** How often it is looked whether an answer is over that its client does not take. */
+const LOOK_AFTER_TICKS = 10;
 
 export class RemoteReading {
   readonly ended: Promise<ReadEnd>;
@@ -55,6 +59,7 @@ export class RemoteReading {
   #isBegun = false;
   #answeredAt = performance.now();
   #ticksLost = 0;
+  #ticksBlocked = 0;
 
   constructor(options: RemoteReadingOptions) {
     this.#options = options;
@@ -83,8 +88,14 @@ export class RemoteReading {
 
   #tick(): void {
     this.#options.onReading();
-    if (this.#state === "blocked") return;
-    this.#ask("tick");
+    if (this.#state !== "blocked") this.#ask("tick");
+    else if (++this.#ticksBlocked % LOOK_AFTER_TICKS === 0) this.#lookForEnd().catch((thrown) => this.#leave(toFailure(thrown)));
+  }
+
+  /** No clock of a run ends the wait for a client here. */
+  async #lookForEnd(): Promise<void> {
+    const { client, more } = this.#options;
+    if ((await more(this.#cursor))?.end !== undefined && this.#state === "blocked") client.takeOrLeave?.();
   }
 
   #drained(): void {
@@ -142,7 +153,12 @@ export class RemoteReading {
     }
     if (got.events.length > 0) {
       if (!client.flush()) this.#state = "blocked";
+      if (got.end !== undefined) client.takeOrLeave?.();
       return this.#stateNow() !== "blocked";
+    }
+    if (got.end !== undefined && this.#cursor < (got.last ?? 0)) {
+      this.#leave(partLost());
+      return false;
     }
     if (got.end !== undefined) {
       client.finish();

@@ -1,12 +1,13 @@
 /** An answer that is, or was, made by another replica, as this one's clients read it out of Redis. */
 import type { Api } from "../core/exchange.ts";
+import type { Failure } from "../core/failure.ts";
 import type { RunClient } from "../run/journal.ts";
-import { type KeptAnswer, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "../run/kept-answer.ts";
+import { type KeptAnswer, type KeptEnd, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "../run/kept-answer.ts";
 import { textOf } from "../run/kept-text.ts";
 import { type Maker, readEnd, readEvent, readFacts } from "./kept-record.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisLink } from "./redis-link.ts";
-import { makerLost, unreachable } from "./remote-failures.ts";
+import { makerLost, partLost, unreachable } from "./remote-failures.ts";
 import { type More, RemoteReading, type Snapshot } from "./remote-reading.ts";
 
 type Entry = readonly [id: string, fields: string[]];
@@ -46,7 +47,7 @@ export class RemoteStream implements KeptAnswer {
     const got = await link.attempt((redis) =>
       redis
         .multi()
-        .hmget(keys.meta(id), "facts", "head", "end", "left")
+        .hmget(keys.meta(id), "facts", "head", "end", "left", "last")
         .get(keys.lease(id))
         .xrange(keys.events(id), "-", "+", "COUNT", 1)
         .xrevrange(keys.events(id), "+", "-", "COUNT", 1)
@@ -54,13 +55,13 @@ export class RemoteStream implements KeptAnswer {
     );
     if (!got) throw unreachable();
     const [meta, lease, first, last] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[], Entry[]];
-    const [text, head, end, left] = meta;
+    const [text, head, end, left, of] = meta;
     const facts = text ? readFacts(text) : undefined;
     if (facts === undefined) return undefined;
-    const seen = snapshotOf(head ?? null, end ?? null, lease);
+    const seen = snapshotOf(head, end, of, lease);
     const stream = new RemoteStream(id, facts, { link, keys, leftAt: Number(left ?? 0), seen });
     stream.#first = numberOf(first[0]) ?? 1;
-    stream.#last = numberOf(last[0]) ?? 0;
+    stream.#last = seen.last ?? numberOf(last[0]) ?? 0;
     return stream;
   }
 
@@ -108,15 +109,16 @@ export class RemoteStream implements KeptAnswer {
   async tell(): Promise<KeptState> {
     const got = await this.#more(0, Number.MAX_SAFE_INTEGER);
     if (got === undefined) throw unreachable();
-    const { events, end } = got;
+    const { events, end, last } = got;
     const hasAll = events.length === 0 || events[0]?.number === 1;
-    const failure = end?.kind === "failed" ? end.failure : undefined;
+    const reached = events.at(-1)?.number ?? 0;
+    const failure = failureOf(end, this.isLost, reached < (last ?? 0));
     return {
-      state: end === undefined ? (this.isLost ? "failed" : "running") : failure ? "failed" : "whole",
+      state: failure ? "failed" : end === undefined ? "running" : "whole",
       characters: events.reduce((sum, { event }) => sum + (event.characters ?? 0), 0),
-      events: (events.at(-1)?.number ?? 0) + lastWords(end, this.api),
+      events: reached + lastWords(end, this.api),
       text: hasAll ? textOf(this.api, events, end) : undefined,
-      failure: failure ?? (this.isLost ? makerLost() : undefined),
+      failure,
     };
   }
 
@@ -133,23 +135,31 @@ export class RemoteStream implements KeptAnswer {
     const got = await this.#link.attempt((redis) =>
       redis
         .multi()
-        .hmget(this.#keys.meta(id), "head", "end", "facts")
+        .hmget(this.#keys.meta(id), "head", "end", "facts", "last")
         .get(this.#keys.lease(id))
         .xrange(this.#keys.events(id), `(${number}-0`, "+", "COUNT", count)
         .exec(),
     );
     if (!got) return undefined;
     const [meta, lease, entries] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[]];
-    this.#seen = snapshotOf(meta[0] ?? null, meta[1] ?? null, lease);
+    this.#seen = snapshotOf(meta[0], meta[1], meta[3], lease);
     const events = entries.map((entry) => ({ number: numberOf(entry) ?? 0, ...readEvent(entry[1]) }));
     return { ...this.#seen, events, isGone: !meta[2] };
   }
 }
 
-function snapshotOf(head: string | null, end: string | null, lease: string | null): Snapshot {
+function failureOf(end: KeptEnd | undefined, isLost: boolean, lacksSome: boolean): Failure | undefined {
+  if (end === undefined) return isLost ? makerLost() : undefined;
+  return end.kind === "failed" ? end.failure : lacksSome ? partLost() : undefined;
+}
+
+type Field = string | null | undefined;
+
+function snapshotOf(head: Field, end: Field, last: Field, lease: Field): Snapshot {
   return {
-    head: head === null ? undefined : JSON.parse(head),
-    end: end === null ? undefined : readEnd(end),
+    head: head ? JSON.parse(head) : undefined,
+    end: end ? readEnd(end) : undefined,
+    last: last ? Number(last) : undefined,
     lease: lease ?? undefined,
   };
 }

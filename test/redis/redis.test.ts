@@ -1,5 +1,7 @@
 /** Two replicas and a real Redis: a client comes back to the other one, whatever becomes of the first, and of Redis. */
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -140,7 +142,8 @@ describe("two replicas", () => {
     expect(JSON.parse(told.body)).toMatchObject({ state: "running", characters: 7, events: 3, text: "Hello, ", error: null });
     const foreign = { authorization: "Bearer other" };
     expect((await get(other, stream, { headers: foreign })).status).toBe(404);
-    expect((await post(other, { headers: { ...foreign, "idempotency-key": "stop" } })).status).toBe(404);
+    const own = await post(other, { leaveAfter: 3, headers: { ...foreign, "idempotency-key": "stop" } });
+    expect([own.status, streamOf(own) === stream]).toEqual([200, false]);
     expect(
       (await post(other, { body: JSON.stringify({ ...JSON.parse(BODY), seed: 1 }), headers: { "idempotency-key": "stop" } }))
         .status,
@@ -158,6 +161,25 @@ describe("two replicas", () => {
     expect(got.body).toContain('"code":"stream_truncated"');
     expect((await get(other, streamOf(got))).body).toBe(got.body);
   });
+});
+
+test("a replica that is told to stop lets a client elsewhere read for drain.timeout, and ends then", async ({
+  startUpstream: start,
+  startPerennial,
+}) => {
+  const upstream = await start((socket) => socket.write(STREAM_HEAD + WHOLE.slice(0, 3).join("")));
+  const one = await startPerennial(upstream.baseUrl, { ...settings(own), drain: { timeout: "500ms" } });
+  const other = await startPerennial(upstream.baseUrl, settings(own));
+  const left = await post(one, { leaveAfter: 2 });
+  let closed: Promise<unknown> | undefined;
+  const rest = await get(other, streamOf(left), {
+    onData: () => {
+      closed ??= one.close();
+    },
+  });
+  await closed;
+  expect(rest.body).toContain('"code":"draining"');
+  expect(await one.exchangeLog()).toMatchObject({ outcome: "cancelled" });
 });
 
 test("a replica that is killed in mid-answer is told of within seconds, to those that read it elsewhere", async ({
@@ -229,6 +251,24 @@ test("a start says that the store is there, and not before that it is not", asyn
 });
 
 describe("when Redis is away", () => {
+  test("is not what is said of one that takes one connection later than the other", async ({ closing }) => {
+    let connections = 0;
+    const way = createServer((socket) => {
+      const onward = connect(redis.port, "127.0.0.1");
+      onward.pipe(socket).on("error", () => onward.destroy());
+      setTimeout(() => socket.pipe(onward), connections++ === 0 ? 200 : 0);
+    });
+    await once(way.listen(0, "127.0.0.1"), "listening");
+    closing({ close: () => way.close() });
+    const told: boolean[] = [];
+    const url = `redis://127.0.0.1:${(way.address() as AddressInfo).port}/0`;
+    const link = new RedisLink({ url, onChange: (isUp) => told.push(isUp), onRefusal: () => {} });
+    closing(link);
+    link.subscribe("channel", () => {});
+    await link.open();
+    expect(told).toEqual([true]);
+  });
+
   test("from the start, answers are kept by each process alone, which is said once", async ({ serve }) => {
     const { perennial } = await serve([WHOLE], settings("redis://127.0.0.1:1/0"));
     const got = await post(perennial);

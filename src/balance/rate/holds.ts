@@ -32,7 +32,6 @@ export class Holds {
 
   /** In milliseconds; 0 for one that is not held back. */
   leftMs(by: HeldBy): number {
-    // Asked for each that waits, each time that one passes.
     if (this.#until.size === 0) return 0;
     const key = holdKey(by);
     const leftMs = (this.#until.get(key) ?? 0) - performance.now();

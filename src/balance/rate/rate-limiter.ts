@@ -74,7 +74,7 @@ export class RateLimiter {
   enter(ask: RateAsk, signal: AbortSignal): RateTurn | RateWait {
     let turn: RateTurn | undefined;
     const waiter: Waiter = {
-      ...{ ask, charges: this.#chargesOf(ask), state: "waiting", isShort: false },
+      ...{ ask, heldAs: holdKey(ask), charges: this.#chargesOf(ask), state: "waiting", isShort: false },
       admit: (given) => {
         turn = given;
       },
@@ -231,12 +231,17 @@ export class RateLimiter {
     return behind === -1 ? this.#line.length : behind;
   }
 
+  /** Asked about once a second for each of maybe thousands: nothing is made here. */
   #aheadOf(waiter: Waiter): number {
-    const index = this.#line.indexOf(waiter);
-    const own = new Set(waiter.charges.map(({ budget }) => budget));
-    const isBefore = ({ ask, charges }: Waiter): boolean =>
-      holdKey(ask) === holdKey(waiter.ask) || charges.some(({ budget }) => own.has(budget));
-    return this.#line.slice(0, Math.max(0, index)).filter(isBefore).length;
+    const own = waiter.charges;
+    const isBefore = ({ heldAs, charges }: Waiter): boolean =>
+      charges.some(({ budget }) => own.some((other) => other.budget === budget)) || heldAs === waiter.heldAs;
+    let ahead = 0;
+    for (const other of this.#line) {
+      if (other === waiter) return ahead;
+      if (isBefore(other)) ahead++;
+    }
+    return 0;
   }
 
   #of(model: string): readonly NamedBudget[] {

@@ -9,6 +9,8 @@ export interface Charge extends NamedBudget {
 
 export interface Waiter {
   readonly ask: RateAsk;
+  /** The same for those that are held back together. */
+  readonly heldAs: string;
   charges: readonly Charge[];
   /** `asked`: the store that is shared is to say whether it may pass. */
   state: "waiting" | "asked" | "over";

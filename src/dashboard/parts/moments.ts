@@ -17,6 +17,8 @@ export function momentsOf(stream: StreamView, texts: Texts): Moment[] {
   const moments: Moment[] = [{ atMs: 0, text: words.arrived, kind: "begin" }];
   if (stream.queuedMs !== undefined)
     moments.push({ atMs: undefined, text: words.queued(formatMs(stream.queuedMs)), kind: "note" });
+  if (stream.limitedMs !== undefined)
+    moments.push({ atMs: undefined, text: words.limited(formatMs(stream.limitedMs)), kind: "note" });
   let last = 0;
   for (const attempt of stream.attempts) {
     if (attempt.n > last + 1) moments.push({ atMs: undefined, text: words.between(attempt.n - last - 1), kind: "note" });

@@ -1,11 +1,13 @@
 /** Who is asked, how things stand with each, and how it has gone lately. */
 import type { JSX } from "preact";
+import type { RateSnapshot } from "../../balance/rate/rate-policy.ts";
 import type { KeyState } from "../../core/upstream-state.ts";
 import type { DashboardView, UpstreamView } from "../../telemetry/history/view.ts";
 import { formatMs } from "../format.ts";
 import type { Texts } from "../texts/en.ts";
 import { useTexts } from "../texts.ts";
 import { conditionOf } from "../verdict.ts";
+import { describeLimits, describeWait } from "./rates.ts";
 import { alike, describeRests, hiddenOf } from "./rests.ts";
 
 /** Nobody reads more at a glance; those in trouble are among them. */
@@ -13,7 +15,7 @@ const MAX_ROWS = 12;
 
 export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
   const { upstreams: words } = useTexts();
-  const { upstreams, upstreamCount, tallies, queues, retries } = view;
+  const { upstreams, upstreamCount, tallies, queues, retries, rates } = view;
   const isInTrouble = ({ rests, keys }: UpstreamView): boolean => rests.length > 0 || keys.some(({ rest }) => rest !== undefined);
   const rows = upstreams.length <= MAX_ROWS ? upstreams : [...upstreams].sort((a, b) => +isInTrouble(b) - +isInTrouble(a));
   const hidden = upstreamCount - Math.min(rows.length, MAX_ROWS);
@@ -28,11 +30,47 @@ export function Upstreams({ view }: { view: DashboardView }): JSX.Element {
             upstream={upstream}
             tally={tallies.find(({ name }) => name === upstream.name)}
             queued={queues[upstream.name] ?? 0}
+            rate={rates.find(({ scope, name }) => scope === "upstream" && name === upstream.name)}
           />
         ))}
       </ul>
       {hidden > 0 && <p class="muted">{words.more(hidden)}</p>}
+      <KeyLimits rates={rates.filter(({ scope }) => scope === "key")} count={view.limitedKeyCount} />
     </section>
+  );
+}
+
+/** Those first whose requests wait. */
+function KeyLimits({ rates, count }: { rates: readonly RateSnapshot[]; count: number }): JSX.Element | null {
+  const { upstreams: words, rates: limitWords } = useTexts();
+  if (rates.length === 0) return null;
+  const rows = rates.length <= MAX_ROWS ? rates : [...rates].sort((a, b) => b.waiting - a.waiting).slice(0, MAX_ROWS);
+  return (
+    <>
+      <h3>{limitWords.ofKeys}</h3>
+      <ul class="upstreams">
+        {rows.map((rate) => (
+          <li key={rate.name}>
+            <p class="upstream-name">
+              <b>{rate.name}</b>
+            </p>
+            <Limits rate={rate} />
+          </li>
+        ))}
+      </ul>
+      {count > rows.length && <p class="muted">{words.more(count - rows.length)}</p>}
+    </>
+  );
+}
+
+function Limits({ rate }: { rate: RateSnapshot }): JSX.Element {
+  const { rates: words } = useTexts();
+  const wait = describeWait(rate, words);
+  return (
+    <>
+      {wait !== "" && <p class="warn">{wait}</p>}
+      {rate.limits.length > 0 && <p class="muted">{describeLimits(rate, words)}</p>}
+    </>
   );
 }
 
@@ -40,10 +78,12 @@ function Upstream({
   upstream,
   tally,
   queued,
+  rate,
 }: {
   upstream: UpstreamView;
   tally: DashboardView["tallies"][number] | undefined;
   queued: number;
+  rate: RateSnapshot | undefined;
 }): JSX.Element {
   const texts = useTexts();
   const { upstreams: words } = texts;
@@ -72,6 +112,7 @@ function Upstream({
       {queued > 0 && <p class="warn">{words.queued(queued)}</p>}
       <p>{[open > 0 && words.open(open), tally && words.attempts(tally.failed, tally.attempts)].filter(Boolean).join(" · ")}</p>
       <p class="muted">{limitsOf(upstream, words)}</p>
+      {rate && <Limits rate={rate} />}
     </li>
   );
 }

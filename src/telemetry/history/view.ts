@@ -223,6 +223,8 @@ export interface DashboardView extends HistoryView {
   readonly upstreamCount: number;
   /** Costly retries of the last ten seconds, and how many there may be (`retry.budget`). */
   readonly retries: { readonly made: number; readonly allowed: number };
-  /** Where rate limits are set: those of upstreams, then those of clients' keys. */
+  /** Where rate limits are set: those of upstreams, then those of clients' keys; of very many keys, those that are waited for first. */
   readonly rates: readonly RateSnapshot[];
+  /** Clients' keys that have rate limits. */
+  readonly limitedKeyCount: number;
 }
