@@ -209,22 +209,14 @@ describe("an answer that cannot be given", () => {
           await get(perennial, stream, { headers: more }),
           await get(perennial, stream, { headers: { ...more, accept: "application/json" } }),
           await first(perennial, CHAT, { headers: { ...more, "last-event-id": lastId(body) as string } }),
+          await first(perennial, CHAT, { headers: { ...more, "idempotency-key": "k" } }),
         ];
         return answers.map(({ status }) => status);
       };
-      const other = { authorization: "Bearer other" };
-      expect(await asked(other)).toEqual([404, 404, 404]);
-      expect((await get(perennial, stream, { method: "DELETE", headers: other })).status).toBe(404);
-      expect(await asked(mine)).toEqual([200, 200, 200]);
-      // Each client has its own keys: that another uses the same one is nothing that it could notice.
-      const streams: unknown[] = [];
-      for (const headers of [other, mine, other])
-        streams.push(
-          (await first(perennial, CHAT, { headers: { ...headers, "idempotency-key": "k" } })).headers["x-perennial-stream"],
-        );
-      expect(streams).toEqual([streams[2], stream, streams[0]]);
-      expect(streams[0]).not.toBe(stream);
-      expect(upstream.requests).toHaveLength(2);
+      expect(await asked({ authorization: "Bearer other" })).toEqual([404, 404, 404, 404]);
+      expect((await get(perennial, stream, { method: "DELETE", headers: { authorization: "Bearer other" } })).status).toBe(404);
+      expect(await asked(mine)).toEqual([200, 200, 200, 200]);
+      expect(upstream.requests).toHaveLength(1);
     }
   });
 

@@ -66,6 +66,7 @@ export async function arrive(exchange: Exchange, replay: ReplaySettings, context
   const claim = await context.kept.claim(facts, replay, name);
   if (claim.kind === "new") return { kind: "starts", stream: claim.stream, hasIds: isAsked };
   return joined(name?.kind ?? "retry", context, async () => {
+    refuseForeign(claim.stream, facts.client);
     refuseOther(claim.stream, facts);
     return joinAt(claim.stream, 0, { way: name?.kind ?? "retry", hasIds: isAsked });
   });
@@ -128,7 +129,7 @@ async function findStream(id: string, client: string, { kept }: ComeBackContext)
   return stream;
 }
 
-/** Its id alone does not open it. */
+/** Its id, or its key, alone does not open it. */
 function refuseForeign(stream: KeptAnswer, client: string): void {
   if (stream.client !== client) throw new Failure("not_found", "There is no such stream for this client.");
 }
@@ -155,7 +156,7 @@ function nameOfRequest(
 ): RequestName | undefined {
   const key = headers["idempotency-key"];
   if (key !== undefined && key !== "") {
-    return { kind: "idempotency-key", value: digest(client, String(key)), mayJoin: ({ isPiped }) => !isPiped };
+    return { kind: "idempotency-key", value: digest(String(key)), mayJoin: ({ isPiped }) => !isPiped };
   }
   const retries = headers["x-stainless-retry-count"];
   if (!joinRetries || retries === undefined) return undefined;
