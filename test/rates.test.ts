@@ -378,7 +378,7 @@ describe("progress: true", () => {
     const others = [];
     for (let index = 0; index < 2; index++) {
       others.push(chat(perennial.baseUrl, {}, { onRead: (body) => (bodies[index] = body) }));
-      await eventually(() => bodies[index]).toBeDefined();
+      await eventually(() => bodies[index] ?? "").toMatch(/^: perennial .* in the queue\n\n$/);
     }
     const unstreamed = chat(perennial.baseUrl, { stream: false });
     await eventually(() => queued(perennial)).toBe(3);

@@ -28,7 +28,7 @@ const manifestsIn = (file: string): Manifest[] => parseAllDocuments(read(`kubern
 const MANIFESTS = FILES.flatMap(manifestsIn);
 const the = (kind: string, name: string): Manifest => {
   const found = MANIFESTS.find((each) => each.kind === kind && each.metadata.name === name);
-  expect(found, `${kind} ${name}`).toBeDefined();
+  expect(found, `${kind} ${name}`).toMatchObject({ kind, metadata: { name } });
   return found as Manifest;
 };
 
