@@ -13,6 +13,8 @@ export type AskLeg =
       readonly elsewhere?: Elsewhere | undefined;
       /** What proves that it is the rest: its first words, which the client has, or what the server is known to do. */
       readonly proof: "answer" | "server";
+      /** Its first words stand more than once in the answer, so that they alone prove nothing: the server is proved as well. */
+      readonly needsServer: boolean;
       readonly style: ContinuationStyle;
       /** @param trims the server takes whitespace off the end of a prefix, as its proof has shown. */
       rest(trims: boolean): Rest | SeamRule;
@@ -194,7 +196,11 @@ function askRest(
     return { body: asked, cut, echo, isCapped: limit.isCapped };
   };
   const first = rest(false);
-  return typeof first === "string" ? first : { kind: "continue", proof, style: continuation, rest, elsewhere };
+  if (typeof first === "string") return first;
+  const needsServer = proof === "server" || !first.cut.isTelling;
+  const mayAskServer = resume.proof !== "answer" && elsewhere === undefined && !known.isUnfit();
+  if (needsServer && !mayAskServer) return "repetition";
+  return { kind: "continue", proof, needsServer, style: continuation, rest, elsewhere };
 }
 
 /** That another server goes on with answers does not show that it would have made this one: there its own words alone count. */

@@ -134,7 +134,7 @@ describe.each(SPEAKERS)("%s", (_name, speaker) => {
       ...speaker.end(2),
     ];
     const named = /"model":"([^"]+)"/.exec(
-      JSON.stringify(leg({ prefix: "", tail: "", tokens: 0 }).map(({ data }) => data)).replaceAll("\\", ""),
+      JSON.stringify(leg({ prefix: "", tail: "", tokens: 0, isTelling: true }).map(({ data }) => data)).replaceAll("\\", ""),
     )?.[1];
     const read: number[] = [];
     const onPromptTokens = (tokens: number): void => void read.push(tokens);
