@@ -181,6 +181,7 @@ function splice({ attempt, held, output }: DialectAttempt, { rest, by, model, co
     leg: continuing.openLeg(given, { isWhole: rest === undefined, tokensBefore: rest?.cut.tokens }),
     seam: { given: text, expected: rest === undefined ? text : rest.cut.tail, echo: rest?.echo, isSuspect: by === "server" },
     isCapped: rest?.isCapped ?? false,
+    isJson: rest?.isJson,
     onPromptTokens(tokens) {
       attempt.paidTwice = cost(tokens);
     },

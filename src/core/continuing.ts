@@ -20,6 +20,8 @@ export interface Continuing {
   isDeterministic(body: unknown): { readonly greedy: boolean; readonly seeded: boolean };
   /** The text that an answer may not go past: tokens in the request's own words. */
   maxTokens(body: unknown): number | undefined;
+  /** The answer must be one JSON text. @param body parsed */
+  asksForJson(body: unknown): boolean;
   /** The request for the rest. @param maxTokens undefined for what the client asked. Undefined where that cannot be asked. */
   askRest(body: unknown, rest: AskRest): unknown;
   /** A question of its own to the same model, which thinks as it did for this request, but without chance. */

@@ -2,6 +2,7 @@
 import type { SeamRule } from "../core/answer-record.ts";
 import type { Allowances, AskRest, ContinuationStyle, Continuing } from "../core/continuing.ts";
 import {
+  asksForJson,
   type ChoiceShape,
   ChoicesLeg,
   determinismOf,
@@ -63,6 +64,7 @@ export const continueChat: Continuing = {
   record: () => recordChoices(shape),
   isDeterministic: determinismOf,
   maxTokens: maxTokensOf,
+  asksForJson,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,
   askQuestion: (body, content, maxTokens) => ({

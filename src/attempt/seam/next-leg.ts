@@ -34,6 +34,8 @@ export interface Elsewhere {
 export interface Rest {
   readonly body: unknown;
   readonly cut: Cut;
+  /** It must be one JSON text with what the client has. */
+  readonly isJson: boolean;
   /** Some servers repeat the prefix. */
   readonly echo: string | undefined;
   /** It has fewer tokens than the client asked for, since what was made is not known exactly. */
@@ -193,7 +195,7 @@ function askRest(
     if (asked === undefined) return "unsupported";
     // A text that begins with its own tail could be either.
     const echo = continuation === "prefix" && cut.tail !== "" && !given.text.startsWith(cut.tail) ? given.text : undefined;
-    return { body: asked, cut, echo, isCapped: limit.isCapped };
+    return { body: asked, cut, echo, isCapped: limit.isCapped, isJson: continuing.asksForJson(body) };
   };
   const first = rest(false);
   if (typeof first === "string") return first;
