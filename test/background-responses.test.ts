@@ -102,6 +102,10 @@ test.for<[string, (after: number) => string[] | string]>([
   ],
   ["lacks an event", (after) => eventsOf(true).slice(after + 2)],
   ["says one again", (after) => eventsOf(true).slice(after)],
+  [
+    "says one again later",
+    (after) => eventsOf(true).flatMap((one, n) => (n <= after ? [] : n === after + 1 ? [one, one] : [one])),
+  ],
 ])("a response that %s is not gone on with, and is cancelled", async ([_what, again], { serve }) => {
   const { perennial, upstream } = await serveBackground(serve, 6, SETTINGS, again);
   const { body } = await ask(perennial, "/v1/responses", { input: "hi" });

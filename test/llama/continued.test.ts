@@ -1,8 +1,8 @@
 /** A real model server is killed in mid-answer and started again: the answer goes on, proved, or its client is told; nothing else. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { chat, readStream } from "../support/client.ts";
 import { startPerennial, type TestPerennial } from "../support/perennial.ts";
 import { type AnswerName, chooseAnswers, type Ending, KeptEndings, QUESTIONS } from "./answers.ts";
+import { ask, killedAt, LEAVES_BEHIND, type Told } from "./killed.ts";
 import { type LlamaServer, startLlamaServer } from "./llama-server.ts";
 
 /** Killed behind each of so many events: `npm run test:llama -- --every` for each single one, of the answers that are chosen. */
@@ -20,50 +20,9 @@ const LLAMA = { upstream: { profile: "llamacpp", continuation: "llamacpp" } };
 /** What counts as one token, of those that are compared behind the seam. */
 const COMPARED = 8;
 
-/** An answer that goes on and on: its client leaves so many events behind the seam. */
-const LEAVES_BEHIND = 16;
 const LAST_PLACE = 40;
-
-interface Told {
-  readonly text: string;
-  /** Where each event's text ended. */
-  readonly ends: readonly number[];
-  readonly done: boolean;
-  readonly finish: string | null;
-  readonly errorCode: string | undefined;
-}
-
-const bodyOf = (content: string, fields: object): object => ({
-  model: "smollm2",
-  temperature: 0,
-  messages: [{ role: "user", content }],
-  ...fields,
-});
-
-/** @param onEvent is given the number of events with text so far, and the way to leave. */
-async function ask(
-  baseUrl: string,
-  content: string,
-  fields: object = {},
-  onEvent: (count: number, leave: () => void) => unknown = () => undefined,
-): Promise<Told> {
-  const pieces = (body: string): string[] =>
-    [...body.matchAll(/"content":("(?:[^"\\]|\\.)+")/g)].map(([, text]) => JSON.parse(text ?? '""'));
-  let told = 0;
-  const { body } = await chat(baseUrl, bodyOf(content, fields), {
-    onRead(soFar, leave) {
-      const count = pieces(soFar).length;
-      while (told < count) onEvent(++told, leave);
-    },
-  });
-  const { text, done, errorCode, finish } = readStream(body.slice(0, body.lastIndexOf("\n\n") + 2));
-  let at = 0;
-  const ends = pieces(body).map((piece) => {
-    at += piece.length;
-    return at;
-  });
-  return { text, ends, done, errorCode, finish };
-}
+/** Tokens that are asked for where an answer has no end: an emoji is three. */
+const LONGEST = (LAST_PLACE + LEAVES_BEHIND + COMPARED) * 3;
 
 let server: LlamaServer;
 beforeAll(async () => {
@@ -77,30 +36,6 @@ async function perennialAt(of: LlamaServer, settings: Record<string, unknown>): 
   const app = await startPerennial(of.baseUrl, settings);
   onTestFinished(() => app.close());
   return app;
-}
-
-/**
- * Kills the server behind this event, and starts it again.
- * @param hasEnd the answer is waited for to its end.
- * @returns what the client was told, and what it had been told by then.
- */
-async function killedAt(
-  of: LlamaServer,
-  app: TestPerennial,
-  content: string,
-  place: number,
-  fields: object = {},
-  hasEnd = false,
-) {
-  const before = app.log.filter((each) => "outcome" in each).length;
-  let restarted: Promise<void> | undefined;
-  const told = await ask(app.baseUrl, content, fields, (count, leave) => {
-    if (count === place) restarted ??= of.kill().then(() => of.start());
-    if (count >= place + LEAVES_BEHIND && !hasEnd) leave();
-  });
-  await restarted;
-  const line = await app.exchangeLog(before + 1);
-  return { told, line, given: told.ends[place - 1] ?? 0 };
 }
 
 describe("killed behind an event, at temperature 0", () => {
@@ -133,7 +68,7 @@ describe("killed behind an event, at temperature 0", () => {
   test.each(ANSWERS)(
     "%s goes on, with no character lost or repeated",
     async (name) => {
-      const whole = await ask(server.baseUrl, QUESTIONS[name], { max_tokens: LAST_PLACE + LEAVES_BEHIND + COMPARED });
+      const whole = await ask(server.baseUrl, QUESTIONS[name], { max_tokens: LONGEST });
       expect(whole.done).toBe(true);
       const kept = STEP === 1 ? new KeptEndings(name) : undefined;
       const counts = { asked: 0, goneOn: 0, early: 0, refused: 0, finished: 0, equal: 0 };

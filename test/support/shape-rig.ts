@@ -73,4 +73,4 @@ export function flawsOf({ whole, text, done, errorCode, rule }: HeardOfShape, { 
   ];
 }
 
-const DOUBTS = ["repetition", "restart", "shape"];
+const DOUBTS = ["repetition", "restart", "shape", "empty"];
