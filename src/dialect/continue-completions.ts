@@ -23,13 +23,16 @@ const shape: ChoiceShape = {
   write: (choice, text) => (typeof choice.text === "string" ? { ...choice, text } : choice),
 };
 
+/** Tokens of an answer whose request sets no limit: OpenAI, vLLM and SGLang make no more, llama.cpp does. */
+const USUAL_LIMIT = 16;
+
 /** What servers say of how a choice ended. */
 const ENDINGS: ReadonlySet<string> = new Set(["stop_reason", "matched_stop"]);
 
 export const continueCompletions: Continuing = {
   record: () => recordChoices(shape),
   isDeterministic: determinismOf,
-  maxTokens: maxTokensOf,
+  maxTokens: (body, made) => maxTokensOf(body) ?? (made > USUAL_LIMIT ? undefined : USUAL_LIMIT),
   asksForJson,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,

@@ -21,6 +21,14 @@ function given(...events: string[]): AnswerRecord {
   };
 }
 
+test("a count of fewer tokens than there were events is none", () => {
+  const counting = (tokens: number): unknown =>
+    chooseCut({ ...given("one ", "two ", "three ", "four"), tokens: Array(4).fill(tokens) }, OPTIONS);
+  expect(counting(0)).toMatchObject({ prefix: "one two ", tokens: undefined });
+  expect(counting(1)).toMatchObject({ tokens: undefined });
+  expect(counting(2)).toMatchObject({ tokens: 2 });
+});
+
 describe("where an answer is cut", () => {
   test.each<[string, string[], object, object | string]>([
     [

@@ -42,7 +42,10 @@ export function chooseCut(record: AnswerRecord, options: CutOptions): Cut | Seam
     if (text.length - end < tail || !isBetweenGraphemes(text, end)) continue;
     if (options.refusesTrailingSpace && /\s$/.test(text.slice(0, end))) continue;
     const isTelling = options.tail === 0 || tellsPlace(text, end);
-    const cut = { prefix: text.slice(0, end), tail: text.slice(end), tokens: tokens[index], isTelling };
+    const counted = tokens[index];
+    // Each event brought one at least: gateways exist that always count none.
+    const made = counted !== undefined && counted > index ? counted : undefined;
+    const cut = { prefix: text.slice(0, end), tail: text.slice(end), tokens: made, isTelling };
     if (isTelling && (shortest === undefined || cut.tail.length <= LONGEST_TAIL)) return cut;
     shortest ??= cut;
     if (cut.tail.length > LONGEST_TAIL) break;

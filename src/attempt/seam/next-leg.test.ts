@@ -283,6 +283,9 @@ describe("how the rest is asked for", () => {
       max_tokens: 7,
       stream: true,
     });
+    // Where no limit is asked for, most servers have one.
+    expect([16, 17].map((made) => continueCompletions.maxTokens({ prompt: "a" }, made))).toEqual([16, undefined]);
+    expect(continueCompletions.maxTokens({ prompt: "a", max_tokens: 40 }, 10)).toBe(40);
     expect(continueCompletions.obstacleIn({ prompt: ["a", "b"] }, { tools: false, structured: false })).toBe("unsupported");
     expect(continueCompletions.obstacleIn({ prompt: "a", suffix: "b" }, { tools: false, structured: false })).toBe("unsupported");
   });

@@ -189,7 +189,7 @@ function askRest(
     const tail = proof === "answer" ? resume.tail : 0;
     const cut = chooseCut(given, { minChars: resume.minChars, tail, trims, refusesTrailingSpace });
     if (typeof cut === "string") return cut;
-    const limit = limitOf(continuing.maxTokens(body), cut);
+    const limit = limitOf(continuing.maxTokens(body, given.ends.length), cut);
     if (limit === "max-tokens") return limit;
     const asked = continuing.askRest(body, { prefix: cut.prefix, style: continuation, maxTokens: limit.maxTokens });
     if (asked === undefined) return "unsupported";
