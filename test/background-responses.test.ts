@@ -101,6 +101,7 @@ test.for<[string, (after: number) => string[] | string]>([
     () => jsonReply('{"error":{"message":"Response can no longer be streamed"}}', "400 Bad Request"),
   ],
   ["lacks an event", (after) => eventsOf(true).slice(after + 2)],
+  ["is told from its beginning, whatever was asked for", () => eventsOf(true)],
   ["says one again", (after) => eventsOf(true).slice(after)],
   [
     "says one again later",

@@ -223,6 +223,7 @@ describe("what was given", () => {
     ["another choice", { and: [event({ choices: [{ index: 1, delta: { content: "B" } }] })] }, "choices"],
     ["logprobs", { and: [event({ choices: [{ index: 0, delta: { content: "B" }, logprobs: { content: [] } }] })] }, "logprobs"],
     ["a choice twice in a chunk", { and: [event({ choices: [{ delta: { content: "B" } }, { delta: {} }] })] }, "choices"],
+    ["a message in place of a delta", { and: [event({ choices: [{ message: { content: "B" } }] })] }, "other-content"],
     ["token ids", { and: [event({ choices: [{ delta: { content: "B" }, token_ids: [7] }] })] }, "other-content"],
     ["half a character", { words: [...WORDS, "\ud83d"] }, "surrogates"],
   ])("%s", (_what, setup, expected) => {

@@ -310,6 +310,20 @@ describe("a leg that brings something else", () => {
     expect(splice(speaker, leg)).toMatchObject({ refused: "tail", told: [] });
   });
 
+  test("a message is no piece: first it is refused, and behind the seam it goes on as it came", () => {
+    const message = { role: "assistant", content: whole };
+    const all = chunk(2, [{ index: 0, message, finish_reason: "stop" }]);
+    expect(splice(chatSpeaker, () => [all])).toMatchObject({ refused: "kind", told: [] });
+    const { told, text } = splice(chatSpeaker, ({ tail }) => [chatSpeaker.text(2, tail + REST.join("")), all]);
+    expect(text).toBe(whole);
+    expect(jsonOf(told).at(-1).choices).toEqual([{ index: 0, message, finish_reason: "stop" }]);
+    // All so far, beside each piece.
+    const beside = (content: string): StreamEvent => chunk(2, [{ index: 0, delta: { content }, message, finish_reason: null }]);
+    const seen = splice(chatSpeaker, ({ tail }) => [...[tail, ...REST].map(beside), ...chatSpeaker.end(2)]);
+    expect(seen.text).toBe(whole);
+    expect(JSON.stringify(seen.told)).not.toContain("breaks");
+  });
+
   test("a role token behind the seam is refused before it is told", () => {
     const seen = splice(chatSpeaker, ({ tail }) => [chatSpeaker.text(2, tail), chatSpeaker.text(2, " so<|im_end|>")]);
     expect(seen).toMatchObject({ refused: "role-token", accepted: true, text: WORDS.join("") });
