@@ -117,6 +117,18 @@ test.for<[string, (after: number) => string[] | string]>([
   await expect.poll(() => upstream.requests.map(lineOf).at(-1)).toBe("POST /v1/responses/resp_1/cancel HTTP/1.1");
 });
 
+test("a response whose numbers say nothing is not come back for: what is behind 0 may have been told", async ({ serve }) => {
+  const zeros = eventsOf(true).map((event) => event.replace(/"sequence_number":\d+/, '"sequence_number":0'));
+  const { perennial, upstream } = await serve((socket, request) => {
+    if (lineOf(request).includes("/cancel")) socket.write(jsonReply("{}"));
+    else if (lineOf(request).startsWith("GET")) sendFramed(socket, "chunked", eventsOf(true).slice(1));
+    else socket.end(`${SSE_HEAD}connection: close\r\n\r\n${zeros.slice(0, 6).join("")}`);
+  }, SETTINGS);
+  const { body } = await ask(perennial, "/v1/responses", { input: "hi" });
+  expect(body).toContain("could not be continued");
+  expect(upstream.requests.map(lineOf).filter((line) => line.startsWith("GET"))).toEqual([]);
+});
+
 test("an upstream that refuses the background is asked as the client asked, and remembered", async ({ serve }) => {
   const { perennial, upstream } = await serve((socket, { json }) => {
     if (json.background === true)
