@@ -24,7 +24,7 @@ export interface Cut {
   readonly tokens: number | undefined;
 }
 
-/** A longer tail is no surer, and must be made again. */
+/** Characters. A longer tail costs more than the questions that prove a server, since all of it is made again. */
 const LONGEST_TAIL = 96;
 
 /** @returns the rule by which the answer is not continued, or the cut. */
