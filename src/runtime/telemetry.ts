@@ -5,6 +5,7 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
+import type { RelayContext } from "../relay/start-run.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
@@ -38,6 +39,8 @@ export interface Telemetry {
   history(): Promise<History>;
   /** What was asked and answered of late, where the dashboard is to show it; whatever was kept is forgotten where not. */
   texts(shown: boolean): Promise<Texts | undefined>;
+  /** Captures of single exchanges, where a configuration names a folder for them. */
+  recorder(config: Config, held: HeldMemory): Promise<RelayContext["record"]>;
   close(): Promise<void>;
 }
 
@@ -67,6 +70,7 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
       }
       return texts;
     },
+    recorder: (config, held) => startRecorder(config, held, logger),
     async close() {
       const summary = tally.summary();
       if (summary !== undefined) logger.info(summary);
@@ -89,6 +93,26 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     countKept: () => ({ streams: counted.kept.size, bytes: counted.kept.bytes }),
     isStoreUp: counted.isStoreUp,
     upstreamStates: counted.upstreams,
+  });
+}
+
+async function startRecorder(
+  { record, upstreams, auth }: Config,
+  held: HeldMemory,
+  logger: Logger,
+): Promise<RelayContext["record"]> {
+  if (record === false) return undefined;
+  const { createExchangeRecorder } = await import("../capture/exchange-recorder.ts");
+  const keys = upstreams.flatMap(({ apiKey, apiKeys = [] }) => [apiKey ?? [], apiKeys].flat());
+  if (record.texts) logger.warn("prompts and answers are written to captures as they are (record.texts)");
+  return createExchangeRecorder({
+    ...record,
+    secrets: [...keys, ...auth.keys],
+    held,
+    report(id, reason) {
+      if (reason === undefined) logger.info({ id, dir: record.dir }, "what the upstream sent is written down (record)");
+      else logger.warn({ id, reason }, "a request is not written down (record)");
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 /** The published tables of gateways: they are written between markers, and say the same on every page. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { replaceBlock } from "./gateways.ts";
+import { replaceBlock } from "./blocks.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 

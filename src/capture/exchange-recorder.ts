@@ -1,0 +1,206 @@
+/** Captures of single exchanges of a running proxy (`record`): what its upstreams sent is a case that `perennial replay` plays. */
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { STATUS_CODES } from "node:http";
+import { join } from "node:path";
+import type { Exchange } from "../core/exchange.ts";
+import type { Failure } from "../core/failure.ts";
+import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
+import type { CallWatch, Recording } from "../core/recording.ts";
+import type { ReplyHeaders } from "../core/reply.ts";
+import type { Step } from "./case-file.ts";
+import { type MaskOptions, maskRequest, maskResponse } from "./mask.ts";
+import { parseObject, type Read, secretsOf, toCase, toSteps } from "./write-case.ts";
+
+export interface ExchangeRecorderOptions {
+  /** Where captures go, and nowhere else. Made where it is not there. */
+  readonly dir: string;
+  /** Prompts and answers are written as they are; otherwise masked letter by letter. */
+  readonly texts: boolean;
+  /** When the folder has so many captures none is written any more: what somebody may still want is not deleted. */
+  readonly maxFiles: number;
+  /** A capture that would be larger is not written at all, since half of one cannot be played. In bytes. */
+  readonly maxFileBytes: number;
+  /** Keys of the configuration: they are masked wherever an upstream repeats them. */
+  readonly secrets: readonly string[];
+  readonly held: HeldMemory;
+  /** @param reason why it was not written; undefined when it was. */
+  report(id: string, reason?: string): void;
+}
+
+/** Names are the ids of exchanges (`x-perennial-id`). */
+const CAPTURE = /^[0-9a-f-]{36}\.json$/;
+
+/** @returns what gives each exchange that asks for it a recording, and undefined to all others. */
+export function createExchangeRecorder(options: ExchangeRecorderOptions): (exchange: Exchange) => Recording | undefined {
+  const { dir, maxFiles, report } = options;
+  /** One after the other, so that the files are counted rightly. */
+  let last: Promise<void> = Promise.resolve();
+
+  async function write(id: string, text: string): Promise<void> {
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      const captures = (await readdir(dir)).filter((name) => CAPTURE.test(name));
+      if (captures.length >= maxFiles) return report(id, `there are ${captures.length} captures (record.maxFiles)`);
+      // Never over, or through, something that is there.
+      await writeFile(join(dir, `${id}.json`), text, { mode: 0o600, flag: "wx" });
+      report(id);
+    } catch (error) {
+      report(id, `it cannot be written (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+    }
+  }
+
+  return (exchange) => {
+    if (exchange.request.headers["x-perennial-record"] !== "1") return undefined;
+    return new ExchangeRecording(exchange, options, (text) => {
+      last = last.then(() => write(exchange.id, text));
+      return last;
+    });
+  };
+}
+
+class ExchangeRecording implements Recording {
+  readonly #exchange: Exchange;
+  readonly #options: ExchangeRecorderOptions;
+  readonly #write: (text: string) => Promise<void>;
+  readonly #held: HeldShare;
+  #calls: RecordedCall[] = [];
+  #path: string | undefined;
+  /** Why nothing will be written; undefined as long as something may be. */
+  #dropped: string | undefined;
+
+  constructor(exchange: Exchange, options: ExchangeRecorderOptions, write: (text: string) => Promise<void>) {
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#write = write;
+    this.#held = options.held.open({ evict: () => this.#drop("it has no room in memory (limits.maxHeldBytes)") });
+  }
+
+  call(url: string): CallWatch {
+    this.#path ??= new URL(url).pathname;
+    const call = new RecordedCall(this.#exchange.request.method, {
+      onBytes: (bytes) => this.#count(bytes),
+      onUnreadable: () => this.#drop("an answer is compressed, and could not be masked"),
+    });
+    this.#calls.push(call);
+    return call;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#calls.map((call) => call.over));
+    const text = this.#dropped === undefined ? this.#toText() : "";
+    if (Buffer.byteLength(text) > this.#options.maxFileBytes) this.#drop(TOO_LARGE);
+    this.#held.release();
+    this.#calls = [];
+    if (this.#dropped === undefined) await this.#write(text);
+    else this.#options.report(this.#exchange.id, this.#dropped);
+  }
+
+  #count(bytes: number): void {
+    if (this.#dropped !== undefined) return;
+    this.#held.add(bytes);
+    if (this.#held.bytes > this.#options.maxFileBytes) this.#drop(TOO_LARGE);
+  }
+
+  #drop(reason: string): void {
+    this.#dropped ??= reason;
+    this.#held.release();
+    for (const call of this.#calls) call.forget();
+  }
+
+  #toText(): string {
+    const { request, id } = this.#exchange;
+    const { texts, secrets } = this.#options;
+    const mask: MaskOptions = { secrets: [...secretsOf(request.headers), ...secrets], texts: !texts };
+    const json = parseObject(request.plain ?? (Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)));
+    const { model, ...body } = json ?? {};
+    const parts = {
+      id,
+      model: typeof model === "string" ? model : undefined,
+      path: this.#path && String(maskRequest(this.#path, { ...mask, texts: false })),
+      body: json === undefined ? undefined : (maskRequest(body, mask) as Record<string, unknown>),
+      responses: this.#calls.map((call) => call.toSteps(mask)),
+    };
+    return `${JSON.stringify(toCase(parts), undefined, 2)}\n`;
+  }
+}
+
+const TOO_LARGE = "it is larger than record.maxFileBytes";
+
+interface RecordedCallListener {
+  onBytes(bytes: number): void;
+  onUnreadable(): void;
+}
+
+/** The response is put together anew: the bytes of the body, their reads and their times are the upstream's, head and chunks are ours. */
+class RecordedCall implements CallWatch {
+  readonly over: Promise<void>;
+  readonly #settle: () => void;
+  readonly #method: string;
+  readonly #listener: RecordedCallListener;
+  #startedAt = performance.now();
+  #reads: Read[] = [];
+  #isChunked = false;
+  #end: Step["end"];
+
+  constructor(method: string, listener: RecordedCallListener) {
+    this.#method = method;
+    this.#listener = listener;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.over = promise;
+    this.#settle = resolve;
+  }
+
+  onHandover(): void {
+    this.#startedAt = performance.now();
+  }
+
+  onHead(status: number, headers: ReplyHeaders): void {
+    const encoding = headers["content-encoding"];
+    if (encoding !== undefined && encoding !== "identity") this.#listener.onUnreadable();
+    const hasBody = this.#method !== "HEAD" && status !== 204 && status !== 304;
+    this.#isChunked = hasBody && headers["content-length"] === undefined;
+    const lines = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}`));
+    const framing = this.#isChunked ? ["transfer-encoding: chunked"] : [];
+    const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}`, ...lines, ...framing, "connection: close"];
+    this.#read(Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"));
+  }
+
+  onData(chunk: Buffer): void {
+    if (!this.#isChunked) this.#read(chunk);
+    else this.#read(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
+  }
+
+  onEnd(): void {
+    if (this.#isChunked) this.#read(Buffer.from("0\r\n\r\n"));
+    this.#finish("fin");
+  }
+
+  onFailure({ cause }: Failure): void {
+    // A refused connection is told as one that was reset: a capture can only be played to somebody who is connected.
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+    this.#finish(/^(?:ECONNRESET|EPIPE|ECONNREFUSED)$/.test(code) ? "rst" : "fin");
+  }
+
+  onLeft(): void {
+    this.#settle();
+  }
+
+  forget(): void {
+    this.#reads = [];
+  }
+
+  toSteps(mask: MaskOptions): readonly Step[] {
+    const bytes = maskResponse(Buffer.concat(this.#reads.map((read) => read.bytes)), mask);
+    return toSteps(this.#reads, bytes, this.#startedAt, this.#end);
+  }
+
+  #finish(end: Step["end"]): void {
+    this.#end = end;
+    this.#settle();
+  }
+
+  #read(bytes: Buffer): void {
+    this.#reads.push({ at: performance.now(), bytes });
+    this.#listener.onBytes(bytes.length);
+  }
+}
