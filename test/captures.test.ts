@@ -1,5 +1,5 @@
 /** A bug report that plays: what was recorded comes again, byte for byte, at its pace, and without anybody's secrets. */
-import { mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -252,7 +252,10 @@ describe("secrets", () => {
 describe("one exchange of a running proxy (record)", () => {
   const ASKED = { headers: { "x-perennial-record": "1" } };
   const folder = (): string => join(mkdtempSync(join(tmpdir(), "perennial-")), "captures");
-  const capturesIn = (dir: string): string[] => readdirSync(dir).map((name) => join(dir, name));
+  const capturesIn = (dir: string): string[] =>
+    readdirSync(dir)
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => join(dir, name));
 
   test.for<{ name: string; answer: Answer; stream?: boolean }>([
     { name: "a whole answer", answer: (socket) => socket.end(frame("chunked", chatEvents(["Hello"]))) },
@@ -307,7 +310,7 @@ describe("one exchange of a running proxy (record)", () => {
     expect(text).not.toContain('"end"');
   });
 
-  test("only where both the configuration and the request ask for it, within both bounds, and never over another", async ({
+  test("only where both the configuration and the request ask for it, within both bounds", async ({
     startUpstream,
     startPerennial,
   }) => {
@@ -329,6 +332,15 @@ describe("one exchange of a running proxy (record)", () => {
       .poll(() => full.log)
       .toContainEqual(expect.objectContaining({ reason: "there are 1 captures (record.maxFiles)" }));
     expect(capturesIn(dir)).toHaveLength(1);
+  });
+
+  test("a folder that cannot be had is said at the start", async ({ startPerennial }) => {
+    const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "file");
+    writeFileSync(file, "");
+    for (const dir of [file, join(file, "in-a-file"), join(`${file}s`, "nowhere")])
+      await expect(startPerennial("http://127.0.0.1:1/v1", { record: { dir } })).rejects.toThrow(
+        /^record\.dir: .*cannot be written/,
+      );
   });
 
   test("masks words, unless texts are wanted, and keys always: the client's and ours", async ({

@@ -19,7 +19,8 @@ export const ENGLISH: Words = {
     const { cpu, cores, node, kernel } = machine;
     const busy = wasBusy ? "\n**Others were using this machine: these figures say little.**" : "";
     return `${date}, ${cores} cores of ${cpu}, Linux ${kernel}, Node ${node};
-medians of ${rounds} rounds in turn (min…max). Load average before it ${loadBefore.toFixed(1)}, before each round ${loadsOf(results)}, its own load included.${busy}`;
+medians of ${rounds} rounds in turn (min…max).
+Load average before it ${loadBefore.toFixed(1)}, before each round ${loadsOf(results)}, its own load included.${busy}`;
   },
   without: (row, why) => `Without ${row}: ${why}.`,
 };

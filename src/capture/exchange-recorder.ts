@@ -1,5 +1,5 @@
 /** Captures of single exchanges of a running proxy (`record`): what its upstreams sent is a case that `perennial replay` plays. */
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { STATUS_CODES } from "node:http";
 import { join } from "node:path";
 import type { Exchange } from "../core/exchange.ts";
@@ -12,7 +12,7 @@ import { type MaskOptions, maskRequest, maskResponse } from "./mask.ts";
 import { parseObject, type Read, secretsOf, toCase, toSteps } from "./write-case.ts";
 
 export interface ExchangeRecorderOptions {
-  /** Where captures go, and nowhere else. Made where it is not there. */
+  /** Where captures go, and nowhere else. */
   readonly dir: string;
   /** Prompts and answers are written as they are; otherwise masked letter by letter. */
   readonly texts: boolean;
@@ -37,14 +37,17 @@ export function createExchangeRecorder(options: ExchangeRecorderOptions): (excha
   let last: Promise<void> = Promise.resolve();
 
   async function write(id: string, text: string): Promise<void> {
+    const file = join(dir, `${id}.json`);
+    const unfinished = `${file}.tmp`;
     try {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
       const captures = (await readdir(dir)).filter((name) => CAPTURE.test(name));
       if (captures.length >= maxFiles) return report(id, `there are ${captures.length} captures (record.maxFiles)`);
-      // Never over, or through, something that is there.
-      await writeFile(join(dir, `${id}.json`), text, { mode: 0o600, flag: "wx" });
+      // There is a capture, or there is none: who looks into the folder finds no half of one.
+      await writeFile(unfinished, text, { mode: 0o600, flag: "wx" });
+      await rename(unfinished, file);
       report(id);
     } catch (error) {
+      await rm(unfinished, { force: true }).catch(() => {});
       report(id, `it cannot be written (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
     }
   }

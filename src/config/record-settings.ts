@@ -1,5 +1,5 @@
 /** The settings for captures of single exchanges (docs/captures.md). */
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError } from "./config-error.ts";
 import { size, text, wholeNumber } from "./values.ts";
@@ -11,7 +11,7 @@ export const record = z
       z.literal(false),
       z.strictObject({
         dir: text(/./, "expected the name of a folder").describe(
-          "Folder for captures, absolute or from the folder of the configuration file; made where it is not there. Required.",
+          "Folder for captures, absolute or from the folder of the configuration file; made where it is not there, in one that is. Required.",
         ),
         texts: z.boolean().default(false).describe("Write prompts and answers as they are, not masked. Default: false."),
         maxFiles: wholeNumber(1, 10_000)
@@ -36,7 +36,9 @@ export type RecordSettings = z.output<typeof record>;
 export function prepareRecordFolder(settings: RecordSettings): void {
   if (settings === false) return;
   try {
-    mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
+    // Not with all of its parents: a folder that is misspelt is more likely, and on /proc Node would try for ever.
+    if (!existsSync(settings.dir)) mkdirSync(settings.dir, { mode: 0o700 });
+    if (!statSync(settings.dir).isDirectory()) throw Object.assign(new Error("no folder"), { code: "ENOTDIR" });
     accessSync(settings.dir, constants.W_OK);
   } catch (error) {
     throw new ConfigError([`record.dir: ${settings.dir}: cannot be written to (${(error as NodeJS.ErrnoException).code})`]);
