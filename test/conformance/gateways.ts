@@ -41,6 +41,7 @@ const PAGES: Pages<GatewaysOptions> = {
 const NAMES: Readonly<Record<string, string>> = {
   envoy: "Envoy",
   portkey: "Portkey",
+  olla: "Olla",
   litellm: "LiteLLM",
   perennial: "Perennial",
 };
