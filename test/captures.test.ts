@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { describe, expect } from "vitest";
+import { createExchangeRecorder, OpenRecordings } from "../src/capture/exchange-recorder.ts";
 import { maskResponse } from "../src/capture/mask.ts";
 import { runRecord } from "../src/capture/run-record.ts";
 import { runReplay } from "../src/capture/run-replay.ts";
+import type { Exchange } from "../src/core/exchange.ts";
+import { HeldMemory } from "../src/core/held-memory.ts";
 import type { Case } from "./cases/case.ts";
 import { startCasePlayer } from "./cases/play.ts";
 import { chat, readStream } from "./support/client.ts";
@@ -332,6 +335,32 @@ describe("one exchange of a running proxy (record)", () => {
       .poll(() => full.log)
       .toContainEqual(expect.objectContaining({ reason: "there are 1 captures (record.maxFiles)" }));
     expect(capturesIn(dir)).toHaveLength(1);
+  });
+
+  test("goes before anything that is for a client where memory is short, and holds nothing from there", async () => {
+    const held = new HeldMemory(1_000);
+    const notes: (string | undefined)[] = [];
+    const record = createExchangeRecorder({
+      ...{ dir: "/nowhere", texts: false, maxFiles: 1, maxFileBytes: 10_000, secrets: [] },
+      recordings: new OpenRecordings(held),
+      report: (_id, reason) => notes.push(reason),
+    });
+    const request = { method: "POST", path: "/", headers: { "x-perennial-record": "1" }, body: null };
+    const recording = record({ id: "id", request } as unknown as Exchange);
+    const call = recording?.call("http://127.0.0.1:1/v1/chat/completions");
+    call?.onHead(200, {});
+    for (let read = 0; read < 100; read++) {
+      call?.onData(Buffer.alloc(200));
+      await Promise.resolve();
+    }
+    expect(held.bytes).toBe(0);
+    let isEvicted = false;
+    held.open({ evict: () => (isEvicted = true) }).add(900);
+    await Promise.resolve();
+    expect(isEvicted).toBe(false);
+    call?.onEnd();
+    await recording?.end();
+    expect(notes).toEqual(["it has no room in memory (limits.maxHeldBytes)"]);
   });
 
   test("a folder that cannot be had is said at the start", async ({ startPerennial }) => {

@@ -22,9 +22,34 @@ export interface ExchangeRecorderOptions {
   readonly maxFileBytes: number;
   /** Keys of the configuration: they are masked wherever an upstream repeats them. */
   readonly secrets: readonly string[];
-  readonly held: HeldMemory;
+  readonly recordings: OpenRecordings;
   /** @param reason why it was not written; undefined when it was. */
   report(id: string, reason?: string): void;
+}
+
+/** Those that are being made, of every configuration: where memory is short they go first, before anything that is for a client. */
+export class OpenRecordings {
+  readonly held: HeldMemory;
+  readonly #open = new Set<ExchangeRecording>();
+
+  constructor(held: HeldMemory) {
+    this.held = held;
+    held.onShortage((bytes) => {
+      let missing = bytes;
+      for (const recording of this.#open) {
+        if (missing <= 0) return;
+        missing -= recording.drop("it has no room in memory (limits.maxHeldBytes)");
+      }
+    });
+  }
+
+  add(recording: ExchangeRecording): void {
+    this.#open.add(recording);
+  }
+
+  delete(recording: ExchangeRecording): void {
+    this.#open.delete(recording);
+  }
 }
 
 /** Names are the ids of exchanges (`x-perennial-id`). */
@@ -75,39 +100,48 @@ class ExchangeRecording implements Recording {
     this.#exchange = exchange;
     this.#options = options;
     this.#write = write;
-    this.#held = options.held.open({ evict: () => this.#drop("it has no room in memory (limits.maxHeldBytes)") });
+    this.#held = options.recordings.held.open();
+    options.recordings.add(this);
+    // It is held for the exchange as well, and counted there.
+    const { plain, body } = exchange.request;
+    if ((plain ?? (Buffer.isBuffer(body) ? body : "")).length > options.maxFileBytes) this.drop(TOO_LARGE);
   }
 
   call(url: string): CallWatch {
     this.#path ??= new URL(url).pathname;
     const call = new RecordedCall(this.#exchange.request.method, {
       onBytes: (bytes) => this.#count(bytes),
-      onUnreadable: () => this.#drop("an answer is compressed, and could not be masked"),
+      onUnreadable: () => this.drop("an answer is compressed, and could not be masked"),
     });
     this.#calls.push(call);
+    if (this.#dropped !== undefined) call.forget();
     return call;
   }
 
   async end(): Promise<void> {
     await Promise.all(this.#calls.map((call) => call.over));
+    if (this.#calls.length === 0) this.drop("no upstream was asked for it");
     const text = this.#dropped === undefined ? this.#toText() : "";
-    if (Buffer.byteLength(text) > this.#options.maxFileBytes) this.#drop(TOO_LARGE);
+    if (Buffer.byteLength(text) > this.#options.maxFileBytes) this.drop(TOO_LARGE);
     this.#held.release();
+    this.#options.recordings.delete(this);
     this.#calls = [];
     if (this.#dropped === undefined) await this.#write(text);
     else this.#options.report(this.#exchange.id, this.#dropped);
   }
 
-  #count(bytes: number): void {
-    if (this.#dropped !== undefined) return;
-    this.#held.add(bytes);
-    if (this.#held.bytes > this.#options.maxFileBytes) this.#drop(TOO_LARGE);
-  }
-
-  #drop(reason: string): void {
+  /** Nothing of it will be written. @returns what that frees, in bytes */
+  drop(reason: string): number {
+    const { bytes } = this.#held;
     this.#dropped ??= reason;
     this.#held.release();
     for (const call of this.#calls) call.forget();
+    return bytes;
+  }
+
+  #count(bytes: number): void {
+    this.#held.add(bytes);
+    if (this.#held.bytes > this.#options.maxFileBytes) this.drop(TOO_LARGE);
   }
 
   #toText(): string {
@@ -141,7 +175,8 @@ class RecordedCall implements CallWatch {
   readonly #method: string;
   readonly #listener: RecordedCallListener;
   #startedAt = performance.now();
-  #reads: Read[] = [];
+  /** Undefined when nothing of it will be written. */
+  #reads: Read[] | undefined = [];
   #isChunked = false;
   #end: Step["end"];
 
@@ -169,6 +204,7 @@ class RecordedCall implements CallWatch {
   }
 
   onData(chunk: Buffer): void {
+    if (this.#reads === undefined) return;
     if (!this.#isChunked) this.#read(chunk);
     else this.#read(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
   }
@@ -189,12 +225,13 @@ class RecordedCall implements CallWatch {
   }
 
   forget(): void {
-    this.#reads = [];
+    this.#reads = undefined;
   }
 
   toSteps(mask: MaskOptions): readonly Step[] {
-    const bytes = maskResponse(Buffer.concat(this.#reads.map((read) => read.bytes)), mask);
-    return toSteps(this.#reads, bytes, this.#startedAt, this.#end);
+    const reads = this.#reads ?? [];
+    const bytes = maskResponse(Buffer.concat(reads.map((read) => read.bytes)), mask);
+    return toSteps(reads, bytes, this.#startedAt, this.#end);
   }
 
   #finish(end: Step["end"]): void {
@@ -203,6 +240,7 @@ class RecordedCall implements CallWatch {
   }
 
   #read(bytes: Buffer): void {
+    if (this.#reads === undefined) return;
     this.#reads.push({ at: performance.now(), bytes });
     this.#listener.onBytes(bytes.length);
   }

@@ -1,5 +1,6 @@
 /** Who listens to exchanges: the log always, metrics where they are enabled, traces where the environment says where to. */
 import type { Logger } from "pino";
+import type { ExchangeRecorderOptions, OpenRecordings } from "../capture/exchange-recorder.ts";
 import type { Config } from "../config/schema.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
@@ -50,6 +51,7 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
   let metrics: Promise<Metrics> | undefined;
   let history: Promise<History> | undefined;
   let texts: Texts | undefined;
+  let recordings: OpenRecordings | undefined;
   return {
     observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
@@ -70,7 +72,12 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
       }
       return texts;
     },
-    recorder: (config, held) => startRecorder(config, held, logger),
+    async recorder(config, held) {
+      if (config.record === false) return undefined;
+      const { createExchangeRecorder, OpenRecordings } = await import("../capture/exchange-recorder.ts");
+      recordings ??= new OpenRecordings(held);
+      return createExchangeRecorder(recorderOptions(config, config.record, recordings, logger));
+    },
     async close() {
       const summary = tally.summary();
       if (summary !== undefined) logger.info(summary);
@@ -96,24 +103,23 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
   });
 }
 
-async function startRecorder(
-  { record, upstreams, auth }: Config,
-  held: HeldMemory,
+function recorderOptions(
+  { upstreams, auth }: Config,
+  record: Exclude<Config["record"], false>,
+  recordings: OpenRecordings,
   logger: Logger,
-): Promise<RelayContext["record"]> {
-  if (record === false) return undefined;
-  const { createExchangeRecorder } = await import("../capture/exchange-recorder.ts");
-  const keys = upstreams.flatMap(({ apiKey, apiKeys = [] }) => [apiKey ?? [], apiKeys].flat());
+): ExchangeRecorderOptions {
   if (record.texts) logger.warn("prompts and answers are written to captures as they are (record.texts)");
-  return createExchangeRecorder({
+  const keys = upstreams.flatMap(({ apiKey, apiKeys = [] }) => (apiKey === undefined ? apiKeys : [apiKey, ...apiKeys]));
+  return {
     ...record,
     secrets: [...keys, ...auth.keys],
-    held,
+    recordings,
     report(id, reason) {
       if (reason === undefined) logger.info({ id, dir: record.dir }, "what the upstream sent is written down (record)");
       else logger.warn({ id, reason }, "a request is not written down (record)");
     },
-  });
+  };
 }
 
 /** The standard variables of OpenTelemetry turn it on; without them its SDK is not even loaded. */
