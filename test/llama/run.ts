@@ -1,7 +1,7 @@
 /**
  * `npm run test:llama`: installs a real model server, then runs the tests against it; says why when it cannot.
- * `-- --every [--answers NAME,NAME] [--resume]`: kills it behind each single event, of these answers alone; goes on with a run that was cut.
- * What follows another `--` is for Vitest.
+ * `-- --every [--answers NAME,NAME] [--resume]`: kills it behind each single event, of these answers alone; goes on with a run
+ * that was cut. What follows another `--` is for Vitest.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";

@@ -18,7 +18,7 @@ export interface Cut {
   readonly prefix: string;
   /** What must come first of the rest. */
   readonly tail: string;
-  /** It stands nowhere else in the answer: a rest that begins with it can begin nowhere else. Of an empty one nothing is asked. */
+  /** It stands nowhere else in the answer: a rest that begins with it can begin nowhere else. True of an empty one. */
   readonly isTelling: boolean;
   /** Tokens that the prefix had cost; undefined where the upstream did not say. */
   readonly tokens: number | undefined;
@@ -55,8 +55,8 @@ export function chooseCut(record: AnswerRecord, options: CutOptions): Cut | Seam
 }
 
 /**
- * An answer that says the same again and again, as a refrain, a table or code do, would be gone on with at another place of it: anew where
- * its tail is also its beginning. Whitespace alone comes again where a space is lost or doubled.
+ * An answer that says the same again and again, as a refrain, a table or code do, would be gone on with at another place of it:
+ * anew, where its tail is also its beginning. Whitespace alone comes again where a space is lost or doubled.
  */
 function tellsPlace(text: string, at: number): boolean {
   const tail = text.slice(at);
