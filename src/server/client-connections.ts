@@ -1,6 +1,7 @@
 /** The clients' connections: when there are too many, those that say nothing make room for those that might. */
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { type Link, LinkedList } from "../core/linked-list.ts";
 
 export interface CrowdedOut {
   /** Connections that were closed as they came, since each of the others had a request. */
@@ -19,37 +20,49 @@ const TELL_EVERY_MS = 60_000;
  */
 export function watchClientConnections(server: Server, onCrowded: (closed: CrowdedOut) => void): void {
   /** In the order in which they fell silent. */
-  const silent = new Set<Socket>();
-  /** Requests that are being answered, by their connection; several where they are pipelined. */
-  const busy = new Map<Socket, number>();
+  const silent = new LinkedList<Socket>();
+  const connections = new WeakMap<Socket, Connection>();
+  let busy = 0;
   const tell = createTally(onCrowded);
 
   server.on("connection", (newcomer: Socket) => {
-    silent.add(newcomer);
+    const connection: Connection = { requests: 0, silence: silent.add(newcomer) };
+    connections.set(newcomer, connection);
     newcomer.once("close", () => {
-      silent.delete(newcomer);
-      busy.delete(newcomer);
+      connection.silence?.remove();
+      if (connection.requests > 0) busy--;
+      connections.delete(newcomer);
     });
-    if (silent.size + busy.size < server.maxConnections) return;
+    if (silent.size + busy < server.maxConnections) return;
     // Where no other is silent it is the newcomer itself.
-    const [oldest = newcomer] = silent;
+    const { first: oldest = newcomer } = silent;
     tell(oldest === newcomer ? "refused" : "silent");
-    silent.delete(oldest);
+    connections.get(oldest)?.silence?.remove();
     oldest.destroy();
   });
   // Node's own bound, should it ever be reached.
   server.on("drop", () => tell("refused"));
 
   server.on("request", ({ socket }, response: ServerResponse) => {
-    const connection = below(socket);
-    silent.delete(connection);
-    busy.set(connection, (busy.get(connection) ?? 0) + 1);
+    const accepted = below(socket);
+    const connection = connections.get(accepted);
+    if (connection === undefined) return;
+    connection.silence?.remove();
+    if (connection.requests++ === 0) busy++;
     response.once("close", () => {
-      const left = (busy.get(connection) ?? 0) - 1;
-      if (left > 0) busy.set(connection, left);
-      else if (busy.delete(connection) && !connection.destroyed) silent.add(connection);
+      // A connection that has closed is counted no more.
+      if (!connections.has(accepted) || --connection.requests > 0) return;
+      busy--;
+      if (!accepted.destroyed) connection.silence = silent.add(accepted);
     });
   });
+}
+
+interface Connection {
+  /** That are being answered; several where they are pipelined. */
+  requests: number;
+  /** Its place among the silent, while it is one. */
+  silence: Link | undefined;
 }
 
 /** Under TLS a request comes over a socket inside the one that was accepted. */
