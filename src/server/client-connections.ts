@@ -10,23 +10,29 @@ export interface CrowdedOut {
   silent: number;
 }
 
+export interface ConnectionsObserver {
+  /** @param closed what was closed since it was told last. */
+  onCrowded(closed: CrowdedOut): void;
+  /** @param waitedMs from accepting a connection to the head of its first request, in milliseconds. */
+  onFirstRequest(waitedMs: number): void;
+}
+
 /** How often it is told that connections were closed, in milliseconds; the first time at once. */
 const TELL_EVERY_MS = 60_000;
 
 /**
  * Keeps `server` at its `maxConnections` but one, which is for the newcomer: see setHttpLimits. A connection is silent while no request of it
  * is answered; the one that has been silent for longest goes first, so that opening connections alone keeps no client out.
- * @param onCrowded what was closed since it was told last.
  */
-export function watchClientConnections(server: Server, onCrowded: (closed: CrowdedOut) => void): void {
+export function watchClientConnections(server: Server, observer: ConnectionsObserver): void {
   /** In the order in which they fell silent. */
   const silent = new LinkedList<Socket>();
   const connections = new WeakMap<Socket, Connection>();
   let busy = 0;
-  const tell = createTally(onCrowded);
+  const tell = createTally(observer.onCrowded);
 
   server.on("connection", (newcomer: Socket) => {
-    const connection: Connection = { requests: 0, silence: silent.add(newcomer) };
+    const connection: Connection = { requests: 0, silence: silent.add(newcomer), acceptedAt: performance.now() };
     connections.set(newcomer, connection);
     newcomer.once("close", () => {
       connection.silence?.remove();
@@ -48,6 +54,8 @@ export function watchClientConnections(server: Server, onCrowded: (closed: Crowd
     const connection = connections.get(accepted);
     if (connection === undefined) return;
     connection.silence?.remove();
+    if (connection.acceptedAt !== undefined) observer.onFirstRequest(performance.now() - connection.acceptedAt);
+    connection.acceptedAt = undefined;
     if (connection.requests++ === 0) busy++;
     response.once("close", () => {
       // A connection that has closed is counted no more.
@@ -63,6 +71,8 @@ interface Connection {
   requests: number;
   /** Its place among the silent, while it is one. */
   silence: Link | undefined;
+  /** On the clock of `performance.now()`; undefined once it has brought a request. */
+  acceptedAt: number | undefined;
 }
 
 /** Under TLS a request comes over a socket inside the one that was accepted. */
