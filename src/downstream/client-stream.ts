@@ -162,7 +162,8 @@ export class ClientStream {
     queueMicrotask(() => {
       this.#isWriteDue = false;
       this.#writeBatch();
-      if (this.#isHeadDue && !this.#raw.destroyed) this.#raw.flushHeaders();
+      // Nothing has come with it after all.
+      if (this.#isHeadDue && !this.#raw.writableEnded && !this.#raw.destroyed) this.#raw.flushHeaders();
       this.#isHeadDue = false;
       this.#countUnread();
     });
