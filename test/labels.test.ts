@@ -221,7 +221,7 @@ describe("the first bytes decide", () => {
   test("the first question may be answered by a stream, and compressed", async () => {
     const body = gzipSync(WHOLE.join(""));
     await serve(reply(`${LABELS["application/json"]}content-encoding: gzip\r\n`, [body]), { warmup: { on: "start" } });
-    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 8_000 }).toBe(200);
+    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status).toBe(200);
     expect(upstream.requests).toHaveLength(1);
   });
 });
@@ -297,7 +297,7 @@ describe("a compressed body, though identity was asked for", () => {
   });
 
   test("a bomb goes off at the limit, not in the memory", async () => {
-    const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024, " "));
+    const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024, " "), { level: 1 });
     await serve(reply(encoded("gzip", "application/json"), ["".padEnd(0), bomb]), {
       limits: { maxBodyBytes: "1MiB" },
       retry: { maxAttempts: 1 },

@@ -1,12 +1,14 @@
 /** One setting from two sources: flags, environment and file; what its client asks, what its upstream has, what holds for all. */
 import { describe, expect } from "vitest";
 import { chat } from "./support/client.ts";
-import { configOf, load } from "./support/config-folder.ts";
+import { configOf, load, useConfigFolder } from "./support/config-folder.ts";
 import { chatEvents } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const ONCE = { retry: { maxAttempts: 1 } };
+
+useConfigFolder();
 
 describe("two sources of one setting", () => {
   const FILE = `upstreams: [{ baseUrl: "https://file.example/v1", apiKey: file-key, profile: vllm }]\nhost: 127.0.0.1\nport: 1001\nlog: { level: error }\n`;
