@@ -22,8 +22,8 @@ export default defineConfig({
       "test/soak/**",
     ],
     // A test that waits for ever must end; one on a machine that is busy with others must not.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // A machine of CI has neighbours; one that asks for a second time is named in the report. At the desk none is forgiven.
     retry: process.env["CI"] === undefined ? 0 : 1,
     pool: "forks",
@@ -31,7 +31,7 @@ export default defineConfig({
     isolate: false,
     setupFiles: [fileURLToPath(new URL("test/support/leave-nothing.ts", import.meta.url))],
     // What a test waits for comes late on a busy machine; the default of a second is no measure of anything.
-    expect: { poll: { timeout: 20_000, interval: 10 } },
+    expect: { poll: { timeout: 45_000, interval: 10 } },
     maxConcurrency: 16,
     // The tests wait more than they work: on two cores the default would be one worker.
     maxWorkers: 8,
