@@ -142,7 +142,7 @@ describe("an upstream that is asked how it is", () => {
     let isDown = true;
     const flaky: Answer = (socket, request) => replying(isDown ? refusal("503 Busy") : whole)(socket, request);
     const { perennial, upstreams } = await inFrontOf([
-      { reply: flaky, settings: { health: { every: "50ms", path: "/alive" } } },
+      { reply: flaky, settings: { health: { every: "1s", path: "/alive" } } },
       whole,
     ]);
     const asks = (path: string): number => upstreams[0]?.requests.filter(({ head }) => head.includes(` /v1${path} `)).length ?? 0;

@@ -74,14 +74,14 @@ describe("two sources of one setting", () => {
 
   /** As configured, then as the client asks. */
   const LIMITS = [
-    ["firstToken", "x-perennial-first-token-timeout", true, "150ms", 1],
-    ["firstToken", "x-perennial-first-token-timeout", true, "150ms", 0],
-    ["idle", "x-perennial-idle-timeout", true, "150ms", 1],
-    ["idle", "x-perennial-idle-timeout", true, "150ms", 0],
-    ["total", "x-perennial-total-timeout", true, "150ms", 1],
-    ["total", "x-perennial-total-timeout", true, "150ms", 0],
-    ["unstreamed", "x-perennial-total-timeout", false, "150ms", 1],
-    ["unstreamed", "x-perennial-total-timeout", false, "150ms", 0],
+    ["firstToken", "x-perennial-first-token-timeout", true, "500ms", 1],
+    ["firstToken", "x-perennial-first-token-timeout", true, "500ms", 0],
+    ["idle", "x-perennial-idle-timeout", true, "500ms", 1],
+    ["idle", "x-perennial-idle-timeout", true, "500ms", 0],
+    ["total", "x-perennial-total-timeout", true, "500ms", 1],
+    ["total", "x-perennial-total-timeout", true, "500ms", 0],
+    ["unstreamed", "x-perennial-total-timeout", false, "500ms", 1],
+    ["unstreamed", "x-perennial-total-timeout", false, "500ms", 0],
   ] as const;
 
   test.for(LIMITS)(
