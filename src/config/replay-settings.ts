@@ -1,6 +1,6 @@
 /** The settings for answers that are kept, so that clients can come back for them. */
 import { z } from "zod";
-import { duration, size, someTime, text } from "./values.ts";
+import { duration, file, size, someTime, text } from "./values.ts";
 
 export const replay = z
   .union(
@@ -46,6 +46,8 @@ const redisUrl = () =>
 export interface StoreConfig {
   url: string;
   prefix: string;
+  /** A file with the authorities that may have signed the server's certificate, in place of the well-known ones. */
+  ca?: string | undefined;
 }
 
 export const store = z
@@ -60,6 +62,11 @@ export const store = z
         prefix: text(/^[\w:.{}-]{1,64}$/, "expected a short text of letters, digits and : . - _ { }")
           .default("perennial")
           .describe("Begins every key. Default: perennial."),
+        ca: file()
+          .optional()
+          .describe(
+            "PEM file of the certificate authorities that are trusted for a rediss:// server, in place of the well-known ones. Default: not set.",
+          ),
       }),
     ],
     { error: REDIS_URL },

@@ -64,7 +64,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const runs = new RunRegistry();
   const kept = new KeptStreams(held);
-  const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
+  const store = started.store === false ? undefined : await openStore(started.store, { local: kept, ca: pem.store }, logger);
   const sticky = new StickyUpstreams();
   const retries = new RetryBudget();
   const hedging = new Hedging();
@@ -125,9 +125,13 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
 }
 
 /** Loaded only where it is wanted. Without the server answers are kept here alone, and nothing fails for that. */
-async function openStore(config: StoreConfig, local: KeptStreams, logger: Logger): Promise<RedisStore> {
+async function openStore(
+  { url, prefix }: StoreConfig,
+  { local, ca }: { readonly local: KeptStreams; readonly ca: string | undefined },
+  logger: Logger,
+): Promise<RedisStore> {
   const { RedisStore } = await import("../store/redis-store.ts");
-  const store = new RedisStore({ ...config, local, ...createStoreLog(logger) });
+  const store = new RedisStore({ url, prefix, ca, local, ...createStoreLog(logger) });
   await store.open();
   return store;
 }

@@ -5,11 +5,9 @@ import type { StreamEvent } from "../core/stream-event.ts";
 import { dialectNamed } from "../dialect/registry.ts";
 import type { KeptEnd, KeptFacts } from "../run/kept-answer.ts";
 
-/** Who makes it, and since when. */
+/** Who makes it. */
 export interface Maker {
   readonly replica: string;
-  /** Unix time in milliseconds. */
-  readonly startedAt: number;
 }
 
 export function writeFacts({ client, request, api }: KeptFacts, maker: Maker): string {
@@ -18,9 +16,9 @@ export function writeFacts({ client, request, api }: KeptFacts, maker: Maker): s
 
 /** Undefined for what another version has written that this one cannot read. */
 export function readFacts(text: string): (KeptFacts & Maker) | undefined {
-  const { client, request, dialect: name, asked, replica, startedAt } = JSON.parse(text);
+  const { client, request, dialect: name, asked, replica } = JSON.parse(text);
   const dialect = dialectNamed(name);
-  return dialect && { client, request, api: { dialect, request: asked }, replica, startedAt };
+  return dialect && { client, request, api: { dialect, request: asked }, replica };
 }
 
 /** The fields of an entry, which is event number n of its stream: Redis has them as pairs. */

@@ -26,6 +26,11 @@ const TOLD_WITHIN_MS = 10_000;
 /** Deletes a key only where it has this value. */
 export const DELETE_IF_SAME = 'if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
 
+/** Its last client has left, on the one clock that all replicas see. */
+const LEFT = `
+local time = redis.call("TIME")
+redis.call("HSET", KEYS[1], "left", time[1] * 1000 + math.floor(time[2] / 1000))`;
+
 export class RedisMirror implements KeptMirror {
   readonly #options: RedisMirrorOptions;
   /** `broken`: something could not be written, and what follows it is of no use. */
@@ -68,7 +73,7 @@ export class RedisMirror implements KeptMirror {
   }
 
   left(): void {
-    this.#write([["hset", this.#meta, "left", String(Date.now())], this.#expire(this.#meta)]);
+    this.#write([["eval", LEFT, "1", this.#meta], this.#expire(this.#meta)]);
   }
 
   forgetName(): void {

@@ -12,6 +12,8 @@ import { RemoteStream } from "./remote-stream.ts";
 
 export interface RedisStoreOptions {
   readonly url: string;
+  /** The authorities that are trusted for it, PEM; undefined for the well-known ones. */
+  readonly ca?: string | undefined;
   /** Of every key. */
   readonly prefix: string;
   /** Where what is made here is kept first of all. */
@@ -31,7 +33,8 @@ const CLAIM = `
 local known = redis.call("GET", KEYS[1])
 if known and known ~= ARGV[2] then return known end
 redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[4])
-redis.call("HSET", KEYS[2], "facts", ARGV[3])
+local time = redis.call("TIME")
+redis.call("HSET", KEYS[2], "facts", ARGV[3], "started", time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call("PEXPIRE", KEYS[2], ARGV[4])
 redis.call("SET", KEYS[3], "0", "PX", ARGV[5])
 return false`;
@@ -45,10 +48,10 @@ export class RedisStore implements StreamStore {
   readonly #replica = randomUUID();
   readonly #beats: NodeJS.Timeout;
 
-  constructor({ url, prefix, local, onChange, onRefusal }: RedisStoreOptions) {
+  constructor({ url, ca, prefix, local, onChange, onRefusal }: RedisStoreOptions) {
     this.#local = local;
     this.#keys = createKeys(prefix);
-    this.#link = new RedisLink({ url, onChange, onRefusal });
+    this.#link = new RedisLink({ url, ca, onChange, onRefusal });
     this.rates = new RedisRates(this.#link, this.#keys);
     this.#link.subscribe(this.#keys.replica(this.#replica), (message) => this.#onMessage(message));
     this.#beats = setInterval(() => this.#beat(), BEAT_MS).unref();
@@ -87,7 +90,7 @@ export class RedisStore implements StreamStore {
 
   /** @returns the answer that has the name; undefined when the new one has it. */
   async #claimName(id: string, facts: KeptFacts, name: RequestName | undefined): Promise<KeptAnswer | "not done" | undefined> {
-    const text = writeFacts(facts, { replica: this.#replica, startedAt: Date.now() });
+    const text = writeFacts(facts, { replica: this.#replica });
     const nameKey = name === undefined ? this.#keys.name(id) : this.#keys.name(nameOf(name));
     let unwanted = "";
     // Another may take the name in between.

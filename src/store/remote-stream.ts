@@ -11,6 +11,9 @@ import { makerLost, partLost, unreachable } from "./remote-failures.ts";
 import { type More, RemoteReading, type Snapshot } from "./remote-reading.ts";
 
 type Entry = readonly [id: string, fields: string[]];
+/** Seconds, and microseconds. */
+type Time = readonly [string, string];
+type Found = [meta: (string | null)[], lease: string | null, first: Entry[], last: Entry[], time: Time];
 
 export class RemoteStream implements KeptAnswer {
   readonly id: string;
@@ -21,7 +24,8 @@ export class RemoteStream implements KeptAnswer {
   readonly #maker: Maker;
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
-  readonly #leftAt: number;
+  /** For how long it had been quiet when it was found, on the clock of the store; and when that was, on our own. */
+  readonly #quiet: { readonly ms: number; readonly at: number };
   #seen: Snapshot;
   #first = 1;
   #last = 0;
@@ -29,7 +33,7 @@ export class RemoteStream implements KeptAnswer {
   private constructor(
     id: string,
     facts: KeptFacts & Maker,
-    at: { link: RedisLink; keys: RedisKeys; leftAt: number; seen: Snapshot },
+    at: { link: RedisLink; keys: RedisKeys; quietMs: number; seen: Snapshot },
   ) {
     this.id = id;
     this.client = facts.client;
@@ -38,7 +42,7 @@ export class RemoteStream implements KeptAnswer {
     this.#maker = facts;
     this.#link = at.link;
     this.#keys = at.keys;
-    this.#leftAt = at.leftAt;
+    this.#quiet = { ms: at.quietMs, at: performance.now() };
     this.#seen = at.seen;
   }
 
@@ -47,19 +51,25 @@ export class RemoteStream implements KeptAnswer {
     const got = await link.attempt((redis) =>
       redis
         .multi()
-        .hmget(keys.meta(id), "facts", "head", "end", "left", "last")
+        .hmget(keys.meta(id), "facts", "head", "end", "left", "last", "started")
         .get(keys.lease(id))
         .xrange(keys.events(id), "-", "+", "COUNT", 1)
         .xrevrange(keys.events(id), "+", "-", "COUNT", 1)
+        .time()
         .exec(),
     );
     if (!got) throw unreachable();
-    const [meta, lease, first, last] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[], Entry[]];
-    const [text, head, end, left, of] = meta;
+    const [meta, lease, first, last, time] = got.map(([, value]) => value) as Found;
+    const [text, head, end, left, of, started] = meta;
     const facts = text ? readFacts(text) : undefined;
     if (facts === undefined) return undefined;
     const seen = snapshotOf(head, end, of, lease);
-    const stream = new RemoteStream(id, facts, { link, keys, leftAt: Number(left ?? 0), seen });
+    const stream = new RemoteStream(id, facts, {
+      link,
+      keys,
+      quietMs: timeOf(time) - Math.max(Number(started ?? 0), Number(left ?? 0)),
+      seen,
+    });
     stream.#first = numberOf(first[0]) ?? 1;
     stream.#last = seen.last ?? numberOf(last[0]) ?? 0;
     return stream;
@@ -79,7 +89,7 @@ export class RemoteStream implements KeptAnswer {
   }
 
   get quietMs(): number {
-    return Date.now() - Math.max(this.#maker.startedAt, this.#leftAt);
+    return this.#quiet.ms + performance.now() - this.#quiet.at;
   }
 
   get #lastNumber(): number {
@@ -166,4 +176,9 @@ function snapshotOf(head: Field, end: Field, last: Field, lease: Field): Snapsho
 
 function numberOf(entry: Entry | undefined): number | undefined {
   return entry && Number(entry[0].split("-", 1)[0]);
+}
+
+/** Unix time in milliseconds, as the store has it: the clocks of two replicas may be minutes apart. */
+function timeOf([seconds, micros]: Time): number {
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
