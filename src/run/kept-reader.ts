@@ -3,6 +3,10 @@ import type { Failure } from "../core/failure.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
 import type { ReadEnd } from "./kept-answer.ts";
+import type { KeptEvents } from "./kept-events.ts";
+
+/** What a reader that catches up is given at once; in bytes. Between two of them others have their turn. */
+const CATCH_UP_BYTES = 65_536;
 
 export class KeptReader {
   readonly client: RunClient;
@@ -25,6 +29,23 @@ export class KeptReader {
 
   onDrain(listener: () => void): void {
     this.#stopListening = this.client.onDrain(listener);
+  }
+
+  /**
+   * Gives it the next of what it lacks.
+   * @returns `done` where that was all, `slow` where it takes no more now, `lost` where what follows is not kept any more.
+   */
+  catchUp(events: KeptEvents): "done" | "more" | "slow" | "lost" {
+    if (this.cursor >= events.last) return "done";
+    const from = this.cursor;
+    if (from < events.dropped) return "lost";
+    while (this.cursor < events.last && events.bytesAfter(from) - events.bytesAfter(this.cursor) < CATCH_UP_BYTES) {
+      const kept = events.at(++this.cursor);
+      if (kept !== undefined) this.client.push(kept.event, kept.kind);
+    }
+    const isFlowing = this.client.flush();
+    if (this.cursor === events.last) return "done";
+    return isFlowing ? "more" : "slow";
   }
 
   end(end: ReadEnd): void {

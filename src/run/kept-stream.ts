@@ -7,9 +7,11 @@ import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
 import { type KeptAnswer, type KeptEnd, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "./kept-answer.ts";
-import { type KeptEvent, KeptEvents } from "./kept-events.ts";
+import { KeptEvents } from "./kept-events.ts";
+import type { KeptMirror } from "./kept-mirror.ts";
 import { KeptReader } from "./kept-reader.ts";
 import { textOf } from "./kept-text.ts";
+import { Linger } from "./linger.ts";
 import type { Run } from "./run.ts";
 
 export interface KeptStreamOptions extends KeptFacts {
@@ -30,35 +32,10 @@ export interface KeptStreamOptions extends KeptFacts {
   onStopped(): void;
 }
 
-/** Where a stream is kept as well, for others. None of it is waited for, and none of it throws. */
-export interface KeptMirror {
-  begin(headers: ReplyHeaders): void;
-  /** @param first the number of the first of these. @param dropped the number of the last that is to be kept no more. */
-  append(events: readonly KeptEvent[], first: number, dropped: number): void;
-  /**
-   * @param last the number of its last event.
-   * @param isKept others may come for it from now on, and not only those that read it.
-   */
-  end(end: KeptEnd, last: number, isKept: boolean): void;
-  /** Its last client has left, here. */
-  left(): void;
-  forgetName(): void;
-  forget(): void;
-}
-
 /** What a stream costs beside its events, about. */
 const STREAM_BYTES = 1_024;
-
-/** What a reader that catches up is given at once; in bytes. Between two of them others have their turn. */
-const CATCH_UP_BYTES = 65_536;
 /** What is kept is let go a little at a time, not an event for each event that comes. */
 const SLACK = 1 / 16;
-
-type StreamState =
-  | { readonly at: "running" }
-  /** No client listens, and the run is to end if none comes. */
-  | { readonly at: "lingering"; readonly since: number; readonly characters: number; readonly timer: NodeJS.Timeout }
-  | { readonly at: "over"; readonly end: KeptEnd };
 
 type Head =
   | { readonly kind: "stream"; readonly headers: ReplyHeaders }
@@ -77,14 +54,13 @@ export class KeptStream implements KeptAnswer, RunClient {
   /** The upstream was told to wait, and has not been told to go on. */
   #isUpstreamPaused = false;
   #run: Run | undefined;
-  #state: StreamState = { at: "running" };
+  #end: KeptEnd | undefined;
   #head: Head | undefined;
   #characters = 0;
   /** What was counted of its events. */
   #counted = 0;
   #isDiscarded = false;
-  #lingerMs: number;
-  #lingered: Lingered | undefined;
+  readonly #linger: Linger;
   /** The number of the last event that came while a client listened. */
   #leftBehind = 0;
   /** When its last client left, on the clock of `performance.now()`. */
@@ -93,12 +69,14 @@ export class KeptStream implements KeptAnswer, RunClient {
   readonly mirror: KeptMirror | undefined;
   /** The number of the last event that the mirror has. */
   #mirrored = 0;
-  /** Until then clients elsewhere are known to read it, on the clock of `performance.now()`. */
-  #readElsewhereUntil = 0;
 
   constructor(options: KeptStreamOptions) {
     this.#options = options;
-    this.#lingerMs = options.lingerMs;
+    this.#linger = new Linger({
+      ms: options.lingerMs,
+      characters: () => this.#characters,
+      giveUp: (failure) => this.giveUp(failure),
+    });
     this.id = options.id;
     this.client = options.client;
     this.request = options.request;
@@ -116,11 +94,11 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   get isOver(): boolean {
-    return this.#state.at === "over";
+    return this.#end !== undefined;
   }
 
   get end(): KeptEnd | undefined {
-    return this.#state.at === "over" ? this.#state.end : undefined;
+    return this.#end;
   }
 
   get hasReaders(): boolean {
@@ -145,7 +123,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** What was made while no client listened. */
   get lingered(): Lingered | undefined {
-    return this.#lingered;
+    return this.#linger.lingered;
   }
 
   /** Milliseconds since it was started, or since its last client left, whichever is less. */
@@ -184,7 +162,7 @@ export class KeptStream implements KeptAnswer, RunClient {
         if (this.isOver) this.#options.onRead();
       });
       const onAbort = (): void => this.#leave(reader, toFailure(signal.reason));
-      this.#endLinger();
+      this.#linger.end();
       this.#readers = [...this.#readers, reader];
       reader.onDrain(() => {
         this.#catchUp(reader);
@@ -225,8 +203,8 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** It is over, and what ends it stands behind its events. */
   close(end: KeptEnd): void {
-    this.#endLinger();
-    this.#state = { at: "over", end };
+    this.#linger.end();
+    this.#end = end;
     // It knows the request, which is not kept.
     this.#run = undefined;
     this.#mirrorOn();
@@ -324,14 +302,9 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
   }
 
-  /** From now on its run ends when its last client leaves; at once, with `failure`, where none listens here or elsewhere. */
+  /** As {@link Linger.noMore}. */
   lingersNoMore(failure: Failure): void {
-    this.#lingerMs = 0;
-    if (!this.#isReadElsewhere) this.giveUp(failure);
-    else if (this.#state.at === "lingering") {
-      clearTimeout(this.#state.timer);
-      this.#endOfLinger();
-    }
+    this.#linger.noMore(failure);
   }
 
   /** It is not kept any more. */
@@ -341,13 +314,9 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#count();
   }
 
-  /** A client reads it elsewhere, or has read it until `ms` before this time is over. */
+  /** As {@link Linger.readElsewhere}. */
   readElsewhere(ms: number): void {
-    this.#readElsewhereUntil = performance.now() + ms;
-  }
-
-  get #isReadElsewhere(): boolean {
-    return performance.now() < this.#readElsewhereUntil;
+    this.#linger.readElsewhere(ms);
   }
 
   #mirrorOn(): void {
@@ -368,7 +337,7 @@ export class KeptStream implements KeptAnswer, RunClient {
     if (this.#events.bytes <= maxBytes) return;
     const upTo = this.#events.lastBeyond(maxBytes * (1 - SLACK));
     // What its clients have not got must be there when they come back, or all of it was for nothing.
-    if (this.#state.at === "lingering" && upTo > this.#leftBehind && !this.#isReadElsewhere) {
+    if (this.#linger.isRunning && upTo > this.#leftBehind && !this.#linger.isReadElsewhere) {
       const failure = new Failure("client_gone", "the client left, and more came than is kept (replay.maxStreamBytes)");
       // Not within a read.
       queueMicrotask(() => this.giveUp(failure));
@@ -388,33 +357,25 @@ export class KeptStream implements KeptAnswer, RunClient {
   /** Gives a reader what it lacks, and from then on what comes. */
   #catchUp(reader: KeptReader): void {
     if (reader.isLive ? !this.isOver : this.#head === undefined && !this.isOver) return;
-    const { client } = reader;
-    while (reader.cursor < this.#events.last) {
-      const from = reader.cursor;
-      if (from < this.#events.dropped) {
+    switch (reader.catchUp(this.#events)) {
+      case "lost":
         this.#endEarly(reader, new Failure("overloaded", TOO_SLOW, { setting: "replay.maxStreamBytes" }));
         return;
-      }
-      while (
-        reader.cursor < this.#events.last &&
-        this.#events.bytesAfter(from) - this.#events.bytesAfter(reader.cursor) < CATCH_UP_BYTES
-      ) {
-        const kept = this.#events.at(++reader.cursor);
-        if (kept !== undefined) client.push(kept.event, kept.kind);
-      }
-      const isFlowing = client.flush();
-      if (reader.cursor === this.#events.last) break;
-      // While it is made the clocks of its run end the wait for a client.
-      if (this.isOver) client.takeOrLeave?.();
-      if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
-      else this.#stop(reader);
-      return;
+      case "more":
+        setImmediate(() => this.#catchUpAgain(reader));
+        break;
+      case "slow":
+        this.#stop(reader);
+        break;
+      case "done":
+        reader.isLive = this.#head !== undefined;
+        if (this.#end === undefined) return;
+        reader.client.finish();
+        reader.end({ kind: "over", end: this.#end });
+        return;
     }
-    reader.isLive = this.#head !== undefined;
-    if (this.#state.at === "over") {
-      client.finish();
-      reader.end({ kind: "over", end: this.#state.end });
-    }
+    // While it is made the clocks of its run end the wait for a client.
+    if (this.isOver) reader.client.takeOrLeave?.();
   }
 
   #catchUpAgain(reader: KeptReader): void {
@@ -426,10 +387,12 @@ export class KeptStream implements KeptAnswer, RunClient {
   #leave(reader: KeptReader, failure: Failure): void {
     const isLast = this.#readers.length === 1;
     // To a body that is not kept nobody can.
-    const mayComeBack = failure.code === "client_gone" && !this.isPiped && (this.#lingerMs > 0 || this.#isReadElsewhere);
+    const mayComeBack = failure.code === "client_gone" && !this.isPiped && this.#linger.isAllowed;
     if (this.isOver || !isLast || mayComeBack) {
       this.#endEarly(reader, failure);
-      if (!this.isOver && !this.hasReaders) this.#linger();
+      if (this.isOver || this.hasReaders) return;
+      this.#leftBehind = this.#events.last;
+      this.#linger.begin();
       return;
     }
     // The last one waits for the end: what was read by now may be whole.
@@ -443,36 +406,6 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   #stop(reader: KeptReader): void {
     reader.stoppedAt = this.#events.at(reader.cursor)?.event;
-  }
-
-  #linger(): void {
-    const timer = setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs);
-    this.#leftBehind = this.#events.last;
-    this.#state = { at: "lingering", since: performance.now(), characters: this.#characters, timer };
-  }
-
-  get #elsewhereMs(): number {
-    return Math.max(0, this.#readElsewhereUntil - performance.now());
-  }
-
-  #endOfLinger(): void {
-    if (this.#state.at !== "lingering") return;
-    if (!this.#isReadElsewhere) {
-      this.giveUp(new Failure("client_gone", "the client left, and did not come back in time (replay.linger)"));
-      return;
-    }
-    this.#state = { ...this.#state, timer: setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs) };
-  }
-
-  #endLinger(): void {
-    if (this.#state.at !== "lingering") return;
-    const { since, characters, timer } = this.#state;
-    clearTimeout(timer);
-    this.#lingered = {
-      ms: (this.#lingered?.ms ?? 0) + performance.now() - since,
-      characters: (this.#lingered?.characters ?? 0) + this.#characters - characters,
-    };
-    this.#state = { at: "running" };
   }
 }
 

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { Failure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { KeptFacts } from "./kept-answer.ts";
-import { type KeptMirror, KeptStream } from "./kept-stream.ts";
+import type { KeptMirror } from "./kept-mirror.ts";
+import { KeptStream } from "./kept-stream.ts";
 import type { Claim, KeepOptions, RequestName, StreamStore } from "./stream-store.ts";
 
 /** An answer that is kept for other processes, too. */

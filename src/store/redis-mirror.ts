@@ -2,7 +2,7 @@
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { KeptEnd } from "../run/kept-answer.ts";
 import type { KeptEvent } from "../run/kept-events.ts";
-import type { KeptMirror } from "../run/kept-stream.ts";
+import type { KeptMirror } from "../run/kept-mirror.ts";
 import { writeEnd, writeEvent } from "./kept-record.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisLink } from "./redis-link.ts";
