@@ -7,7 +7,7 @@ import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
-import { replay, store } from "./replay-settings.ts";
+import { explainTakeover, replay, store } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -344,6 +344,12 @@ export const configSchema = z
         isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
     },
   )
+  .superRefine(explainTakeover, {
+    when: ({ value, issues }) =>
+      isObject(value) &&
+      isObject(value.auth) &&
+      !issues.some((issue) => /^(store|replay|auth|upstreams)$/.test(String(issue.path?.[0]))),
+  })
   .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
     auth: {
