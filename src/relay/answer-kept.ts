@@ -1,5 +1,6 @@
 /** An answer that is kept, as one client gets it: the one whose request started it, and each that comes for it later. */
 import type { ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Exchange } from "../core/exchange.ts";
 import { toFailure } from "../core/failure.ts";
 import type { ClientStream } from "../downstream/client-stream.ts";
@@ -50,13 +51,28 @@ async function readToEnd(
   const read = await stream.read(client, after, exchange.signal);
   if (read.kind !== "moved") return read;
   try {
-    const elsewhere = await context.kept.find(stream.id);
+    const elsewhere = await findElsewhere(stream.id, exchange.signal, context);
     if (elsewhere !== undefined) return await readToEnd(elsewhere, client, read.after, { exchange, context });
   } catch (thrown) {
     return { kind: "left", failure: toFailure(thrown), lastEvent: undefined };
   }
   return { kind: "left", failure: makerLost(), lastEvent: undefined };
 }
+
+/** One that has stood still may have to find its way to the store again. */
+async function findElsewhere(id: string, signal: AbortSignal, { kept }: RelayContext): Promise<KeptAnswer | undefined> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await kept.find(id);
+    } catch (failure) {
+      if (tries === MOST_TRIES || signal.aborted) throw failure;
+      await sleep(TRY_EVERY_MS);
+    }
+  }
+}
+
+const MOST_TRIES = 10;
+const TRY_EVERY_MS = 500;
 
 function tellNothing(client: ClientStream, end: KeptEnd): Told {
   client.end("");

@@ -1,4 +1,5 @@
 /** Writes an answer that is made here into Redis as it comes, for clients that come back to another replica. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { KeptEnd } from "../run/kept-answer.ts";
 import type { KeptEvent } from "../run/kept-events.ts";
@@ -27,6 +28,10 @@ export const LEAST_MS = 60_000;
 /** How long those that read it may take to hear of a failure that is not kept. */
 const TOLD_WITHIN_MS = 10_000;
 
+/** For so long it is tried to find out whose an answer is. */
+const MOST_TRIES = 10;
+const TRY_EVERY_MS = 500;
+
 interface Write {
   /** Of what is sent, about. */
   readonly bytes?: number;
@@ -39,6 +44,8 @@ export class RedisMirror implements KeptMirror {
   /** `broken`: something could not be written, and what follows it is of no use. */
   #state: "making" | "over" | "broken" = "making";
   #onBroken: (why: MirrorBreak) => void = () => {};
+  /** When the lease was last asked for that it has; see {@link now}. */
+  #leasedAt = now();
 
   constructor(options: RedisMirrorOptions) {
     this.#options = options;
@@ -111,6 +118,7 @@ export class RedisMirror implements KeptMirror {
   beat(isTaken: boolean): void {
     if (this.#state !== "making") return;
     const { keys, id, nameKey } = this.#options;
+    const askedAt = now();
     this.#write(
       [
         ["set", keys.lease(id), isTaken ? "1" : "0", "PX", String(LEASE_MS)],
@@ -118,7 +126,12 @@ export class RedisMirror implements KeptMirror {
         this.#expire(keys.events(id)),
         ...(nameKey === undefined ? [] : [this.#expire(nameKey)]),
       ],
-      { how: "quietly" },
+      {
+        how: "quietly",
+        onWritten: () => {
+          this.#leasedAt = askedAt;
+        },
+      },
     );
   }
 
@@ -142,8 +155,20 @@ export class RedisMirror implements KeptMirror {
       }
       if (this.#state === "broken") return;
       this.#state = "broken";
-      this.#onBroken(sent);
+      void this.#whyBroken(sent).then((why) => this.#onBroken(why));
     });
+  }
+
+  /** Where nothing can be written, another may have taken it over all the same, if this process has stood still: that is found out first. */
+  async #whyBroken(sent: MirrorBreak): Promise<MirrorBreak> {
+    const { link, owner } = this.#options;
+    if (sent === "taken over" || owner === undefined || !mayHaveLapsed(this.#leasedAt)) return sent;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const whose = await link.attempt((redis) => redis.hget(this.#meta, "owner"));
+      if (whose !== undefined) return whose !== null && whose !== owner ? "taken over" : "unwritten";
+      await sleep(TRY_EVERY_MS, undefined, { ref: false });
+    }
+    return "unwritten";
   }
 
   async #send(commands: string[][], bytes = 0): Promise<"written" | MirrorBreak> {
@@ -154,6 +179,16 @@ export class RedisMirror implements KeptMirror {
     const done = await link.attempt((redis) => redis.eval(FENCED, 1, this.#meta, owner, ...args), bytes);
     return done === 1 ? "written" : done === 0 ? "taken over" : "unwritten";
   }
+}
+
+/** On two clocks, in milliseconds: the one of spans stands still while some machines sleep, and the time of day can be set. */
+function now(): { readonly span: number; readonly day: number } {
+  return { span: performance.now(), day: Date.now() };
+}
+
+function mayHaveLapsed(since: ReturnType<typeof now>): boolean {
+  const { span, day } = now();
+  return Math.max(span - since.span, day - since.day) >= LEASE_MS;
 }
 
 function throwFirst(results: [error: Error | null, result: unknown][] | null): "written" {

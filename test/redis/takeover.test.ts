@@ -385,3 +385,76 @@ test("without takeover no request is kept, not even while its answer is made", a
   expect(kept).toContain("promise");
   expect(kept).not.toMatch(new RegExp(`${PROMPT}|${KEY}`));
 });
+
+const LONG = Array.from({ length: 400 }, (_, n) => ` word${n}`);
+
+/** Says a word every few milliseconds, and all at once to who asks again. */
+const FLOWING: typeof UPSTREAMS = {
+  flowing: {
+    settings: { recovery: "continue", continuation: "rerun" },
+    first: async (socket) => {
+      socket.write(STREAM_HEAD);
+      for (const event of chatEvents(LONG)) {
+        if (!socket.write(event) || socket.destroyed) await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      }
+      socket.end();
+    },
+    again: (socket) => sendFramed(socket, "chunked", chatEvents(LONG)),
+  },
+};
+
+test.for(["killed", "stopped for a while"] as const)(
+  "a replica that is %s while words flow: whatever its clients have by then is followed by the rest, to the letter",
+  async (how, { startUpstream, startPerennial, spawnPerennial, closing }) => {
+    const kinds = Object.fromEntries(
+      [1, 2, 3, 4, 5, 6].map((n) => [`flowing${n}`, FLOWING.flowing] as const),
+    ) as typeof UPSTREAMS;
+    const { one, other } = await startFleet({ startUpstream, startPerennial, spawnPerennial, closing }, { kinds });
+    const hads: Record<string, string> = {};
+    const first = Object.keys(kinds).map((model, n) =>
+      new Promise((resolve) => setTimeout(resolve, n * 83)).then(() =>
+        ask(one, model, {
+          onData: (text) => {
+            hads[model] = (hads[model] ?? "") + text;
+          },
+        }),
+      ),
+    );
+    const fewest = (): number => Math.min(...Object.keys(kinds).map((model) => splitEvents(hads[model] ?? "").length));
+    await expect.poll(fewest, { timeout: 20_000, interval: 20 }).toBeGreaterThan(3);
+    if (how === "killed") await one.stop("SIGKILL");
+    else one.process.kill("SIGSTOP");
+    const rests = await Promise.all(
+      Object.keys(kinds).map((model) => ask(other, model, { headers: { "last-event-id": lastId(hads[model] ?? "") ?? "" } })),
+    );
+    one.process.kill("SIGCONT");
+    const lefts = await Promise.all(first);
+    for (const [n, [model, had]] of Object.entries(hads).entries()) {
+      const whole = how === "killed" ? (lefts[n]?.body ?? "") + rests[n]?.body : (lefts[n]?.body ?? "");
+      expect(textOf(whole), model).toBe(LONG.join(""));
+      expect(numbersOf(whole), model).toEqual(numbersOf(whole).map((_, at) => at + 1));
+      // What had come by the time at which it was stopped may be less than what was on its way.
+      expect(textOf(had + rests[n]?.body).startsWith(textOf(had)), model).toBe(true);
+    }
+  },
+);
+
+test("a request that nobody could have asked is not asked, whoever has written it into the store", async ({
+  startUpstream,
+  startPerennial,
+  spawnPerennial,
+  closing,
+}) => {
+  const tools = { startUpstream, startPerennial, spawnPerennial, closing };
+  const { one, other, asked } = await startFleet(tools, { kinds: { off: UPSTREAMS.off as (typeof UPSTREAMS)[string] } });
+  const { got, last, stream } = await begun(one, "off");
+  await one.stop("SIGKILL");
+  await got;
+  const meta = `perennial:stream:${stream}`;
+  const request = JSON.parse((await client.hget(meta, "asked")) ?? "");
+  await client.hset(meta, "asked", JSON.stringify({ ...request, path: "/../admin/chat/completions" }));
+  const { body } = await ask(other, "off", { headers: { "last-event-id": last } });
+  expect(body).toContain('"code":"invalid_request"');
+  expect(asked.off).toHaveLength(1);
+});
