@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import type { TestPerennial } from "../support/perennial.ts";
-import { chatEvents, jsonReply, type RawRequest, sendFramed } from "../support/raw-upstream.ts";
+import { chatAnswer, chatEvents, jsonReply, type RawRequest, sendFramed } from "../support/raw-upstream.ts";
 import { STREAM_HEAD } from "../support/replies.ts";
 import { type Asked, type Got, lastId, splitEvents, visit } from "../support/returning-client.ts";
 import type { SpawnedPerennial } from "../support/spawn-perennial.ts";
@@ -53,7 +53,12 @@ beforeEach(() => client.flushall());
 
 const ask = (to: { url: string }, model: string, more: Asked = {}): Promise<Got> =>
   visit(`${to.url}/v1/chat/completions`, {
-    body: JSON.stringify({ model, stream: true, temperature: 0, messages: [{ role: "user", content: PROMPT }] }),
+    body: JSON.stringify({
+      model,
+      stream: model !== "unstreamed",
+      temperature: 0,
+      messages: [{ role: "user", content: PROMPT }],
+    }),
     ...more,
     headers: {
       authorization: `Bearer ${KEY}`,
@@ -108,6 +113,11 @@ const UPSTREAMS: Record<string, { settings: object; first: Answer; again?: Answe
     settings: { recovery: "error" },
     first: (socket) => begin(socket, 1),
     again: (socket) => socket.end(jsonReply('{"error":{"message":"no"}}', "400 Bad Request")),
+  },
+  unstreamed: {
+    settings: { recovery: "error" },
+    first: () => {},
+    again: (socket) => socket.end(jsonReply(chatAnswer(TEXT))),
   },
   off: { settings: { recovery: "error" }, first: (socket) => begin(socket, BEFORE) },
 };
@@ -208,7 +218,7 @@ test("a replica that is killed: another one goes on as recovery allows, for each
     }).catch(() => undefined),
   );
   const isBroughtTo = (count: number) => Object.values(given).filter((body) => splitEvents(body).length >= count).length;
-  await expect.poll(() => isBroughtTo(BEFORE), { timeout: 20_000 }).toBe(names.length - 2);
+  await expect.poll(() => isBroughtTo(BEFORE), { timeout: 20_000 }).toBe(names.length - 3);
   await expect
     .poll(() => names.map((name) => asked[name]?.map(lineOf)))
     .toEqual(names.map(() => ["POST /v1/chat/completions HTTP/1.1"]));
@@ -248,7 +258,8 @@ test("a replica that is killed: another one goes on as recovery allows, for each
   }
   expect(told.another).toContain("It could not be continued (tail).");
   expect(back[names.indexOf("refused")]?.got.status).toBe(400);
-  for (const name of names.filter((name) => name !== "refused")) {
+  expect(told.unstreamed).toBe(chatAnswer(TEXT));
+  for (const name of names.filter((name) => name !== "refused" && name !== "unstreamed")) {
     const numbers = numbersOf(told[name] ?? "");
     expect(numbers, name).toEqual(numbers.map((_, at) => at + 1));
   }
@@ -265,6 +276,7 @@ test("a replica that is killed: another one goes on as recovery allows, for each
     again: "resumed rerun",
     another: "interrupted",
     nothing: "recovered",
+    unstreamed: "recovered",
     refused: "failed",
     off: "interrupted",
   });
