@@ -19,10 +19,10 @@ export interface PastOptions {
 
 /** Where clients have nothing all is asked anew. */
 export function hasNothing({ stream }: TakenOver): boolean {
-  return stream.given.length === 0;
+  return stream.last === 0;
 }
 
-/** Whose answer it is; undefined where it cannot go on: its beginning is lost, or who made it is not asked any more. */
+/** Whose answer it is; undefined where it cannot go on: some of it is lost, or who made it is not asked any more. */
 export function makerOf({ legs, isCut }: TakenOver, candidates: readonly Candidate[]): Candidate | undefined {
   return isCut ? undefined : candidateOf(legs[0], candidates);
 }

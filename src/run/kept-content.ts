@@ -38,7 +38,7 @@ export class KeptContent {
     this.events = new KeptEvents(first);
     for (const { event, kind } of events) this.push(event, kind);
     // Where clients have nothing they may yet be told of an error as one.
-    if (head !== undefined && events.length > 0) this.head = { kind: "stream", headers: head };
+    if (head !== undefined && this.events.last > 0) this.head = { kind: "stream", headers: head };
     this.ledger = new KeptLedger(isAhead ? this.events.last : undefined);
   }
 

@@ -105,6 +105,11 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#startLinger();
   }
 
+  /** How many events clients may have by now. */
+  get last(): number {
+    return this.#content.events.last;
+  }
+
   /** What there is of it, as far as it is kept. */
   get given(): readonly StreamEvent[] {
     return this.#content.events.all.map(({ event }) => event);

@@ -34,7 +34,7 @@ export interface TakenOver {
   readonly request: StoredRequest;
   /** In their order. */
   readonly legs: readonly MadeLeg[];
-  /** The beginning of the answer is not kept any more: nothing can go on with it. */
+  /** Not all that clients may have is kept any more: nothing can go on with it. */
   readonly isCut: boolean;
 }
 

@@ -46,7 +46,7 @@ return false`;
 /**
  * Makes an answer another's whose maker has gone. Of two that want it at once one gets it, and what the one before still has to write
  * is not written any more. A request that ends each of its makers must not end them all: it is taken over a few times at most.
- * @returns facts, request, legs, head, name, and the events; or a word: `made` where a maker lives, or has told its end; `not` where
+ * @returns facts, request, legs, head, name, the number of the last event, and the events; or a word: `made` where a maker lives, or has told its end; `not` where
  * nobody can go on with it.
  */
 export const TAKE_OVER = `
@@ -58,6 +58,6 @@ redis.call("HSET", KEYS[1], "owner", ARGV[1], "replica", ARGV[2])
 redis.call("SET", KEYS[2], "0", "PX", ARGV[3])
 redis.call("PEXPIRE", KEYS[1], ARGV[5])
 redis.call("PEXPIRE", KEYS[3], ARGV[5])
-local got = redis.call("HMGET", KEYS[1], "facts", "asked", "legs", "head", "name")
-got[6] = redis.call("XRANGE", KEYS[3], "-", "+")
+local got = redis.call("HMGET", KEYS[1], "facts", "asked", "legs", "head", "name", "told")
+got[7] = redis.call("XRANGE", KEYS[3], "-", "+")
 return got`;

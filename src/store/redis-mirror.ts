@@ -68,7 +68,9 @@ export class RedisMirror implements KeptMirror {
     const entries = events.map(({ event, kind }, at) => ["xadd", keys.events(id), `${first + at}-0`, ...writeEvent(event, kind)]);
     const trim = dropped > 0 ? [["xtrim", keys.events(id), "MINID", `${dropped + 1}-0`]] : [];
     const bytes = events.reduce((sum, { event }) => sum + event.data.length, 0);
-    this.#write([...entries, ...trim, this.#expire(keys.events(id))], { bytes, onWritten });
+    // Who takes it over has to know whether all is there.
+    const told = this.isAhead ? [["hset", this.#meta, "told", String(first + events.length - 1)]] : [];
+    this.#write([...entries, ...told, ...trim, this.#expire(keys.events(id))], { bytes, onWritten });
   }
 
   end(end: KeptEnd, last: number, isKept: boolean, onWritten: () => void): void {

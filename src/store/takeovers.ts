@@ -22,7 +22,8 @@ export interface TakeoversOptions {
 /** Of one answer: a request that ends whoever makes it is not handed on for ever. */
 const MOST = 2;
 
-type Got = [facts: string, asked: string, legs: string | null, head: string | null, name: string | null, entries: Entry[]];
+type Text = string | null;
+type Got = [facts: string, asked: string, legs: Text, head: Text, name: Text, told: Text, entries: Entry[]];
 
 export class Takeovers {
   readonly #options: TakeoversOptions;
@@ -64,19 +65,21 @@ export class Takeovers {
     }
   }
 
-  #begin(id: string, owner: string, [text, asked, legsText, head, name, entries]: Got, place: Place): boolean {
+  #begin(id: string, owner: string, [text, asked, legsText, head, name, last, entries]: Got, place: Place): boolean {
     const { link, keys, local, readingMs } = this.#options;
     const facts = readFacts(text);
     if (facts === undefined) return false;
     const request: StoredRequest = JSON.parse(asked);
-    const first = numberOf(entries[0]) ?? 1;
+    const told = Number(last ?? 0);
+    const first = numberOf(entries[0]) ?? told + 1;
+    const isCut = first > 1 || (numberOf(entries.at(-1)) ?? 0) !== told;
     const legs: MadeLeg[] = legsText ? JSON.parse(legsText) : [];
     const mirror = new RedisMirror({ link, keys, id, nameKey: name || undefined, ttlMs: place.keep.ttl, owner });
     const events = entries.map(([, fields]) => readEvent(fields));
     const past = { head: head ? JSON.parse(head) : undefined, legs, first, events };
     const stream = local.open(facts, place.keep, undefined, { id, mirror, past });
     stream.madeForOthers(readingMs);
-    place.begin({ stream, request, legs, isCut: first > 1 });
+    place.begin({ stream, request, legs, isCut });
     return true;
   }
 }

@@ -372,21 +372,25 @@ test("several replicas that notice it at once: one of them goes on; and none doe
   closing,
 }) => {
   const tools = { startUpstream, startPerennial, spawnPerennial, closing };
-  const { one, other, third, asked } = await startFleet(tools, { kinds: { proved: PROVED, again: PROVED } });
+  const { one, other, third, asked } = await startFleet(tools, { kinds: { proved: PROVED, again: PROVED, lost: PROVED } });
   const another = await third();
-  const [first, second] = [await begun(one, "proved"), await begun(one, "again")];
+  const [first, second, lost] = [await begun(one, "proved"), await begun(one, "again"), await begun(one, "lost")];
   await client.hset(`perennial:stream:${second.stream}`, "takeovers", 2);
   await one.stop("SIGKILL");
-  await Promise.all([first.got, second.got]);
+  await Promise.all([first.got, second.got, lost.got]);
+  // As a server does that may forget what it has no room for.
+  await client.del(`perennial:events:${lost.stream}`);
   const back = (to: { url: string }, model: string, last: string) => ask(to, model, { headers: { "last-event-id": last } });
   const both = [other, another, other, another].map((to) => back(to, "proved", first.last));
   const last = back(other, "again", second.last);
+  const anew = back(other, "lost", `${lost.stream}:0`);
   for (const { body } of await Promise.all(both)) expect(textOf(first.had + body)).toBe(TEXT);
   expect(asked.proved).toHaveLength(2);
+  expect((await anew).body).not.toContain("word");
   const { body } = await last;
   expect(body).toContain("the replica of Perennial that made the answer has ended");
-  expect(asked.again).toHaveLength(1);
-  expect([...other.log, ...another.log].filter(({ takenOver }) => takenOver)).toHaveLength(1);
+  expect([asked.again?.length, asked.lost?.length]).toEqual([1, 1]);
+  expect([...other.log, ...another.log].filter(({ takenOver }) => takenOver)).toHaveLength(2);
 });
 
 test("without takeover no request is kept, not even while its answer is made", async ({ startUpstream, startPerennial }) => {
