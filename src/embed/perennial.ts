@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { ConfigError } from "../config/config-error.ts";
 import { configFrom, type Settings } from "../config/config-from.ts";
 import type { Config } from "../config/schema.ts";
 import { openRuntime, type Runtime } from "../runtime/runtime.ts";
@@ -120,5 +121,9 @@ async function openServer(
 }
 
 function readOptions({ upstream, logger: _, ...settings }: PerennialOptions): Config {
-  return configFrom(upstream === undefined ? settings : { ...settings, upstreams: [{ baseUrl: upstream }] });
+  const config = configFrom(upstream === undefined ? settings : { ...settings, upstreams: [{ baseUrl: upstream }] });
+  // Its process is not ours to multiply.
+  if (config.workers !== 1)
+    throw new ConfigError(["workers: only the program `perennial` starts several; inside another there is 1"]);
+  return config;
 }
