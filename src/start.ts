@@ -21,7 +21,8 @@ const CLOSING_MS = 5_000;
 /** For the log's last lines to be written, in milliseconds. */
 const LAST_LINES_MS = 500;
 
-type ServingApp = Omit<App, "prepare">;
+/** In one process, or in several. */
+type ServingApp = Omit<App, "prepare"> & { readonly pids?: readonly number[] };
 
 /** Loaded only where they are wanted. */
 async function startSeveral(config: Config, logger: Logger): Promise<ServingApp> {
@@ -64,7 +65,7 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
   const dashboard = config.dashboard ? `${app.url}/dashboard` : undefined;
   logger.info(
-    { url: app.url, upstream, config: file, dashboard, ...(workers > 1 && { workers }) },
+    { url: app.url, upstream, config: file, dashboard, ...(app.pids && { workers: app.pids }) },
     `listening on ${listeningAt(app, config.host)}, upstream ${upstream}${workers > 1 ? `, ${workers} workers` : ""}`,
   );
   void tellOfAccounts(config, logger);

@@ -18,7 +18,10 @@ const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
 
 /** The program with several processes, seen as one. */
-export type WorkersApp = Omit<App, "prepare">;
+export interface WorkersApp extends Omit<App, "prepare"> {
+  /** The processes that serve, by their ids. */
+  readonly pids: readonly number[];
+}
 
 /** @throws what the first worker cannot listen for. */
 export async function startWorkers(started: Config, logger: Logger): Promise<WorkersApp> {
@@ -28,7 +31,7 @@ export async function startWorkers(started: Config, logger: Logger): Promise<Wor
   process.on("exit", () => primary.kill());
   try {
     const { url, isSandbox } = await primary.start();
-    return { url, isSandbox, reload: (config) => primary.reload(config), close: () => primary.close() };
+    return { url, isSandbox, pids: primary.pids, reload: (config) => primary.reload(config), close: () => primary.close() };
   } catch (error) {
     await primary.close();
     throw error;
@@ -58,6 +61,10 @@ class Primary {
       () => [...this.#listening],
       () => this.#state !== "starting",
     );
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#alive].flatMap(({ pid }) => pid ?? []);
   }
 
   async start(): Promise<{ url: string; isSandbox: boolean }> {
