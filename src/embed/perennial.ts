@@ -12,7 +12,7 @@ import { type HostPlugin, mountServer } from "../server/mount.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createSocketFetch, type SocketFetch } from "../upstream/socket-fetch.ts";
 
-/** The settings of perennial.yaml, and a short way to name an upstream. What is about listening (`host`, `port`, `tls`) has no effect. */
+/** The settings of perennial.yaml, and a short way to name an upstream. What is about listening (`host`, `port`, `tls`) has no effect; `workers` is refused. */
 export interface PerennialOptions extends Settings {
   /** The base URL of the one upstream, in place of `upstreams`. */
   readonly upstream?: string;

@@ -243,7 +243,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
     refuseModel(client, method, exchange.api?.request.model);
-    const learning = current().context.sticky.learn(exchange.request);
+    const learning = settings.relay.offers.length > 1 ? settings.context.sticky.learn(exchange.request) : undefined;
     if (learning !== undefined) {
       await learning;
       open.refuseWhileDraining();

@@ -32,8 +32,8 @@ export type Begun = { readonly url: string; readonly isSandbox: boolean } | { re
 /** What a worker can be asked. */
 export type WorkerCalls = {
   begin(beginning: Beginning): Promise<Begun>;
-  /** @returns undefined where it can be taken. */
-  prepare(config: Config): Promise<Refusal | undefined>;
+  /** Whether it can be taken. */
+  prepare(config: Config): Promise<"prepared" | Refusal>;
   commit(): Promise<Reloaded>;
   cancel(): Promise<void>;
   /** Answered when all that it served has ended. */

@@ -6,6 +6,7 @@ import { changedSettings, settingsForRestart, withFixed } from "../config/reload
 import type { Config } from "../config/schema.ts";
 import { findUnshared, workerCount } from "../config/worker-settings.ts";
 import type { Reloaded } from "../runtime/runtime.ts";
+import type { Refusal } from "./calls.ts";
 import { ChannelClosed } from "./channel.ts";
 import { errorOf } from "./refusals.ts";
 import { SharedState } from "./shared-state.ts";
@@ -16,6 +17,9 @@ const SETTLED_MS = 10_000;
 /** Before one is started again that dies at its start, in milliseconds; then twice as long each time. */
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
+
+/** A worker that has not said by then whether it can take a new configuration has all of them keep the old one, in milliseconds. */
+const PREPARE_MS = 30_000;
 
 /** The program with several processes, seen as one. */
 export interface WorkersApp extends Omit<App, "prepare"> {
@@ -87,10 +91,10 @@ class Primary {
       if (problems.length > 0) throw new ConfigError(problems.map(({ path, message }) => `${path.join(".")}: ${message}`));
       const asked = [...this.#listening];
       const given = { ...next, workers };
-      const refusals = await Promise.all(asked.map((worker) => worker.call("prepare", given).catch(ignoreDeath)));
+      const refusals = await Promise.all(asked.map((worker) => this.#prepare(worker, given)));
       const refusal = refusals.find((each) => each !== undefined);
       if (refusal !== undefined) {
-        await Promise.all(asked.map((worker) => worker.call("cancel", undefined).catch(ignoreDeath)));
+        for (const worker of asked) worker.cancel();
         throw errorOf(refusal);
       }
       const old = this.#config;
@@ -103,6 +107,13 @@ class Primary {
         needsRestart: settingsForRestart(this.#started, next),
       };
     });
+  }
+
+  /** @returns why it cannot take it; undefined for one that can, or that has died: another takes its place, with what is in force by then. */
+  async #prepare(worker: WorkerProcess, config: Config): Promise<Refusal | undefined> {
+    const answer = await worker.ask("prepare", config, PREPARE_MS);
+    if (answer === "prepared" || !worker.isThere) return undefined;
+    return answer ?? { problems: [`worker ${worker.number} does not answer`] };
   }
 
   /** One that cannot, for a defect, makes room for another that begins with the new configuration. */
@@ -186,9 +197,4 @@ class Primary {
     this.#turns = turn.catch(() => {});
     return turn;
   }
-}
-
-/** Another takes its place, with what is in force by then. */
-function ignoreDeath(error: unknown): undefined {
-  if (!(error instanceof ChannelClosed)) throw error;
 }

@@ -40,6 +40,11 @@ export class WorkerProcess {
     return this.#worker.process.pid;
   }
 
+  /** It has not ended, as far as its pipe tells. */
+  get isThere(): boolean {
+    return this.#worker.isConnected();
+  }
+
   begin(beginning: Omit<Beginning, "worker">): Promise<Begun> {
     return this.#channel.call("begin", { ...beginning, worker: this.number });
   }
@@ -48,12 +53,17 @@ export class WorkerProcess {
     return this.#channel.call.bind(this.#channel);
   }
 
+  /** What was prepared is not to be. */
+  cancel(): void {
+    this.#channel.tell("cancel", undefined);
+  }
+
   drain(): void {
     this.#channel.tell("drain", undefined);
   }
 
   /** @returns undefined when it does not answer in time, or not at all. */
-  async ask<Name extends "metrics" | "dashboardPart" | "findStream" | "isReady">(
+  async ask<Name extends "prepare" | "metrics" | "dashboardPart" | "findStream" | "isReady">(
     name: Name,
     asked: Parameters<WorkerCalls[Name]>[0],
     withinMs: number,

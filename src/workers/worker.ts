@@ -49,7 +49,7 @@ export function runWorker(): void {
     async prepare(config) {
       try {
         prepared = await (await starting).prepare(partOfWorker(config, number));
-        return undefined;
+        return "prepared";
       } catch (error) {
         return refusalOf(error);
       }
