@@ -50,7 +50,7 @@ export function createDashboard(config: Config, shown: Shown, group?: WorkerGrou
     sessions: createSessions(config.auth.keys),
     find: (id) => (group === undefined ? findStream(shown, id) : group.findStream(id)),
     view() {
-      if (group !== undefined) return viewOfAll(group).then(viewOf);
+      if (group !== undefined) return viewOfAll(group, () => dashboardPart(config, shown)).then(viewOf);
       return viewOf({
         history: history.view(),
         states: partStates(config, backend),
@@ -83,9 +83,10 @@ export function dashboardPart(config: Config, { history, backend, held, retries,
 export type Summed = Omit<DashboardPart, "history"> & { readonly history: HistoryView };
 
 /** Loaded only where there are several. */
-async function viewOfAll(group: WorkerGroup): Promise<Summed> {
+async function viewOfAll(group: WorkerGroup, own: () => DashboardPart): Promise<Summed> {
   const [parts, { sumParts }] = await Promise.all([group.dashboardParts(), import("./sum-parts.ts")]);
-  return sumParts(parts);
+  // None may have answered in time.
+  return sumParts(parts.length === 0 ? [own()] : parts);
 }
 
 function partStates(config: Config, backend: Backend): readonly PartState[] {

@@ -37,9 +37,12 @@ export function fitToDescriptors<Limits extends ConnectionLimits>(
   if (descriptors === undefined || wanted + RESERVED <= descriptors) return { limits, warning: undefined };
   const free = descriptors - Math.min(RESERVED, Math.ceil(descriptors / 2));
   const lowered = { ...limits, ...(workers === 1 ? lower(limits, free) : lowerForEach(limits, free, workers)) };
-  const each = workers === 1 ? "" : ` in each of ${workers} workers`;
+  const [where, what] =
+    workers === 1
+      ? ["", "limits.maxClientConnections + limits.maxStreams"]
+      : [` in each of ${workers} workers`, "its part of limits.maxClientConnections, as many streams (limits.maxStreams)"];
   const warning =
-    `only ${descriptors} files may be open${each} (ulimit -n), and limits.maxClientConnections + limits.maxStreams + ${RESERVED} need ` +
+    `only ${descriptors} files may be open${where} (ulimit -n), and ${what} + ${RESERVED} need ` +
     `${wanted + RESERVED}: they are lowered to ${lowered.maxClientConnections} and ${lowered.maxStreams}`;
   return { limits: lowered, warning };
 }

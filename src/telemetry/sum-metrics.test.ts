@@ -94,3 +94,17 @@ it("never counts less than it has said, though a process dies, and drops what it
   expect([complete(body), sumOf(body, "perennial_open_exchanges")]).toEqual([8, 4]);
   expect(sumOf(body, "perennial_exchange_duration_seconds_count")).toBe(8);
 });
+
+it("keeps what any number of the dead have counted", async () => {
+  const summed = new SummedMetrics<number>();
+  for (let n = 0; n < 12; n++) {
+    const metrics = metricsOf(1);
+    end(metrics, 1);
+    await summed.read(new Map([[n, await metrics.collect()]]));
+    // Two at a time: both are added up, whichever is first.
+    if (n % 2 === 1) await Promise.all([summed.forget(n - 1), summed.forget(n)]);
+  }
+  const { body } = await summed.read(new Map());
+  expect(sumOf(body, "perennial_exchanges_total", { outcome: "complete" })).toBe(12);
+  expect(sumOf(body, "perennial_open_exchanges")).toBe(0);
+});

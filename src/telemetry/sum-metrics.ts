@@ -15,11 +15,14 @@ const WORST: readonly (readonly [pattern: RegExp, aggregator: "min" | "max"])[] 
 /** What only grows: a scraper takes less than before for a restart, and would count all of it again. */
 const GROWS: ReadonlySet<string> = new Set(["counter", "histogram"]);
 
+/** Of more the sum is kept, and not each. */
+const MOST_DEAD = 4;
+
 export class SummedMetrics<Process> {
   /** What each said last. */
   readonly #last = new Map<Process, readonly MetricSample[]>();
-  /** What those counted that have died, as they said last: no scraper has seen more. */
-  #ofTheDead: readonly MetricSample[] = [];
+  /** What those counted that have died, as they said last: no scraper has seen more. Of many it is one sum. */
+  readonly #ofTheDead: (readonly MetricSample[])[] = [];
   /** Of the process that starts the others. */
   readonly #own = new Registry();
 
@@ -31,16 +34,21 @@ export class SummedMetrics<Process> {
   async read(said: ReadonlyMap<Process, readonly MetricSample[]>): Promise<MetricsText> {
     for (const [process, metrics] of said) this.#last.set(process, metrics);
     const own = (await this.#own.getMetricsAsJSON()).filter(({ name }) => name.startsWith("process_"));
-    const all = sum([...this.#last.values(), this.#ofTheDead, own]);
+    const all = sum([...this.#last.values(), ...this.#ofTheDead, own]);
     return { contentType: all.contentType, body: await all.metrics() };
   }
 
   async forget(process: Process): Promise<void> {
     const dead = this.#last.get(process);
     if (dead === undefined) return;
+    // In one step: between the two nobody may read.
     this.#last.delete(process);
-    const grown = dead.filter(({ type }) => GROWS.has(String(type)));
-    this.#ofTheDead = await sum([this.#ofTheDead, grown]).getMetricsAsJSON();
+    this.#ofTheDead.push(dead.filter(({ type }) => GROWS.has(String(type))));
+    if (this.#ofTheDead.length <= MOST_DEAD) return;
+    const some = this.#ofTheDead.slice();
+    const summed = await sum(some).getMetricsAsJSON();
+    // Others may have been added up meanwhile.
+    if (this.#ofTheDead[0] === some[0]) this.#ofTheDead.splice(0, some.length, summed);
   }
 }
 

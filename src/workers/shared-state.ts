@@ -61,7 +61,10 @@ export class SharedState {
   async #readMetrics() {
     this.#metrics ??= import("../telemetry/sum-metrics.ts").then(({ SummedMetrics }) => new SummedMetrics());
     const metrics = await this.#metrics;
-    return metrics.read(await this.#ask("metrics", undefined));
+    const said = await this.#ask("metrics", undefined);
+    const listening = this.#listening();
+    // One that has died since would never be forgotten.
+    return metrics.read(new Map([...said].filter(([worker]) => listening.includes(worker))));
   }
 
   /** Not before all have begun; from then on those that are there are enough, since another takes a dead one's place at once. */

@@ -33,7 +33,10 @@ export class Ledger<Owner> {
   take(owner: Owner, charges: readonly LedgerCharge[]): LedgerAnswer {
     const wanted = charges.map((charge) => ({ ...charge, budget: this.#budget(charge) }));
     const waitsMs = wanted.map(({ budget, amount }) => budget.waitMs(amount));
-    if (waitsMs.some((waitMs) => waitMs > 0)) return { waitsMs };
+    if (waitsMs.some((waitMs) => waitMs > 0)) {
+      for (const { name, budget } of wanted) this.#drop(name, budget);
+      return { waitsMs };
+    }
     const open = this.#open.get(owner) ?? new Map();
     this.#open.set(owner, open);
     return {
@@ -63,8 +66,11 @@ export class Ledger<Owner> {
 
   #end({ name, taken }: { readonly name: string; readonly taken: Taken }): void {
     taken.end();
-    // Keys come and go, and those that are in use no more leave nothing behind.
-    const budget = this.#budgets.get(name);
+    this.#drop(name, this.#budgets.get(name));
+  }
+
+  /** Keys come and go, and those that are in use no more leave nothing behind. */
+  #drop(name: string, budget: RateBudget | undefined): void {
     if (budget instanceof Places && budget.used === 0) this.#budgets.delete(name);
   }
 
