@@ -44,6 +44,7 @@ describe("what is there without a word of configuration", () => {
         recovery: "error",
         replay: false,
         store: false,
+        record: false,
         resume: {
           proof: "auto",
           maxAttempts: 1,

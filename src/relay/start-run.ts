@@ -17,6 +17,7 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { Recording } from "../core/recording.ts";
 import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { RunRegistry } from "../run/registry.ts";
@@ -37,6 +38,8 @@ export interface RelayContext {
   readonly hedging: Hedging;
   /** Who is shown what is asked and answered; undefined where nobody is, as a rule. */
   readonly texts?: TextWatch | undefined;
+  /** Whose upstreams' answers are written down; undefined where none are (`record`). */
+  readonly record?: ((exchange: Exchange) => Recording | undefined) | undefined;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */

@@ -9,6 +9,7 @@ import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { ownedRates } from "../config/owned-rates.ts";
 import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
+import { prepareRecordFolder } from "../config/record-settings.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { StoreConfig } from "../config/replay-settings.ts";
 import type { Config } from "../config/schema.ts";
@@ -76,6 +77,7 @@ const LAST_TRACES_MS = 2_000;
  * @throws ConfigError when a file, or a proxy, that is named cannot be used.
  */
 export async function openRuntime(started: Config, logger: Logger, group?: WorkerGroup): Promise<Runtime> {
+  prepareRecordFolder(started.record);
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey, group?.places);
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
@@ -105,6 +107,7 @@ export async function openRuntime(started: Config, logger: Logger, group?: Worke
     const old = inForce;
     refuseReload(started.host, old.config, next);
     const pem = readPemFiles(next);
+    prepareRecordFolder(next.record);
     const isKept = isDeepStrictEqual(old.backend.plan, planBackend(next, pem));
     const backend = isKept ? old.backend : await openBackend(next, pem, logger);
     return {

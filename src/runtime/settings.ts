@@ -81,6 +81,7 @@ export async function createSettings(
       retries,
       hedging,
       texts,
+      record: await telemetry.recorder(config, held),
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,
