@@ -20,15 +20,13 @@ import type { Observer, Propagator } from "../core/observer.ts";
 import type { Recording } from "../core/recording.ts";
 import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
-import type { RunRegistry } from "../run/registry.ts";
-import type { Run, RunTimes } from "../run/run.ts";
+import { Run, type RunTimes } from "../run/run.ts";
 import type { StreamStore } from "../run/stream-store.ts";
 import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
-  readonly runs: RunRegistry;
   readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly observer: Observer;
@@ -49,7 +47,7 @@ const draw = createEvenDraws();
 export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, journal?: RunClient): Run {
   const { offers, failover, retry, limits, keyLimiterOf } = settings;
   const { api, request } = exchange;
-  const { runs, held, observer, propagator, sticky, retries } = context;
+  const { held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
   retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
@@ -84,7 +82,7 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
     draw,
   );
   const times = timesOf(exchange, candidates);
-  return runs.start({
+  return new Run({
     exchange,
     policy,
     limits,

@@ -16,7 +16,6 @@ import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
-import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
 import type { RedisStore } from "../store/redis-store.ts";
@@ -81,7 +80,6 @@ export async function openRuntime(started: Config, logger: Logger, group?: Worke
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey, group?.places);
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
-  const runs = new RunRegistry();
   const kept = new KeptStreams(held);
   const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
   const sticky = new StickyUpstreams(group?.makers);
@@ -93,7 +91,7 @@ export async function openRuntime(started: Config, logger: Logger, group?: Worke
   const settingsOf = (config: Config, backend: Backend): Promise<MadeSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    const own = { backend, telemetry, runs, kept: store ?? kept, held, sticky, retries, hedging, rates };
+    const own = { backend, telemetry, kept: store ?? kept, held, sticky, retries, hedging, rates };
     return createSettings(config, { ...own, group });
   };
   const backend = await openBackend(started, pem, logger);

@@ -7,7 +7,6 @@ import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
-import type { RunRegistry } from "../run/registry.ts";
 import type { StreamStore } from "../run/stream-store.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
@@ -21,7 +20,6 @@ import type { WorkerAnswers, WorkerGroup } from "./worker-group.ts";
 export interface Parts {
   readonly backend: Backend;
   readonly telemetry: Telemetry;
-  readonly runs: RunRegistry;
   readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
@@ -40,7 +38,7 @@ export interface MadeSettings {
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates, group }: Parts,
+  { backend, telemetry, kept, held, sticky, retries, hedging, rates, group }: Parts,
 ): Promise<MadeSettings> {
   const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, progress, replay } = config;
   const metrics = await metricsFor(config, telemetry);
@@ -74,7 +72,6 @@ export async function createSettings(
       replay: replay || undefined,
     },
     context: {
-      runs,
       kept,
       held,
       sticky,
