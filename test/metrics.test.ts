@@ -72,7 +72,9 @@ test("measures the longest silence between two contents, and the bytes that the 
     socket.end();
   });
   const { body } = await chat(perennial.baseUrl);
-  expect(await perennial.exchangeLog()).toMatchObject({ longestGapMs: expect.closeTo(150, -2) });
+  const { longestGapMs, durationMs } = await perennial.exchangeLog();
+  expect(longestGapMs).toBeGreaterThan(140);
+  expect(longestGapMs).toBeLessThanOrEqual(durationMs);
   const text = await metrics(perennial);
   expect(sumOf(text, "perennial_longest_gap_seconds_count", { dialect: "openai-chat" })).toBe(1);
   expect(sumOf(text, "perennial_longest_gap_seconds_sum")).toBeGreaterThan(0.14);
