@@ -19,6 +19,7 @@ describe("what is there without a word of configuration", () => {
       config: {
         host: "127.0.0.1",
         port: 8787,
+        workers: 1,
         upstreams: [],
         timeouts: {
           connect: 5000,

@@ -1,5 +1,13 @@
 /** Counters and histograms for Prometheus: an observer that counts, and the text that /metrics serves. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
@@ -25,7 +33,12 @@ export interface Metrics {
   readonly observer: Observer;
   /** The metrics as they stand now, in the text format of Prometheus. */
   read(): Promise<MetricsText>;
+  /** The same, to be added to those of other processes: see sum-metrics.ts. */
+  collect(): Promise<readonly MetricSample[]>;
 }
+
+/** One metric of one process, with all its values. */
+export type MetricSample = MetricObjectWithValues<MetricValue<string>>;
 
 export interface MetricsText {
   readonly contentType: string;
@@ -369,6 +382,7 @@ export function createMetrics({
   return {
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    collect: () => registry.getMetricsAsJSON(),
   };
 }
 
