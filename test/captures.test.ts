@@ -425,7 +425,7 @@ test("as a program: it writes the case, says so, and ends with 0", async ({ star
   const running = await spawnPerennial(["record", "--out", file, "--upstream", upstream.baseUrl, "--port", "0"]);
   const seen = await chat(running.url);
   expect(readStream(seen.body).text).toBe("Hello");
-  await expect.poll(() => running.process.exitCode, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => running.process.exitCode).toBe(0);
   const replayed = await spawnPerennial(["replay", file, "--port", "0"]);
   expect((await chat(`${replayed.url}/v1`)).body).toBe(seen.body);
   expect(await replayed.stop()).toBe(0);

@@ -16,7 +16,8 @@ export function keptBy(name: KeptName, discarding: Discarding): Kept {
   return {
     name,
     from: "given",
-    pathAfter: ({ sequence }) => (sequence === undefined ? undefined : `/responses/${id}?stream=true&starting_after=${sequence}`),
+    pathAfter: ({ sequence, obstacles }) =>
+      sequence === undefined || obstacles.has("sequence") ? undefined : `/responses/${id}?stream=true&starting_after=${sequence}`,
     discard: () => {
       if (!name.isClients) void discardKept(discarding, "POST", `/responses/${id}/cancel`);
     },

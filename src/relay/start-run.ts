@@ -20,8 +20,7 @@ import type { Observer, Propagator } from "../core/observer.ts";
 import type { Recording } from "../core/recording.ts";
 import type { TextWatch } from "../core/text-watch.ts";
 import type { KeptStream } from "../run/kept-stream.ts";
-import type { RunRegistry } from "../run/registry.ts";
-import type { Run, RunTimes } from "../run/run.ts";
+import { Run, type RunTimes } from "../run/run.ts";
 import type { StreamStore } from "../run/stream-store.ts";
 import type { TakenOver } from "../run/takeover.ts";
 import { makerOf, pastRunOf } from "./past-run.ts";
@@ -30,7 +29,6 @@ import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
-  readonly runs: RunRegistry;
   readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly observer: Observer;
@@ -58,7 +56,7 @@ export interface KeptRun {
 export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, kept?: KeptRun): Run {
   const { offers, failover, retry, limits, keyLimiterOf } = settings;
   const { api, request } = exchange;
-  const { runs, held, observer, propagator, sticky, retries } = context;
+  const { held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
   retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
@@ -96,7 +94,7 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
     draw,
   );
   const times = timesOf(exchange, candidates);
-  return runs.start({
+  return new Run({
     exchange,
     policy,
     limits,

@@ -16,7 +16,6 @@ import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
-import { RunRegistry } from "../run/registry.ts";
 import type { Successor } from "../run/takeover.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
@@ -66,7 +65,6 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
-  const runs = new RunRegistry();
   const kept = new KeptStreams(held);
   const store =
     started.store === false
@@ -85,7 +83,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    return createSettings(config, { backend, telemetry, runs, kept: store ?? kept, held, sticky, retries, hedging, rates });
+    return createSettings(config, { backend, telemetry, kept: store ?? kept, held, sticky, retries, hedging, rates });
   };
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };

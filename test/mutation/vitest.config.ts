@@ -7,5 +7,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxConcurrency: 16,
+    expect: { poll: { timeout: 10_000, interval: 10 } },
   },
 });
