@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import { eventsOf } from "../support/background-response.ts";
 import type { TestPerennial } from "../support/perennial.ts";
 import { chatAnswer, chatEvents, jsonReply, type RawRequest, sendFramed } from "../support/raw-upstream.ts";
 import { STREAM_HEAD } from "../support/replies.ts";
@@ -35,6 +36,7 @@ const TEXT = WORDS.join("");
 const EVENTS = chatEvents(WORDS);
 /** Enough of it to go on from. */
 const BEFORE = 11;
+const BEFORE_IN_BACKGROUND = 7;
 
 let redis: RedisProcess;
 let url: string;
@@ -51,14 +53,16 @@ afterAll(async () => {
 
 beforeEach(() => client.flushall());
 
+const pathOf = (model: string): string => (model === "background" ? "/v1/responses" : "/v1/chat/completions");
+const questionTo = (model: string): object => ({
+  model,
+  stream: model !== "unstreamed",
+  temperature: 0,
+  ...(model === "background" ? { input: PROMPT } : { messages: [{ role: "user", content: PROMPT }] }),
+});
 const ask = (to: { url: string }, model: string, more: Asked = {}): Promise<Got> =>
-  visit(`${to.url}/v1/chat/completions`, {
-    body: JSON.stringify({
-      model,
-      stream: model !== "unstreamed",
-      temperature: 0,
-      messages: [{ role: "user", content: PROMPT }],
-    }),
+  visit(to.url + pathOf(model), {
+    body: JSON.stringify(questionTo(model)),
     ...more,
     headers: {
       authorization: `Bearer ${KEY}`,
@@ -85,6 +89,14 @@ const UPSTREAMS: Record<string, { settings: object; first: Answer; again?: Answe
     settings: { profile: "llamacpp", recovery: "resume" },
     first: (socket) => begin(socket, BEFORE),
     again: (socket) => sendFramed(socket, "chunked", EVENTS),
+  },
+  background: {
+    settings: { recovery: "resume", resume: { background: true } },
+    first: (socket) => socket.write(STREAM_HEAD + eventsOf(true).slice(0, BEFORE_IN_BACKGROUND).join("")),
+    again: (socket, request) => {
+      const after = Number(/responses\/resp_1\?stream=true&starting_after=(\d+)/.exec(request.head)?.[1]);
+      sendFramed(socket, "chunked", eventsOf(true).slice(after + 1));
+    },
   },
   proved: {
     settings: { recovery: "continue", continuation: "assistant" },
@@ -164,7 +176,7 @@ async function startFleet(
     asked[name] = requests;
     const { baseUrl } = await startUpstream((socket, request) => {
       // What is looked up beside, and by other tests that know this port from before.
-      if (!/^POST|^GET \/v1\/stream/.test(request.head) || !request.head.includes(OURS))
+      if (!/^POST|^GET \/v1\/(?:stream|responses)/.test(request.head) || !request.head.includes(OURS))
         return socket.end(jsonReply("{}", "404 Not Found"));
       if (requests.push(request) === 1) return first(socket, request);
       return again?.(socket, request);
@@ -218,10 +230,11 @@ test("a replica that is killed: another one goes on as recovery allows, for each
     }).catch(() => undefined),
   );
   const isBroughtTo = (count: number) => Object.values(given).filter((body) => splitEvents(body).length >= count).length;
-  await expect.poll(() => isBroughtTo(BEFORE), { timeout: 20_000 }).toBe(names.length - 3);
+  await expect.poll(() => isBroughtTo(BEFORE), { timeout: 20_000 }).toBe(names.length - 4);
+  await expect.poll(() => splitEvents(given.background ?? "").length).toBe(BEFORE_IN_BACKGROUND);
   await expect
     .poll(() => names.map((name) => asked[name]?.map(lineOf)))
-    .toEqual(names.map(() => ["POST /v1/chat/completions HTTP/1.1"]));
+    .toEqual(names.map((name) => [`POST ${pathOf(name)} HTTP/1.1`]));
   const kept = await allThatIsKept();
   expect(kept).toContain(PROMPT);
   expect(kept).not.toMatch(new RegExp(`${KEY}|${OURS}`));
@@ -249,6 +262,7 @@ test("a replica that is killed: another one goes on as recovery allows, for each
   );
   const told = Object.fromEntries(names.map((name, index) => [name, (back[index]?.had ?? "") + back[index]?.got.body]));
   for (const name of ["native", "again", "nothing"]) expect(withoutIds(told[name] ?? ""), name).toBe(EVENTS.join(""));
+  expect(withoutIds(told.background ?? "")).toBe(eventsOf(false).join(""));
   expect(textOf(told.proved ?? "")).toBe(TEXT);
   expect(told.proved).toContain("[DONE]");
   for (const name of ["off", "another"]) {
@@ -272,6 +286,7 @@ test("a replica that is killed: another one goes on as recovery allows, for each
   const ends = other.log.filter(({ takenOver }) => takenOver).map(({ model, outcome, by }) => [model, outcome, by]);
   expect(Object.fromEntries(ends.map(([model, ...end]) => [model, end.filter(Boolean).join(" ")]))).toEqual({
     native: "resumed native",
+    background: "resumed native",
     proved: "resumed answer",
     again: "resumed rerun",
     another: "interrupted",
@@ -281,7 +296,7 @@ test("a replica that is killed: another one goes on as recovery allows, for each
     off: "interrupted",
   });
   const metrics = (await visit(`${other.url}/metrics`, { method: "GET" })).body;
-  expect(metrics).toContain('perennial_takeovers_total{outcome="resumed"} 3');
+  expect(metrics).toContain('perennial_takeovers_total{outcome="resumed"} 4');
   // What was asked is of no use any more.
   const after = await allThatIsKept();
   expect(after).not.toMatch(new RegExp(`${PROMPT}|${KEY}|${OURS}`));
