@@ -1,5 +1,13 @@
 /** Counters and histograms for Prometheus: an observer that counts, and the text that /metrics serves. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
@@ -25,7 +33,12 @@ export interface Metrics {
   readonly observer: Observer;
   /** The metrics as they stand now, in the text format of Prometheus. */
   read(): Promise<MetricsText>;
+  /** The same, to be added to those of other processes: see sum-metrics.ts. */
+  collect(): Promise<readonly MetricSample[]>;
 }
+
+/** One metric of one process, with all its values. */
+export type MetricSample = MetricObjectWithValues<MetricValue<string>>;
 
 export interface MetricsText {
   readonly contentType: string;
@@ -38,6 +51,7 @@ const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
 const RATE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
+const FIRST_REQUEST_BUCKETS = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -167,6 +181,12 @@ export function createMetrics({
     buckets: ADDED_BUCKETS,
     registers,
   });
+  const firstRequest = new Histogram({
+    name: "perennial_first_request_wait_seconds",
+    help: "From accepting a connection to its first request: what its client takes, and what the event loop lets it wait.",
+    buckets: FIRST_REQUEST_BUCKETS,
+    registers,
+  });
   const queued = new Gauge({
     name: "perennial_queued_exchanges",
     help: "Client requests that wait now for one of the upstream's connections (maxConnections).",
@@ -228,6 +248,12 @@ export function createMetrics({
     labelNames: ["way", "found"],
     registers,
   });
+  const takeovers = new Counter({
+    name: "perennial_takeovers_total",
+    help: "Answers that another replica had begun, and this one has gone on with, by how they ended (store.takeover).",
+    labelNames: ["outcome"],
+    registers,
+  });
   const lingered = new Counter({
     name: "perennial_lingered_seconds_total",
     help: "Time for which answers were made on while no client listened (replay.linger).",
@@ -275,6 +301,10 @@ export function createMetrics({
   for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
 
   const observer: Observer = {
+    onFirstRequest(waitedMs) {
+      firstRequest.observe(waitedMs / 1_000);
+    },
+
     onQueueStart(_exchange, upstream) {
       queued.inc({ upstream });
     },
@@ -335,6 +365,7 @@ export function createMetrics({
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+      if (exchange.kept?.takenOver) takeovers.inc({ outcome });
       if (span === undefined) return;
       lingered.inc(span.ms / 1_000);
       lingeredCharacters.inc(span.characters);
@@ -351,6 +382,7 @@ export function createMetrics({
   return {
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    collect: () => registry.getMetricsAsJSON(),
   };
 }
 

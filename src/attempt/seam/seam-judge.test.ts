@@ -48,6 +48,11 @@ describe("with a tail that must come again", () => {
     expect(judge(pieces, TAIL)).toBe(expected);
   });
 
+  test("an answer of a hundred thousand words, each looked at once", () => {
+    const words = Array.from({ length: 100_000 }, (_, index) => ` ${index}`);
+    expect(judge([...words, REST], words.join(""))).toBe(`swallow ${words.join("").length}`);
+  });
+
   test("by a server that repeats the prefix, or does not", () => {
     expect(judge([GIVEN, REST], TAIL, { echo: GIVEN })).toBe(`swallow ${GIVEN.length}`);
     expect(judge(letters(GIVEN + REST), TAIL, { echo: GIVEN })).toBe(`swallow ${GIVEN.length}`);
