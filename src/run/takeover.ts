@@ -46,8 +46,8 @@ export interface Place {
   begin(taken: TakenOver): void;
 }
 
-/** Who goes on with answers whose makers have gone. @returns undefined where there is no room, or none is to begin any more. */
-export type Successor = () => Place | undefined;
+/** Who goes on with answers whose makers have gone. Never rejects. @returns undefined where there is no room, or none is to begin any more. */
+export type Successor = () => Promise<Place | undefined>;
 
 /** How an answer broke whose maker has gone. */
 export function makerLost(): Failure {

@@ -12,9 +12,9 @@ import type { OpenExchanges, Slot } from "./open-exchanges.ts";
 import { readRequestPath } from "./request-path.ts";
 
 export function createSuccessor(open: OpenExchanges, current: () => ServerSettings): Successor {
-  return (): Place | undefined => {
+  return async (): Promise<Place | undefined> => {
     const { relay, context } = current();
-    const slot = admit(open);
+    const slot = await admit(open);
     if (slot === undefined || relay.replay === undefined) {
       slot?.release();
       return undefined;
@@ -37,9 +37,9 @@ export function createSuccessor(open: OpenExchanges, current: () => ServerSettin
 }
 
 /** Its client has passed its own limits where it came. */
-function admit(open: OpenExchanges): Slot | undefined {
+async function admit(open: OpenExchanges): Promise<Slot | undefined> {
   try {
-    return open.admit(NO_KEY_NEEDED);
+    return await open.admit(NO_KEY_NEEDED);
   } catch {
     return undefined;
   }

@@ -50,7 +50,7 @@ export class Takeovers {
     const { link, keys, replica, successor, local } = this.#options;
     if (local.here(id) !== undefined) return true;
     // Before it is claimed: what is claimed must be made.
-    const place = successor();
+    const place = await successor();
     if (place === undefined) return false;
     const owner = randomUUID();
     const all = [keys.meta(id), keys.lease(id), keys.events(id)];
