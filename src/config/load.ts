@@ -86,9 +86,10 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
 
 /** Files are named from the folder of the configuration, wherever the program is started. */
 function withWholePaths(config: Config, folder: string): Config {
-  const { tls, upstreams, record } = config;
+  const { tls, upstreams, store, record } = config;
   return {
     ...config,
+    store: store === false || store.ca === undefined ? store : { ...store, ca: resolve(folder, store.ca) },
     record: record === false ? false : { ...record, dir: resolve(folder, record.dir) },
     tls: tls === false ? false : { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) },
     upstreams: upstreams.map((upstream) =>

@@ -8,7 +8,7 @@ import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { record } from "./record-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
-import { replay, store } from "./replay-settings.ts";
+import { explainTakeover, replay, store } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
@@ -348,6 +348,12 @@ export const configSchema = z
         isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
     },
   )
+  .superRefine(explainTakeover, {
+    when: ({ value, issues }) =>
+      isObject(value) &&
+      isObject(value.auth) &&
+      !issues.some((issue) => /^(store|replay|auth|upstreams)$/.test(String(issue.path?.[0]))),
+  })
   .superRefine(refuseUnshared, {
     when: ({ value, issues }) =>
       isObject(value) && !issues.some((issue) => /^(workers|replay|store|limits|upstreams)$/.test(String(issue.path?.[0]))),

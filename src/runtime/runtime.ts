@@ -16,8 +16,10 @@ import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
+import type { Successor } from "../run/takeover.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
+import { createSuccessor } from "../server/successor.ts";
 import type { RedisStore } from "../store/redis-store.ts";
 import { createStoreLog } from "../telemetry/store-log.ts";
 import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
@@ -81,7 +83,14 @@ export async function openRuntime(started: Config, logger: Logger, group?: Worke
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const kept = new KeptStreams(held);
-  const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
+  const store =
+    started.store === false
+      ? undefined
+      : await openStore(
+          started.store,
+          { local: kept, ca: pem.store, successor: createSuccessor(open, () => inForce.settings) },
+          logger,
+        );
   const sticky = new StickyUpstreams(group?.makers);
   const retries = new RetryBudget();
   const hedging = new Hedging();
@@ -153,9 +162,13 @@ export async function openRuntime(started: Config, logger: Logger, group?: Worke
 }
 
 /** Loaded only where it is wanted. Without the server answers are kept here alone, and nothing fails for that. */
-async function openStore(config: StoreConfig, local: KeptStreams, logger: Logger): Promise<RedisStore> {
+async function openStore(
+  { url, prefix, takeover }: StoreConfig,
+  { local, ca, successor }: { readonly local: KeptStreams; readonly ca: string | undefined; readonly successor: Successor },
+  logger: Logger,
+): Promise<RedisStore> {
   const { RedisStore } = await import("../store/redis-store.ts");
-  const store = new RedisStore({ ...config, local, ...createStoreLog(logger) });
+  const store = new RedisStore({ url, prefix, ca, local, ...(takeover && { successor }), ...createStoreLog(logger) });
   await store.open();
   return store;
 }

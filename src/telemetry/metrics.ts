@@ -248,6 +248,12 @@ export function createMetrics({
     labelNames: ["way", "found"],
     registers,
   });
+  const takeovers = new Counter({
+    name: "perennial_takeovers_total",
+    help: "Answers that another replica had begun, and this one has gone on with, by how they ended (store.takeover).",
+    labelNames: ["outcome"],
+    registers,
+  });
   const lingered = new Counter({
     name: "perennial_lingered_seconds_total",
     help: "Time for which answers were made on while no client listened (replay.linger).",
@@ -359,6 +365,7 @@ export function createMetrics({
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+      if (exchange.kept?.takenOver) takeovers.inc({ outcome });
       if (span === undefined) return;
       lingered.inc(span.ms / 1_000);
       lingeredCharacters.inc(span.characters);
