@@ -42,8 +42,9 @@ function filesOf(room: Room): string[] {
   return files.filter((file) => changed.has(file));
 }
 
-async function mutate(files: string[], tests: readonly string[]): Promise<MutantResult[]> {
+async function mutate(files: string[], tests: readonly string[], isolate: boolean): Promise<MutantResult[]> {
   process.env.MUTATION_TESTS = tests.join(",");
+  process.env.MUTATION_ISOLATE = String(isolate);
   process.env.MUTATION_SAMPLE = values.sample;
   process.env.MUTATION_SEED = values.seed;
   return await new Stryker({
@@ -92,7 +93,7 @@ for (const name of values.room) {
   if (room === undefined) throw new Error(`--room is one of ${[...ROOMS.keys(), ...MORE_ROOMS.keys()].join(", ")}`);
   const files = filesOf(room);
   if (files.length === 0) continue;
-  const results = await mutate(files, values.test ?? room.tests);
+  const results = await mutate(files, values.test ?? room.tests, room.isolate);
   saySurvivors(results);
   const score = scoreOf(results);
   scores.push(score);

@@ -17,8 +17,8 @@ export default defineConfig({
     // What hangs is noticed, too; no test of these rooms takes half as long.
     testTimeout: 12_000,
     hookTimeout: 12_000,
-    // One process for all files of a run: to load them costs more than to run them.
-    isolate: false,
+    // One process for all files of a run, where they bear it: to load them costs more than to run them.
+    isolate: process.env.MUTATION_ISOLATE === "true",
     sequence: { sequencer: CheapestFirst },
   },
 });
