@@ -14,7 +14,7 @@ const event = (json: object, name?: string): StreamEvent => ({ event: name, data
 
 describe("what a request asks for that a second leg cannot keep", () => {
   const schema = { type: "json_schema", json_schema: {} };
-  test.each<[Continuing, Record<string, unknown>, strict: string | undefined, allowed?: string]>([
+  test.each<[Continuing, object, strict: string | undefined, allowed?: string]>([
     ...[
       {},
       { n: 1, best_of: 1, use_beam_search: false, logprobs: false, top_logprobs: 0, stop: [], echo: false },
@@ -26,7 +26,7 @@ describe("what a request asks for that a second leg cannot keep", () => {
       { thinking: false, reasoning_effort: "none", modalities: ["text"], audio: null },
       { reasoning_effort: "minimal", reasoning: { effort: "high" }, continue_final_message: false },
       { reasoning: { effort: "none" }, reasoning_effort: null, add_generation_prompt: true },
-    ].map((body) => [continueChat, body, undefined] as [Continuing, Record<string, unknown>, undefined]),
+    ].map((body) => [continueChat, body, undefined] as [Continuing, object, undefined]),
     ...["n", "best_of"].map((key) => [continueChat, { [key]: 2 }, "choices", "choices"] as [Continuing, object, string, string]),
     [continueChat, { n: "3" }, "choices", "choices"],
     [continueChat, { use_beam_search: true }, "choices", "choices"],
