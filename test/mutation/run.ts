@@ -64,6 +64,8 @@ async function mutate(files: string[], tests: readonly string[], isolate: boolea
     reporters: [],
     logLevel: "error" as never,
     timeoutMS: 30_000,
+    // All tests of a room, one after the other.
+    dryRunTimeoutMinutes: 30,
     allowConsoleColors: false,
   } as never).runMutationTest();
 }
