@@ -18,7 +18,7 @@ const room = (name: string, tests: readonly string[], isolate = false): [string,
 /** Those that the project promises a score of (docs/testing.md), the cheapest first; then two that may be asked for. */
 export const ROOMS: ReadonlyMap<string, Room> = new Map([
   room("sse", ["event-names", "lost-pieces", "wire", "limit-edges", "dialect-sequences"]),
-  room("config", ["upstream-settings", "reload", "runtime", "two-sources", "spelled-addresses"], true),
+  room("config", ["upstream-settings", "reload", "runtime", "two-sources", "spelled-addresses", "tls"], true),
   room("dialect", [
     "dialects",
     "cases",
