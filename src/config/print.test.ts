@@ -41,7 +41,6 @@ it("prints whatever may be set, and loads it again as the same", () => {
       upstreams: [{ ...own, health: { path: "/up" }, gate: { lag: "off" } }],
       breaker: {},
       dashboard: { text: true },
-      metrics: false,
     },
     { replay: { ttl: "7m", linger: "3s", maxStreamBytes: "5MiB", maxTotalBytes: 99, joinRetries: true }, dashboard: false },
     { store: "redis://localhost:6379/3", replay: {}, tls: { cert: "a", key: "b" }, cors: { origins: ["http://a"] } },
