@@ -14,9 +14,7 @@ class CheapestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: (process.env.MUTATION_TESTS ?? "").split(",").filter(Boolean),
-    // What hangs is noticed, too; no test of these rooms takes half as long.
-    testTimeout: 12_000,
-    hookTimeout: 12_000,
+    setupFiles: ["test/mutation/patience.ts"],
     // One process for all files of a run, where they bear it: to load them costs more than to run them.
     isolate: process.env.MUTATION_ISOLATE === "true",
     sequence: { sequencer: CheapestFirst },
