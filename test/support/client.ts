@@ -109,14 +109,19 @@ export function ask(
   });
 }
 
+/** Kept, since `fetch` cancels an answer that is collected as garbage: a client that would leave by chance. */
+const unread = new Set<Response>();
+
 /** Asks as `ask` does, through a client that reads only what it is told to read. */
-export function askSlowly({ url }: { readonly url: string }, path: string, signal: AbortSignal | null = null): Promise<Response> {
-  return fetch(url + path, {
+export async function askSlowly({ url }: { readonly url: string }, path: string, signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(url + path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ model: "m", stream: true, messages: [] }),
-    signal,
+    signal: signal ?? null,
   });
+  unread.add(response);
+  return response;
 }
 
 /** Asks, and leaves as soon as `text` has come. @returns whether it came while the upstream was still sending. */
