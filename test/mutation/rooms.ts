@@ -99,6 +99,7 @@ export const ROOMS: ReadonlyMap<string, Room> = new Map([
     "request-bodies",
     "request-paths",
     "spelled-requests",
+    "spelled-addresses",
     "limit-edges",
     "security",
     "connections",
