@@ -88,6 +88,8 @@ export const ROOMS: ReadonlyMap<string, Room> = new Map([
     "shutdown",
     "replay",
     "rates",
+    "background-responses",
+    "native-resume",
     "chatchat",
     "two-causes",
     ...CLIENTS,
