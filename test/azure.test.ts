@@ -108,7 +108,7 @@ test("what else is asked of a deployment passes through", async () => {
 test("the first question may be asked of a deployment", async () => {
   const path = `/openai/deployments/gpt-4o/chat/completions${QUERY}`;
   await serve([WHOLE], { profile: "azure" }, { warmup: { on: "start", path } });
-  await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 8_000 }).toBe(200);
+  await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status).toBe(200);
   expect(targets()).toEqual([path]);
 });
 

@@ -101,7 +101,12 @@ test.for<[string, (after: number) => string[] | string]>([
     () => jsonReply('{"error":{"message":"Response can no longer be streamed"}}', "400 Bad Request"),
   ],
   ["lacks an event", (after) => eventsOf(true).slice(after + 2)],
+  ["is told from its beginning, whatever was asked for", () => eventsOf(true)],
   ["says one again", (after) => eventsOf(true).slice(after)],
+  [
+    "says one again later",
+    (after) => eventsOf(true).flatMap((one, n) => (n <= after ? [] : n === after + 1 ? [one, one] : [one])),
+  ],
 ])("a response that %s is not gone on with, and is cancelled", async ([_what, again], { serve }) => {
   const { perennial, upstream } = await serveBackground(serve, 6, SETTINGS, again);
   const { body } = await ask(perennial, "/v1/responses", { input: "hi" });
@@ -110,6 +115,18 @@ test.for<[string, (after: number) => string[] | string]>([
   expect(body).not.toContain("no longer be streamed");
   expect(body).not.toContain("response.completed");
   await expect.poll(() => upstream.requests.map(lineOf).at(-1)).toBe("POST /v1/responses/resp_1/cancel HTTP/1.1");
+});
+
+test("a response whose numbers say nothing is not come back for: what is behind 0 may have been told", async ({ serve }) => {
+  const zeros = eventsOf(true).map((event) => event.replace(/"sequence_number":\d+/, '"sequence_number":0'));
+  const { perennial, upstream } = await serve((socket, request) => {
+    if (lineOf(request).includes("/cancel")) socket.write(jsonReply("{}"));
+    else if (lineOf(request).startsWith("GET")) sendFramed(socket, "chunked", eventsOf(true).slice(1));
+    else socket.end(`${SSE_HEAD}connection: close\r\n\r\n${zeros.slice(0, 6).join("")}`);
+  }, SETTINGS);
+  const { body } = await ask(perennial, "/v1/responses", { input: "hi" });
+  expect(body).toContain("could not be continued");
+  expect(upstream.requests.map(lineOf).filter((line) => line.startsWith("GET"))).toEqual([]);
 });
 
 test("an upstream that refuses the background is asked as the client asked, and remembered", async ({ serve }) => {

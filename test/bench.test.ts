@@ -3,8 +3,9 @@ import { expect, test } from "vitest";
 import { readAsk, toPrompt } from "../bench/load/ask.ts";
 import { MarkReader, writeMark } from "../bench/load/marks.ts";
 import { type Measured, type Results, summarize } from "../bench/measure/results.ts";
-import { fill } from "../bench/report/publish.ts";
+import { fill, pageIn } from "../bench/report/publish.ts";
 import { scenarioTable, summaryTable } from "../bench/report/tables.ts";
+import { CHINESE, ENGLISH } from "../bench/report/words.ts";
 
 const events = (...numbers: number[]): string =>
   `${numbers.map((number) => `data: {"content": "${writeMark(number, 7_000_000 + number)}"}\n\n`).join("")}data: [DONE]\n\n`;
@@ -60,4 +61,18 @@ test("a page is filled between its marks, and one that has lost them is left alo
   expect(filled).toBe(page.replace("old", "new"));
   expect(fill(filled, "cost", "old")).toBe(page);
   expect(() => fill("a", "cost", "new")).toThrow("bench:cost");
+});
+
+test("the page says the same figures in both languages, in lines that an editor shows whole", () => {
+  const machine = { cpu: "a CPU of some name @ 2.60GHz", cores: 4, node: "24.21.0", kernel: "6.12.0-1-cloud-amd64" };
+  const results: Results = {
+    ...{ date: "2026-01-02", machine, rounds: 3, loadBefore: 4.2, loads: [4.1, 4.3, 4.4, 4.2, 4.1], wasBusy: true },
+    ...{ isQuick: false, rows: ["byte proxy", "Perennial", "Other"], missing: { Envoy: "it does not install" } },
+    scenarios: { "paced 250": summarize(ROUNDS, ["byte proxy", "nginx"]) },
+  };
+  const [english, chinese] = [ENGLISH, CHINESE].map((words) => Object.values(pageIn(words, results)).join("\n"));
+  const figures = (page = ""): string[] => page.match(/\d+(?:\.\d+)?/g) ?? [];
+  expect(figures(chinese).toSorted()).toEqual(figures(english).toSorted());
+  expect(chinese).toContain("| CPU µs/事件 |");
+  for (const line of `${english}\n${chinese}`.split("\n")) if (!/^(?:\||!\[)/.test(line)) expect(line.length).toBeLessThan(131);
 });

@@ -86,15 +86,16 @@ describe("a page can read", () => {
   };
   const headers = { origin: PAGE };
 
-  test("an answer, and one that a heartbeat went before", async () => {
-    upstream = await startRawUpstream((socket, { number }) => void setTimeout(() => socket.write(WHOLE), number === 1 ? 0 : 300));
-    perennial = await startPerennial(upstream.baseUrl, { heartbeat: { after: "50ms", every: "50ms" } });
-    for (const hasHeartbeat of [false, true]) {
-      const seen = await chat(perennial.baseUrl, {}, { headers });
-      isReadable(seen);
-      expect(seen.body.includes(": keep-alive")).toBe(hasHeartbeat);
-      expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
-    }
+  test.each([
+    ["an answer", "20s", false],
+    ["one that a heartbeat went before", "50ms", true],
+  ])("%s", async (_what, after, hasHeartbeat) => {
+    upstream = await startRawUpstream((socket) => void setTimeout(() => socket.write(WHOLE), hasHeartbeat ? 300 : 0));
+    perennial = await startPerennial(upstream.baseUrl, { heartbeat: { after, every: "50ms" } });
+    const seen = await chat(perennial.baseUrl, {}, { headers });
+    isReadable(seen);
+    expect(seen.body.includes(": keep-alive")).toBe(hasHeartbeat);
+    expect(readStream(seen.body)).toMatchObject({ text: "Hello", done: true });
   });
 
   test("whatever is refused: 400, 401, 404, 413, 502", async () => {

@@ -1,12 +1,16 @@
 /** A bug report that plays: what was recorded comes again, byte for byte, at its pace, and without anybody's secrets. */
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { describe, expect } from "vitest";
+import { createExchangeRecorder, OpenRecordings } from "../src/capture/exchange-recorder.ts";
 import { maskResponse } from "../src/capture/mask.ts";
 import { runRecord } from "../src/capture/run-record.ts";
 import { runReplay } from "../src/capture/run-replay.ts";
+import type { Exchange } from "../src/core/exchange.ts";
+import { HeldMemory } from "../src/core/held-memory.ts";
 import type { Case } from "./cases/case.ts";
 import { startCasePlayer } from "./cases/play.ts";
 import { chat, readStream } from "./support/client.ts";
@@ -248,13 +252,180 @@ describe("secrets", () => {
   });
 });
 
+describe("one exchange of a running proxy (record)", () => {
+  const ASKED = { headers: { "x-perennial-record": "1" } };
+  const folder = (): string => join(mkdtempSync(join(tmpdir(), "perennial-")), "captures");
+  const capturesIn = (dir: string): string[] =>
+    readdirSync(dir)
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => join(dir, name));
+
+  test.for<{ name: string; answer: Answer; stream?: boolean }>([
+    { name: "a whole answer", answer: (socket) => socket.end(frame("chunked", chatEvents(["Hello"]))) },
+    {
+      name: "a connection that is kept",
+      answer: (socket) => void socket.write(jsonReply(chatAnswer("Hello"))),
+      stream: false,
+    },
+    // What is no HTTP has no answer that could be put together anew.
+    ...WAYS.slice(0, -1),
+    {
+      name: "a reset behind the first words",
+      answer: async (socket) => {
+        socket.write(HEAD + chunk(ROLE) + chunk(HELLO));
+        await sleep(100);
+        socket.resetAndDestroy();
+      },
+    },
+    {
+      name: "an error, then a whole answer",
+      answer: (socket, { number }) =>
+        socket.end(number === 1 ? jsonReply('{"error":{}}', "500 No") : frame("chunked", chatEvents(["Hello"]))),
+    },
+    {
+      name: "an answer whose body stays open behind its end",
+      answer: (socket) => void socket.write(`${HEAD}${chunk(chatEvents(["Hello"]).join(""))}`),
+    },
+  ])("$name: its capture tells the same again", async ({ answer, stream = true }, { startUpstream, startPerennial, closing }) => {
+    const upstream = await startUpstream(answer);
+    const dir = folder();
+    const { baseUrl } = await startPerennial(upstream.baseUrl, { record: { dir, texts: true } });
+    const first = await chat(baseUrl, { stream }, ASKED);
+    await expect.poll(() => capturesIn(dir).length, { timeout: 10_000 }).toBe(1);
+    const [file = ""] = capturesIn(dir);
+    expect(file).toBe(join(dir, `${first.headers["x-perennial-id"]}.json`));
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect((JSON.parse(readFileSync(file, "utf8")) as Case).responses).toHaveLength(upstream.requests.length);
+    const again = await chat((await startPerennial(`${await replay({ closing }, file)}/v1`)).baseUrl, { stream });
+    expect([again.status, again.end, again.body]).toEqual([first.status, first.end, first.body]);
+    expect(again.headers["x-perennial-attempts"]).toBe(first.headers["x-perennial-attempts"]);
+  });
+
+  test("what a client has waited for in vain stays silent in its capture", async ({ startUpstream, startPerennial }) => {
+    const upstream = await startUpstream((socket) => void socket.write(HEAD + chunk(ROLE) + chunk(HELLO)));
+    const dir = folder();
+    const { baseUrl } = await startPerennial(upstream.baseUrl, { record: { dir } });
+    const leave = (_body: string, abort: () => void): void => abort();
+    await chat(baseUrl, {}, { ...ASKED, onRead: leave }).catch(() => {});
+    await expect.poll(() => capturesIn(dir).length, { timeout: 10_000 }).toBe(1);
+    const text = readFileSync(capturesIn(dir)[0] ?? "", "utf8");
+    expect(text).toContain("xxxxx");
+    expect(text).not.toContain('"end"');
+  });
+
+  test("only where both the configuration and the request ask for it, within both bounds", async ({
+    startUpstream,
+    startPerennial,
+  }) => {
+    const upstream = await startUpstream((socket) => socket.end(frame("chunked", chatEvents(["Hello".repeat(50)]))));
+    const dir = folder();
+    const off = await startPerennial(upstream.baseUrl);
+    await chat(off.baseUrl, {}, ASKED);
+    expect(upstream.requests.every(({ head }) => !head.includes("x-perennial"))).toBe(true);
+    const small = await startPerennial(upstream.baseUrl, { record: { dir, maxFileBytes: "500B" } });
+    await chat(small.baseUrl);
+    expect(capturesIn(dir)).toEqual([]);
+    await chat(small.baseUrl, {}, ASKED);
+    await expect
+      .poll(() => small.log)
+      .toContainEqual(expect.objectContaining({ reason: "it is larger than record.maxFileBytes" }));
+    const full = await startPerennial(upstream.baseUrl, { record: { dir, maxFiles: 1 } });
+    for (let count = 1; count <= 2; count++) await chat(full.baseUrl, {}, ASKED);
+    await expect
+      .poll(() => full.log)
+      .toContainEqual(expect.objectContaining({ reason: "there are 1 captures (record.maxFiles)" }));
+    expect(capturesIn(dir)).toHaveLength(1);
+  });
+
+  test("goes before anything that is for a client where memory is short, and holds nothing from there", async () => {
+    const held = new HeldMemory(1_000);
+    const notes: (string | undefined)[] = [];
+    const record = createExchangeRecorder({
+      ...{ dir: "/nowhere", texts: false, maxFiles: 1, maxFileBytes: 10_000, secrets: [] },
+      recordings: new OpenRecordings(held),
+      report: (_id, reason) => notes.push(reason),
+    });
+    const request = { method: "POST", path: "/", headers: { "x-perennial-record": "1" }, body: null };
+    const recording = record({ id: "id", request } as unknown as Exchange);
+    const call = recording?.call("http://127.0.0.1:1/v1/chat/completions");
+    call?.onHead(200, {});
+    for (let read = 0; read < 100; read++) {
+      call?.onData(Buffer.alloc(200));
+      await Promise.resolve();
+    }
+    expect(held.bytes).toBe(0);
+    let isEvicted = false;
+    held.open({ evict: () => (isEvicted = true) }).add(900);
+    await Promise.resolve();
+    expect(isEvicted).toBe(false);
+    call?.onEnd();
+    await recording?.end();
+    expect(notes).toEqual(["it has no room in memory (limits.maxHeldBytes)"]);
+  });
+
+  test("a folder that cannot be had is said at the start", async ({ startPerennial }) => {
+    const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "file");
+    writeFileSync(file, "");
+    for (const dir of [file, join(file, "in-a-file"), join(`${file}s`, "nowhere")])
+      await expect(startPerennial("http://127.0.0.1:1/v1", { record: { dir } })).rejects.toThrow(
+        /^record\.dir: .*cannot be written/,
+      );
+  });
+
+  test("masks words, unless texts are wanted, and keys always: the client's and ours", async ({
+    startUpstream,
+    startPerennial,
+  }) => {
+    const upstream = await startUpstream((socket, { number }) =>
+      socket.end(
+        number === 1
+          ? jsonReply(`{"error":{"message":"not ${KEY}, not our-upstream-key"}}`, "500 No")
+          : frame("chunked", chatEvents(["geheim"])),
+      ),
+    );
+    for (const texts of [false, true]) {
+      const dir = folder();
+      const { baseUrl } = await startPerennial(upstream.baseUrl, {
+        upstream: { apiKey: "our-upstream-key" },
+        auth: { keys: ["our-own-clients-key-of-32-characters"] },
+        record: { dir, texts },
+      });
+      const headers = { ...ASKED.headers, authorization: "Bearer our-own-clients-key-of-32-characters", "x-api-key": KEY };
+      await chat(baseUrl, { messages: [{ role: "user", content: "Vertraulich" }] }, { headers });
+      await expect.poll(() => capturesIn(dir).length, { timeout: 10_000 }).toBe(1);
+      const text = readFileSync(capturesIn(dir)[0] ?? "", "utf8");
+      for (const secret of [KEY, "our-upstream-key", "our-own-clients"]) expect(text).not.toContain(secret);
+      expect([text.includes("geheim"), text.includes("Vertraulich")]).toEqual([texts, texts]);
+    }
+  });
+
+  test("what is compressed cannot be masked, and is not written", async ({ startUpstream, startPerennial }) => {
+    const body = gzipSync(chatAnswer("geheim"));
+    const upstream = await startUpstream((socket) =>
+      socket.end(
+        Buffer.concat([
+          Buffer.from(
+            `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: ${body.length}\r\n\r\n`,
+          ),
+          body,
+        ]),
+      ),
+    );
+    const dir = folder();
+    const { baseUrl, log } = await startPerennial(upstream.baseUrl, { record: { dir } });
+    expect((await chat(baseUrl, { stream: false }, ASKED)).status).toBe(200);
+    await expect.poll(() => log).toContainEqual(expect.objectContaining({ reason: expect.stringContaining("compressed") }));
+    expect(capturesIn(dir)).toEqual([]);
+  });
+});
+
 test("as a program: it writes the case, says so, and ends with 0", async ({ startUpstream, spawnPerennial }) => {
   const upstream = await startUpstream((socket) => socket.end(frame("chunked", [ROLE, HELLO])));
   const file = join(mkdtempSync(join(tmpdir(), "perennial-")), "report.json");
   const running = await spawnPerennial(["record", "--out", file, "--upstream", upstream.baseUrl, "--port", "0"]);
   const seen = await chat(running.url);
   expect(readStream(seen.body).text).toBe("Hello");
-  await expect.poll(() => running.process.exitCode, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => running.process.exitCode).toBe(0);
   const replayed = await spawnPerennial(["replay", file, "--port", "0"]);
   expect((await chat(`${replayed.url}/v1`)).body).toBe(seen.body);
   expect(await replayed.stop()).toBe(0);

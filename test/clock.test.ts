@@ -6,6 +6,7 @@ import { chat, readStream, send } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
 import { sumOf } from "./support/prometheus.ts";
 import { chatEvents, jsonReply, type RawUpstream, SSE_HEAD, startRawUpstream } from "./support/raw-upstream.ts";
+import { afterTurns } from "./support/turns.ts";
 
 let upstream: RawUpstream;
 let perennial: TestPerennial;
@@ -17,12 +18,15 @@ afterEach(async () => {
 });
 
 /** A request whose body takes its time. @returns all that came back. */
-function upload(spanMs: number, path = "/v1/chat/completions"): Promise<string> {
+function upload(spanMs: number, onUploaded: () => void = () => {}): Promise<string> {
   const body = JSON.stringify({ model: "m", stream: true, messages: [] });
   const socket = connect(Number(new URL(perennial.url).port), "127.0.0.1");
-  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json`;
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json`;
   socket.write(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 9)}`);
-  setTimeout(() => socket.write(body.slice(9)), spanMs);
+  afterTurns(spanMs, () => {
+    socket.write(body.slice(9));
+    onUploaded();
+  });
   let received = "";
   socket.on("data", (chunk) => {
     received += chunk;
@@ -43,10 +47,13 @@ test("durationMs and firstTokenMs begin before the upload, added latency behind 
 
 test("timeouts.total begins before the upload", async () => {
   upstream = await startRawUpstream(() => {});
-  perennial = await startPerennial(upstream.baseUrl, { timeouts: { total: "1500ms" } });
-  const began = performance.now();
-  expect(await upload(1_000)).toContain("deadline_exceeded");
-  expect(performance.now() - began).toBeLessThan(2_400);
+  perennial = await startPerennial(upstream.baseUrl, { timeouts: { total: "3s" } });
+  let uploadedAt = Number.POSITIVE_INFINITY;
+  const seen = await upload(2_500, () => {
+    uploadedAt = performance.now();
+  });
+  expect(seen).toContain("deadline_exceeded");
+  expect(performance.now() - uploadedAt).toBeLessThan(2_900);
 });
 
 test("an upload that took all of timeouts.total is asked for nothing", async () => {

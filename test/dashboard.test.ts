@@ -105,7 +105,7 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   );
   const feed = await openFeed(perennial.url);
   const seen = chat(perennial.baseUrl, { model: "qwen", messages: [{ role: "user", content: "S3CRET" }] });
-  await expect.poll(() => feed.told.at(-1)?.open, { timeout: 15_000 }).toMatchObject({ count: 1, flowing: 1 });
+  await expect.poll(() => feed.told.at(-1)?.open).toMatchObject({ count: 1, flowing: 1 });
   const [running] = feed.told.at(-1).open.streams;
   expect(running).toMatchObject({ model: "qwen", upstream: "main", state: { at: "flowing" }, characters: 5 });
   expect(running.attempts).toMatchObject([
@@ -117,7 +117,7 @@ test("a stream is seen while it runs, and found by its id when it has ended", as
   expect(headers["x-perennial-id"]).toBe(running.id);
   const found = JSON.parse((await send(`${perennial.url}/dashboard/streams/${running.id}`)).body);
   expect(found.state).toMatchObject({ at: "ended", outcome: "interrupted", failure: "stream_truncated", fault: "upstream" });
-  await expect.poll(() => feed.told.at(-1)?.causes, { timeout: 15_000 }).toHaveLength(2);
+  await expect.poll(() => feed.told.at(-1)?.causes).toHaveLength(2);
   const unknown = await send(`${perennial.url}/dashboard/streams/${"0".repeat(36)}`);
   expect([unknown.status, JSON.parse(unknown.body)]).toEqual([200, { unknown: true }]);
   expect(JSON.stringify([feed.told, found])).not.toMatch(/S3CRET|Hello/);
@@ -129,7 +129,7 @@ test("it tells the limits of upstreams, and of very many keys those of a part", 
   const headers = { authorization: "Bearer S3CRET-1" };
   await chat(perennial.baseUrl, {}, { headers });
   const feed = await openFeed(perennial.url, headers);
-  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  await expect.poll(() => feed.told.length).toBeGreaterThan(0);
   const { rates, limitedKeyCount } = feed.told[0];
   expect(limitedKeyCount).toBe(70);
   expect(rates).toHaveLength(51);
@@ -152,7 +152,7 @@ test("it says of each upstream what rests, why and until when, and nothing of it
     expect((await chat(perennial.baseUrl, { model })).headers["x-perennial-upstream"]).toBe("c");
   }
   const feed = await openFeed(perennial.url);
-  await expect.poll(() => feed.told.length, { timeout: 15_000 }).toBeGreaterThan(0);
+  await expect.poll(() => feed.told.length).toBeGreaterThan(0);
   const { upstreams, upstreamCount, retries } = feed.told[0];
   expect(upstreams).toMatchObject([
     {
@@ -183,7 +183,7 @@ test("a request that nobody can answer now is held, and the upstream says how ma
   const perennial = await startPerennial(`${NOBODY}/v1`, { retry, drain: { timeout: "0" } });
   const feed = await openFeed(perennial.url);
   const clients = [chat(perennial.baseUrl), chat(perennial.baseUrl), chat(perennial.baseUrl)].map((each) => each.catch(() => {}));
-  await expect.poll(() => feed.told.at(-1)?.upstreams[0].rests[0]?.waiting, { timeout: 15_000 }).toBe(3);
+  await expect.poll(() => feed.told.at(-1)?.upstreams[0].rests[0]?.waiting).toBe(3);
   const { open, upstreams } = feed.told.at(-1);
   expect(upstreams[0]).toMatchObject({ name: "main", breaker: "off", rests: [{ failure: "upstream_unreachable" }] });
   expect(open.held + open.retrying).toBe(3);
@@ -215,7 +215,7 @@ test.for([
     expect(pages.map(({ texts }) => [texts.prompt, texts.answer])).toEqual(
       ["S3CRET answer", "S3CRET whole", "S3CRET part"].map((text) => [asked, [{ kind: "text", text }]]),
     );
-    await expect.poll(() => feed.told.at(-1)?.total, { timeout: 15_000 }).toBe(3);
+    await expect.poll(() => feed.told.at(-1)?.total).toBe(3);
     const metrics = (await send(`${perennial.url}/metrics`)).body;
     expect(JSON.stringify([feed.told, perennial.log, metrics])).not.toContain("S3CRET");
     expect(feed.told.at(-1)).toMatchObject({ showsTexts: true });

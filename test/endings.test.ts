@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { explainOldNode } from "../src/cli/node-version.ts";
 import { send } from "./support/client.ts";
-import { PROGRAM_ENV } from "./support/program-env.ts";
+import { PROGRAM_ENV, PROGRAM_LIMIT_MS } from "./support/program-env.ts";
 
 const src = (file: string): string => fileURLToPath(new URL(`../src/${file}`, import.meta.url));
 const children: ChildProcess[] = [];
@@ -39,13 +39,11 @@ async function start(stdout: "pipe" | number): Promise<{ child: ChildProcess; ur
   children.push(child);
   const url = `http://127.0.0.1:${port}`;
   await expect
-    .poll(
-      () =>
-        send(`${url}/healthz`).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      { timeout: 10_000 },
+    .poll(() =>
+      send(`${url}/healthz`).then(
+        ({ status }) => status,
+        () => 0,
+      ),
     )
     .toBe(200);
   return { child, url };
@@ -97,12 +95,12 @@ test("log lines that nobody reads are dropped beyond 1 MiB, and counted once the
   child.stderr?.on("data", (chunk) => {
     said += chunk;
   });
-  await expect.poll(() => said, { timeout: 10_000 }).toContain("written");
+  await expect.poll(() => said).toContain("written");
   let output = "";
   child.stdout?.on("data", (chunk) => {
     output += chunk;
   });
-  await expect.poll(() => output, { timeout: 10_000 }).toContain("lost ");
+  await expect.poll(() => output).toContain("lost ");
   const kept = output.match(/^x{999}$/gm)?.length ?? 0;
   // A mebibyte, and what the pipe itself holds.
   expect(kept).toBeGreaterThan(1_000);
@@ -118,7 +116,7 @@ test.skipIf(process.platform === "win32")("a thread that hangs does not keep it"
   const run = (end: string) =>
     spawnSync(process.execPath, program(`${hang} const { endProcess } = await import("src:cli/end-process.ts"); ${end}`), {
       env: PROGRAM_ENV,
-      timeout: 8_000,
+      timeout: PROGRAM_LIMIT_MS,
       killSignal: "SIGQUIT",
     });
   expect(run("endProcess(1)").signal).toBe("SIGKILL");
@@ -173,7 +171,7 @@ describe.skipIf(process.platform === "win32")("a configuration that is no file",
       const { status, stderr } = spawnSync(process.execPath, [src("main.ts"), ...args], {
         encoding: "utf8",
         env: PROGRAM_ENV,
-        timeout: 8_000,
+        timeout: PROGRAM_LIMIT_MS,
       });
       expect(status).toBe(2);
       expect(stderr).toBe(`${file}: cannot be read: it is not a regular file\n`);
@@ -200,6 +198,6 @@ test.skipIf(process.platform === "win32")("where everybody can reach it, the log
   child.stdout?.on("data", (chunk) => {
     output += chunk;
   });
-  await expect.poll(() => output, { timeout: 10_000 }).toContain("listening");
+  await expect.poll(() => output).toContain("listening");
   expect(JSON.parse(output.split("\n", 1)[0] as string).msg).toMatch(/^listening on http:\/\/0\.0\.0\.0:\d+, upstream /);
 });

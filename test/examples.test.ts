@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { findFault } from "../src/chaos/registry.ts";
+import { PROGRAM_LIMIT_MS } from "./support/program-env.ts";
 
 const root = new URL("../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
@@ -36,7 +37,7 @@ const hasPytest = spawnSync("python3", ["-c", "import pytest"]).status === 0;
 test.skipIf(!hasPytest)("the example for pytest passes", () => {
   const env = { ...process.env, PERENNIAL_CHAOS: `"${process.execPath}" "${path("src/chaos-main.ts")}"` };
   const args = ["-m", "pytest", "-q", "-p", "no:cacheprovider", path("examples/chaos/test_chaos.py")];
-  const { status, stdout } = spawnSync("python3", args, { env, encoding: "utf8", timeout: 25_000 });
+  const { status, stdout } = spawnSync("python3", args, { env, encoding: "utf8", timeout: PROGRAM_LIMIT_MS });
   expect(stdout).toContain("5 passed");
   expect(status).toBe(0);
 });

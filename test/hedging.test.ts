@@ -13,7 +13,7 @@ const thinking: Answer = (socket) => socket.write(frame("chunked", chatEvents(["
 const AT_ONCE = { hedge: { after: "20ms", percent: 100 } };
 
 const isGone = (sockets: ReadonlySet<Socket>): Promise<void> =>
-  expect.poll(() => [...sockets].filter((socket) => !socket.destroyed).length, { timeout: 5_000 }).toBe(0);
+  expect.poll(() => [...sockets].filter((socket) => !socket.destroyed).length).toBe(0);
 
 test("the second answers, the first is left at once, and all that is told of it is true", async ({ inFrontOf }) => {
   const { perennial, upstreams } = await inFrontOf([thinking, whole], AT_ONCE);
@@ -38,7 +38,7 @@ test("the second answers, the first is left at once, and all that is told of it 
 test("the first answers where it is the faster one after all", async ({ inFrontOf }) => {
   const second: Socket[] = [];
   const late: Answer = async (socket) => {
-    await expect.poll(() => second.length, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => second.length).toBe(1);
     socket.write(wholeOf("from a"));
   };
   const asked: Answer = (socket, request) => {
@@ -61,7 +61,7 @@ describe("when one of the two fails", () => {
   test("the other is waited for", async ({ inFrontOf }) => {
     let fails = false;
     const slow: Answer = async (socket) => {
-      await expect.poll(() => fails, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => fails).toBe(true);
       setTimeout(() => socket.write(wholeOf("from a")), 20);
     };
     const second: Answer = (socket, request) => {
@@ -80,7 +80,7 @@ describe("when one of the two fails", () => {
   test("and both of them are counted when both do", async ({ inFrontOf }) => {
     let isAsked = false;
     const slow: Answer = async (socket, request) => {
-      await expect.poll(() => isAsked, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => isAsked).toBe(true);
       failing(socket, request);
     };
     const second: Answer = (socket, request) => {
@@ -111,7 +111,7 @@ describe("no second one is asked", () => {
   ];
   test.for(CASES)("%s", async ([why, replies, settings], { inFrontOf }) => {
     const { perennial, upstreams } = await inFrontOf(replies, settings as Record<string, unknown>);
-    if (why.includes("down")) await expect.poll(() => JSON.stringify(perennial.log), { timeout: 5_000 }).toContain("health");
+    if (why.includes("down")) await expect.poll(() => JSON.stringify(perennial.log)).toContain("health");
     const seen = await chat(perennial.baseUrl);
     expect(readStream(seen.body)).toMatchObject({ text: "from a", done: true });
     expect(seen.headers).toMatchObject({ "x-perennial-attempts": "1", "x-perennial-upstream": "a" });
@@ -164,7 +164,7 @@ test("a client that leaves ends both", async ({ inFrontOf }) => {
     body: JSON.stringify({ model: "m", stream: true, messages: [] }),
     signal: leaving.signal,
   }).catch(() => undefined);
-  await expect.poll(() => upstreams.map(({ requests }) => requests.length), { timeout: 5_000 }).toEqual([1, 1]);
+  await expect.poll(() => upstreams.map(({ requests }) => requests.length)).toEqual([1, 1]);
   leaving.abort();
   await left;
   for (const { sockets } of upstreams) await isGone(sockets);
@@ -179,12 +179,12 @@ describe("what an upstream keeps for an answer (llama.cpp)", () => {
   test("is discarded of the slower one alone, whichever that is", async ({ inFrontOf }) => {
     const won = await inFrontOf([llama(thinking), llama((socket) => socket.write(whole))], kept);
     expect(readStream((await chat(won.perennial.baseUrl)).body)).toMatchObject({ text: "from b", done: true });
-    await expect.poll(() => won.upstreams[0]?.requests.map(asked), { timeout: 5_000 }).toEqual(["POST", "DELETE"]);
+    await expect.poll(() => won.upstreams[0]?.requests.map(asked)).toEqual(["POST", "DELETE"]);
     expect(won.upstreams[1]?.requests.map(asked)).toEqual(["POST"]);
 
     let isAsked = false;
     const late: Answer = async (socket) => {
-      await expect.poll(() => isAsked, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => isAsked).toBe(true);
       socket.write(wholeOf("from a"));
     };
     const second: Answer = (socket, request) => {
@@ -193,7 +193,7 @@ describe("what an upstream keeps for an answer (llama.cpp)", () => {
     };
     const lost = await inFrontOf([llama(late), llama(second)], kept);
     expect(readStream((await chat(lost.perennial.baseUrl)).body)).toMatchObject({ text: "from a", done: true });
-    await expect.poll(() => lost.upstreams[1]?.requests.map(asked), { timeout: 5_000 }).toEqual(["POST", "DELETE"]);
+    await expect.poll(() => lost.upstreams[1]?.requests.map(asked)).toEqual(["POST", "DELETE"]);
     expect(lost.upstreams[0]?.requests.map(asked)).toEqual(["POST"]);
   });
 

@@ -28,7 +28,7 @@ test.for([
 ])("says at start that a key %s", async ([_what, reply, says], { startUpstream, spawnPerennial }) => {
   const upstream = await startUpstream((socket) => socket.write(reply));
   const perennial = await spawnPerennial(["--port", "0", "--upstream", upstream.baseUrl], { PERENNIAL_API_KEY: KEY });
-  await expect.poll(perennial.output, { timeout: 10_000 }).toMatch(says);
+  await expect.poll(perennial.output).toMatch(says);
   expect(perennial.output()).not.toContain(KEY);
 });
 

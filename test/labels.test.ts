@@ -221,7 +221,7 @@ describe("the first bytes decide", () => {
   test("the first question may be answered by a stream, and compressed", async () => {
     const body = gzipSync(WHOLE.join(""));
     await serve(reply(`${LABELS["application/json"]}content-encoding: gzip\r\n`, [body]), { warmup: { on: "start" } });
-    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status, { timeout: 8_000 }).toBe(200);
+    await expect.poll(async () => (await send(`${perennial.url}/readyz`)).status).toBe(200);
     expect(upstream.requests).toHaveLength(1);
   });
 });
@@ -296,16 +296,22 @@ describe("a compressed body, though identity was asked for", () => {
     expect(await hears("Hello")).toBe(true);
   });
 
-  test("a bomb goes off at the limit, not in the memory", async () => {
-    const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024, " "));
-    await serve(reply(encoded("gzip", "application/json"), ["".padEnd(0), bomb]), {
+  test.each([
+    ["goes off at the limit, not in the memory", '{"a":"', "x", "limits.maxBodyBytes"],
+    ["of blanks, which count for nothing, is not kept", "", " ", "empty_stream"],
+  ])("a bomb %s", async (_what, start, fill, says) => {
+    // One piece again and again, as gzip may be: to compress all of it would take longer than the test.
+    const piece = gzipSync(Buffer.alloc(1024 * 1024, fill));
+    const bomb = [gzipSync(start), ...Array.from({ length: 128 }, () => piece)];
+    await serve(reply(encoded("gzip", "application/json"), [Buffer.concat(bomb)]), {
       limits: { maxBodyBytes: "1MiB" },
       retry: { maxAttempts: 1 },
     });
     const before = process.memoryUsage().rss;
-    expect((await chat(perennial.baseUrl, { stream: false })).status).toBe(502);
-    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
-  }, 60_000);
+    const seen = await chat(perennial.baseUrl, { stream: false });
+    expect([seen.status, seen.body]).toEqual([502, expect.stringContaining(says)]);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
+  });
 
   test("a client that reads slowly gets all of a long answer", async () => {
     const word = "x".repeat(10_000);
@@ -325,5 +331,5 @@ describe("a compressed body, though identity was asked for", () => {
     expect(upstream.requests).toHaveLength(1);
     expect(readStream(seen)).toMatchObject({ done: true, errorCode: undefined });
     expect(seen.length).toBe(events.join("").length);
-  }, 60_000);
+  });
 });

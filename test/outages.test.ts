@@ -25,13 +25,13 @@ const retry = (outage: string, more: object = {}): Record<string, unknown> => ({
 const refusal = (status: string, headers = "", body = '{"error":{"message":"no","type":"t","code":null}}'): string =>
   jsonReply(body, status, headers);
 
-/** Down for a time after its first request, in the way that is told; then well. */
-async function startDownFor(ms: number, how: string | "reset" | "close"): Promise<{ readonly askedWhileDown: () => number }> {
+/** Down for so many requests, or for a time after the first one, in the way that is told; then well. */
+async function startDownFor(span: { requests: number } | { ms: number }, how: string | "reset" | "close"): Promise<void> {
   let since: number | undefined;
   let asked = 0;
   upstream = await startRawUpstream((socket, { json }) => {
     since ??= performance.now();
-    if (performance.now() - since >= ms) {
+    if ("ms" in span ? performance.now() - since >= span.ms : asked >= span.requests) {
       socket.write(json?.stream === false ? jsonReply(chatAnswer("Hello")) : WHOLE);
       return;
     }
@@ -40,7 +40,6 @@ async function startDownFor(ms: number, how: string | "reset" | "close"): Promis
     else if (how === "close") socket.end();
     else socket.write(how);
   });
-  return { askedWhileDown: () => asked };
 }
 
 const LOADING = '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}';
@@ -58,12 +57,12 @@ describe.each([
   ["loading, with a long wait", refusal("503 Busy", "retry-after: 300\r\n", LOADING)],
 ])("an upstream that is out for longer than three attempts take (%s)", (_what, how) => {
   test.each([true, false])("is not noticed (stream: %s)", async (stream) => {
-    const { askedWhileDown } = await startDownFor(700, how);
-    perennial = await startPerennial(upstream?.baseUrl, retry("5s"));
+    await startDownFor({ requests: 5 }, how);
+    perennial = await startPerennial(upstream?.baseUrl, retry("25s"));
     const seen = await chat(perennial.baseUrl, { stream });
     expect(seen.status).toBe(200);
     expect(stream ? readStream(seen.body).text : JSON.parse(seen.body).choices[0].message.content).toBe("Hello");
-    expect(askedWhileDown()).toBeGreaterThan(3);
+    expect(upstream?.requests).toHaveLength(6);
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "recovered" });
   });
 });
@@ -83,12 +82,12 @@ test("an upstream that does not listen for a while is not noticed", async () => 
 describe("an upstream that stays out", () => {
   test("is told after retry.outage, with its own last status and a time to come back, and nothing before", async () => {
     upstream = await startRawUpstream((socket) => socket.write(refusal("503 Busy", "x-request-id: abc\r\n")));
-    perennial = await startPerennial(upstream.baseUrl, { ...retry("600ms"), heartbeat: { after: "50ms", every: "50ms" } });
+    perennial = await startPerennial(upstream.baseUrl, { ...retry("3s"), heartbeat: { after: "2s", every: "50ms" } });
     const began = performance.now();
     const seen = await chat(perennial.baseUrl);
-    expect(performance.now() - began).toBeGreaterThan(550);
+    expect(performance.now() - began).toBeGreaterThan(2_900);
     expect(seen).toMatchObject({ status: 503, body: '{"error":{"message":"no","type":"t","code":null}}' });
-    expect(seen.headers).toMatchObject({ "x-request-id": "abc", "retry-after": "1" });
+    expect(seen.headers).toMatchObject({ "x-request-id": "abc", "retry-after": "3" });
     expect(seen.headers["x-should-retry"]).toBeUndefined();
     expect(await perennial.exchangeLog()).toMatchObject({ outcome: "failed", failure: "upstream_status" });
   });
@@ -133,13 +132,14 @@ describe("an upstream that stays out", () => {
   });
 
   test("is found again by the first client that asks once it is back", async () => {
-    await startDownFor(900, refusal("503 Busy"));
-    perennial = await startPerennial(upstream?.baseUrl, retry("300ms"));
+    let isDown = true;
+    upstream = await startRawUpstream((socket) => socket.write(isDown ? refusal("503 Busy") : WHOLE));
+    perennial = await startPerennial(upstream.baseUrl, retry("300ms"));
     expect((await chat(perennial.baseUrl)).status).toBe(503);
-    await sleep(900);
-    const began = performance.now();
+    isDown = false;
+    const asked = upstream.requests.length;
     expect((await chat(perennial.baseUrl)).status).toBe(200);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(upstream.requests).toHaveLength(asked + 1);
   });
 });
 
@@ -155,8 +155,9 @@ describe("one asks for all", () => {
   }
 
   test("while 50 wait, and they follow in their order", async () => {
-    await startDownFor(1_500, refusal("503 Busy"));
-    perennial = await startPerennial(upstream?.baseUrl, retry("20s"));
+    await startDownFor({ ms: 1_500 }, refusal("503 Busy"));
+    // Over one connection, or their order would be that in which connections are read.
+    perennial = await startPerennial(upstream?.baseUrl, { ...retry("20s"), upstream: { maxConnections: 1 } });
     const first = chat(perennial.baseUrl);
     await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const others = await askAll(50);
@@ -169,7 +170,7 @@ describe("one asks for all", () => {
   });
 
   test("and leaves that to the next when its client leaves", async () => {
-    await startDownFor(800, refusal("503 Busy"));
+    await startDownFor({ ms: 800 }, refusal("503 Busy"));
     perennial = await startPerennial(upstream?.baseUrl, retry("20s"));
     const gone = new AbortController();
     const first = fetch(`${perennial.baseUrl}/chat/completions`, {
@@ -186,12 +187,12 @@ describe("one asks for all", () => {
 
   test("of its model: one that loads keeps no other model waiting", async () => {
     upstream = await startRawUpstream((socket, { json }) => socket.write(json.model === "slow" ? refusal("503 Busy") : WHOLE));
-    perennial = await startPerennial(upstream.baseUrl, retry("5s"));
+    perennial = await startPerennial(upstream.baseUrl, retry("30s"));
     const slow = chat(perennial.baseUrl, { model: "slow" });
     await expect.poll(() => upstream?.requests.length).toBeGreaterThan(0);
     const began = performance.now();
     expect((await chat(perennial.baseUrl, { model: "quick" })).status).toBe(200);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began, "the other's whole outage").toBeLessThan(20_000);
     await perennial.close();
     await slow.catch(() => {});
   });

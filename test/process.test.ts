@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { chat, readStream, send } from "./support/client.ts";
-import { PROGRAM_ENV } from "./support/program-env.ts";
+import { PROGRAM_ENV, PROGRAM_LIMIT_MS } from "./support/program-env.ts";
 import { chatEvents, frame, type RawUpstream } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
 import type { SpawnedPerennial } from "./support/spawn-perennial.ts";
@@ -18,7 +18,7 @@ const run = (args: string[], env: Record<string, string> = {}) =>
   spawnSync(process.execPath, [MAIN, ...args], {
     encoding: "utf8",
     env: { ...PROGRAM_ENV, ...env },
-    timeout: 10_000,
+    timeout: PROGRAM_LIMIT_MS,
   });
 
 async function startEndless(

@@ -11,7 +11,7 @@ import { test as several } from "./support/several-upstreams.ts";
 import { type Answer, test } from "./support/test.ts";
 
 /** On a busy machine all takes its time. */
-const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
+const eventually = <T>(read: () => T) => expect.poll(read);
 const HOUR = { requests: "1/h" };
 const whole: Answer = (socket) => sendFramed(socket, "chunked", WHOLE);
 /** Answers when it is told to. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { EventSource } from "eventsource";
-import { expect } from "vitest";
+import { afterEach, expect, vi } from "vitest";
 import { chatEvents } from "./support/raw-upstream.ts";
 import { slowly } from "./support/replies.ts";
 import { type Serve, type Tools, test } from "./support/test.ts";
@@ -63,6 +63,11 @@ async function serveBroken(serve: Serve, closing: Tools["closing"]) {
   return { ...cutter, upstream };
 }
 
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
+});
+
 async function run(command: string, args: readonly string[]): Promise<string> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
@@ -78,7 +83,7 @@ test("fetch-event-source comes back by itself", async ({ serve, closing }) => {
   const { url, cuts, upstream } = await serveBroken(serve, closing);
   // It is made for browsers.
   const browser = { window: globalThis, document: { hidden: false, addEventListener() {}, removeEventListener() {} } };
-  Object.assign(globalThis, browser);
+  for (const [name, value] of Object.entries(browser)) vi.stubGlobal(name, value);
   const { readAnswer } = await import(path("fetch-event-source.js"));
   let text = "";
   await readAnswer(url, REQUEST, (piece: string) => {
@@ -89,7 +94,7 @@ test("fetch-event-source comes back by itself", async ({ serve, closing }) => {
 
 test("EventSource comes back by itself, to the answer's address", async ({ serve, closing }) => {
   const { url, upstream } = await serveBroken(serve, closing);
-  Object.assign(globalThis, { EventSource });
+  vi.stubGlobal("EventSource", EventSource);
   const { readAnswer } = await import(path("eventsource.js"));
   let text = "";
   await readAnswer(url, REQUEST, (piece: string) => {
@@ -115,7 +120,7 @@ test("curl comes back with the number of the last event that it has whole", asyn
 
 test("a chat of the AI SDK finds its answer again, from the beginning", async ({ serve }) => {
   const { perennial, upstream } = await serve(slowly(chatEvents(WORDS), 2), { replay: { linger: "60s" } });
-  process.env.PERENNIAL_URL = perennial.baseUrl;
+  vi.stubEnv("PERENNIAL_URL", perennial.baseUrl);
   const { GET, POST } = await import("../examples/reconnect/ai-sdk.ts");
   const asked = (): Request => new Request("http://app/api/chat/1/stream");
   expect((await GET(asked(), "1")).status).toBe(204);

@@ -213,9 +213,9 @@ async function startProcess(
 
 const yaml = (baseUrl: string, more = ""): string => `upstreams: [{ baseUrl: "${baseUrl}" }]\n${more}`;
 const says = (running: SpawnedPerennial, word: string) =>
-  expect.poll(() => textOf(`${running.url}/v1`), { interval: 20, timeout: 5_000 }).toBe(word);
+  expect.poll(() => textOf(`${running.url}/v1`), { interval: 20 }).toBe(word);
 const logs = (running: SpawnedPerennial, pattern: RegExp) =>
-  expect.poll(() => running.output(), { interval: 20, timeout: 5_000 }).toMatch(pattern);
+  expect.poll(() => running.output(), { interval: 20 }).toMatch(pattern);
 
 test("a changed file is noticed, written in place or put in its place; a wrong one is refused with its reason", async ({
   startUpstream,
@@ -261,13 +261,10 @@ test("a new log level applies", async ({ spawnPerennial }) => {
   writeFileSync(file, "retry: { backoff: { initial: 1ms } }\nlog: { level: warn }\n");
   // At the new level the reload itself is not told.
   await expect
-    .poll(
-      async () => {
-        const before = running.output();
-        await retryOnce();
-        return running.output() === before;
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      const before = running.output();
+      await retryOnce();
+      return running.output() === before;
+    })
     .toBe(true);
 });

@@ -215,7 +215,7 @@ test("a stream that ends with [DONE] ends for the client, though the upstream le
   expect(readStream((await chat(perennial.baseUrl)).body)).toMatchObject({ done: true });
   expect(closed).toBe(false);
   // The connection is not kept: nobody knows when its response would have ended.
-  await expect.poll(() => upstream.sockets.size, { timeout: 4_000 }).toBe(0);
+  await expect.poll(() => upstream.sockets.size).toBe(0);
 });
 
 test("an event over the limit is refused", async ({ serve }) => {

@@ -93,12 +93,12 @@ test("timeouts.stream ends a stream that would go on for ever, and timeouts.tota
       const timer = setInterval(() => socket.write(chatEvents(["x"], { finish: null, done: false })[1] as string), 10);
       socket.on("close", () => clearInterval(timer));
     },
-    { timeouts: { total: "100ms", stream: "400ms" } },
+    { timeouts: { total: "1s", stream: "2500ms" } },
   );
   const began = performance.now();
   const stream = readStream((await chat(perennial.baseUrl)).body);
   expect(stream).toMatchObject({ errorCode: "deadline_exceeded", done: false });
-  expect(performance.now() - began).toBeGreaterThanOrEqual(399);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(2_499);
   expect(stream.text.length).toBeGreaterThan(3);
 });
 

@@ -1,5 +1,5 @@
 /** Traces: what the upstream is told, and what a collector gets. */
-import { afterEach, expect } from "vitest";
+import { afterEach, expect, vi } from "vitest";
 import { chat, send } from "./support/client.ts";
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "./support/otlp-receiver.ts";
 import type { TestPerennial } from "./support/perennial.ts";
@@ -14,7 +14,7 @@ test.beforeEach(async ({ closing }) => {
   receiver = closing(await startOtlpReceiver());
 });
 afterEach(() => {
-  for (const name of Object.keys(process.env)) if (name.startsWith("OTEL_")) delete process.env[name];
+  vi.unstubAllEnvs();
 });
 
 const WHOLE = frame("chunked", chatEvents(["Hello"]));
@@ -23,7 +23,7 @@ const CLIENT_SPAN = "00f067aa0ba902b7";
 const FROM_CLIENT = { traceparent: `00-${TRACE}-${CLIENT_SPAN}-01`, tracestate: "vendor=1" };
 
 async function serveTraced(serve: Serve, steps: readonly (string | Buffer)[], { traced = true } = {}): Promise<Served> {
-  if (traced) process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.endpoint;
+  if (traced) vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint);
   return serve(steps);
 }
 
@@ -90,7 +90,7 @@ test("continues the client's trace: the exchange under the client's span, attemp
 });
 
 test("an interrupted stream is an error of its failure code", async ({ serve }) => {
-  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.endpoint;
+  vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint);
   const { perennial } = await serve((socket) => {
     socket.end(`${STREAM_HEAD}${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
   });
@@ -101,7 +101,7 @@ test("an interrupted stream is an error of its failure code", async ({ serve }) 
 });
 
 test("a client that leaves is no error", async ({ serve }) => {
-  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.endpoint;
+  vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint);
   const { perennial } = await serve((socket) => {
     socket.write(`${STREAM_HEAD}${chatEvents(["Hel"], { finish: null, done: false }).join("")}`);
   });
@@ -145,8 +145,8 @@ test("what is passed through is traced by its method alone, and what is refused 
 });
 
 test("a collector that is not there is warned of once, and keeps nobody waiting", async ({ serve }) => {
-  process.env.OTEL_EXPORTER_OTLP_TIMEOUT = "100";
-  process.env.OTEL_BSP_SCHEDULE_DELAY = "10";
+  vi.stubEnv("OTEL_EXPORTER_OTLP_TIMEOUT", "100");
+  vi.stubEnv("OTEL_BSP_SCHEDULE_DELAY", "10");
   const { perennial } = await serveTraced(serve, [WHOLE]);
   await receiver.close();
   const warnings = () => perennial.log.filter(({ msg }) => /traces cannot be sent/.test(msg));

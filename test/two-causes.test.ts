@@ -81,8 +81,8 @@ describe("two causes at once", () => {
     serve,
   }) => {
     const { perennial, upstream } = await serve([BUSY], {
-      retry: { outage: "100ms", backoff: { initial: "20ms", factor: 1, jitter: false } },
-      timeouts: { total: "100ms" },
+      retry: { outage: "1s", backoff: { initial: "20ms", factor: 1, jitter: false } },
+      timeouts: { total: "1s" },
     });
     const seen = await chat(perennial.baseUrl);
     expect([503, 504]).toContain(seen.status);

@@ -1,12 +1,14 @@
 /** One setting from two sources: flags, environment and file; what its client asks, what its upstream has, what holds for all. */
 import { describe, expect } from "vitest";
 import { chat } from "./support/client.ts";
-import { configOf, load } from "./support/config-folder.ts";
+import { configOf, load, useConfigFolder } from "./support/config-folder.ts";
 import { chatEvents } from "./support/raw-upstream.ts";
 import { open } from "./support/replies.ts";
 import { test } from "./support/test.ts";
 
 const ONCE = { retry: { maxAttempts: 1 } };
+
+useConfigFolder();
 
 describe("two sources of one setting", () => {
   const FILE = `upstreams: [{ baseUrl: "https://file.example/v1", apiKey: file-key, profile: vllm }]\nhost: 127.0.0.1\nport: 1001\nlog: { level: error }\n`;
@@ -72,14 +74,14 @@ describe("two sources of one setting", () => {
 
   /** As configured, then as the client asks. */
   const LIMITS = [
-    ["firstToken", "x-perennial-first-token-timeout", true, "150ms", 1],
-    ["firstToken", "x-perennial-first-token-timeout", true, "150ms", 0],
-    ["idle", "x-perennial-idle-timeout", true, "150ms", 1],
-    ["idle", "x-perennial-idle-timeout", true, "150ms", 0],
-    ["total", "x-perennial-total-timeout", true, "150ms", 1],
-    ["total", "x-perennial-total-timeout", true, "150ms", 0],
-    ["unstreamed", "x-perennial-total-timeout", false, "150ms", 1],
-    ["unstreamed", "x-perennial-total-timeout", false, "150ms", 0],
+    ["firstToken", "x-perennial-first-token-timeout", true, "500ms", 1],
+    ["firstToken", "x-perennial-first-token-timeout", true, "500ms", 0],
+    ["idle", "x-perennial-idle-timeout", true, "500ms", 1],
+    ["idle", "x-perennial-idle-timeout", true, "500ms", 0],
+    ["total", "x-perennial-total-timeout", true, "500ms", 1],
+    ["total", "x-perennial-total-timeout", true, "500ms", 0],
+    ["unstreamed", "x-perennial-total-timeout", false, "500ms", 1],
+    ["unstreamed", "x-perennial-total-timeout", false, "500ms", 0],
   ] as const;
 
   test.for(LIMITS)(

@@ -179,7 +179,8 @@ test.for<[string, (socket: Socket) => unknown, RegExp]>([
   const { port, sockets } = await listen(createServer((socket) => socket.once("data", () => answer(socket))));
   vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${port}`);
   const perennial = await startPerennial("https://upstream.test/v1", {
-    retry: { outage: "500ms" },
+    // Long enough for more than one timeouts.connect.
+    retry: { outage: what === "says nothing" ? "3s" : "500ms" },
     timeouts: { connect: "200ms" },
   });
   const seen = await chat(perennial.baseUrl);

@@ -23,7 +23,7 @@ const test = withRows(
 );
 
 /** A loaded machine takes its time. */
-const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 8_000 });
+const eventually = <T>(read: () => T) => expect.poll(read);
 
 const QUESTION = "你好，你是谁？";
 const ANSWER = jsonReply(chatAnswer("我是"));

@@ -18,7 +18,6 @@ import { relay } from "../../src/relay/relay.ts";
 import type { RelaySettings } from "../../src/relay/relay-settings.ts";
 import type { RelayContext } from "../../src/relay/start-run.ts";
 import { KeptStreams } from "../../src/run/kept-streams.ts";
-import { RunRegistry } from "../../src/run/registry.ts";
 import { createExchange } from "../../src/server/exchange-factory.ts";
 import { readRequestPath } from "../../src/server/request-path.ts";
 import type { ResponseSink } from "../../src/upstream/upstream.ts";
@@ -86,7 +85,6 @@ export async function openStream(url: string, headers: Record<string, string>, b
   };
   const held = new HeldMemory();
   const context: RelayContext = {
-    runs: new RunRegistry(),
     kept: new KeptStreams(held),
     held,
     observer: {

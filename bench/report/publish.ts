@@ -1,10 +1,11 @@
-/** Puts a whole run where people read it: tables and pictures of docs/performance.md, one sentence of each README. */
+/** Puts a whole run where people read it: tables and pictures of docs/performance.md and its Chinese sibling, one sentence of each README. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Metric, Results } from "../measure/results.ts";
 import { BYTE_PROXY, DIRECT, PERENNIAL } from "../rows/ours.ts";
 import { type Bar, barsSvg } from "./bars.ts";
-import { circumstances, scenarioTable, show, summaryTable } from "./tables.ts";
+import { scenarioTable, show, summaryTable } from "./tables.ts";
+import { CHINESE, ENGLISH, type Words } from "./words.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -22,8 +23,9 @@ const PICTURES: readonly { readonly file: string; readonly title: string; readon
 
 /** @throws where Perennial's own row is void, or a page has lost its marks: then nothing is written */
 export function publish(results: Results): void {
-  const pages = new Map([
-    ["docs/performance.md", { summary: summaryOf(results), scenarios: scenariosOf(results) }],
+  const pages = new Map<string, Readonly<Record<string, string>>>([
+    ["docs/performance.md", pageIn(ENGLISH, results)],
+    ["docs/performance.zh-CN.md", pageIn(CHINESE, results)],
     ["README.md", { cost: costInEnglish(results) }],
     ["README.zh-CN.md", { cost: costInChinese(results) }],
   ]);
@@ -45,16 +47,15 @@ export function fill(page: string, name: string, content: string): string {
   return `${page.slice(0, from + begin.length)}\n${content}\n${page.slice(to)}`;
 }
 
-function summaryOf(results: Results): string {
-  const pictures = PICTURES.map(({ file, title }) => `![${title}](images/${file})`).join("\n\n");
-  const left = Object.entries(results.missing).map(([row, why]) => `Without ${row}: ${why}.`);
-  return [circumstances(results), summaryTable(results), ...left, pictures].join("\n\n");
-}
-
-function scenariosOf(results: Results): string {
-  return Object.keys(results.scenarios)
-    .map((name) => `### ${name}\n\n${scenarioTable(results, name)}`)
-    .join("\n\n");
+/** What stands between the marks of the page in one language. */
+export function pageIn(words: Words, results: Results): { readonly summary: string; readonly scenarios: string } {
+  const pictures = PICTURES.map(({ file, title }) => `![${words.title(title)}](images/${file})`).join("\n\n");
+  const left = Object.entries(results.missing).map(([row, why]) => words.without(row, why));
+  const scenarios = Object.keys(results.scenarios).map((name) => `### ${name}\n\n${scenarioTable(results, name, words)}`);
+  return {
+    summary: [words.circumstances(results), summaryTable(results, words), ...left, pictures].join("\n\n"),
+    scenarios: scenarios.join("\n\n"),
+  };
 }
 
 function barsOf({ rows, scenarios }: Results, { scenario, metric }: { scenario: string; metric: Metric }): readonly Bar[] {
@@ -75,11 +76,13 @@ function ratioToByteProxy({ scenarios }: Results): string {
 }
 
 function costInEnglish(results: Results): string {
-  return `**What it costs**: ${ourFigure(results, "paced 250", "cpuUs")} µs of CPU for each event (${ratioToByteProxy(results)} × a proxy in Node that understands nothing), ${ourFigure(results, "paced 250", "p50Us")} µs on an event's way, ${ourFigure(results, "start", "idleMb")} MB at rest.
+  return `**What it costs**: ${ourFigure(results, "paced 250", "cpuUs")} µs of CPU for each event (${ratioToByteProxy(results)} × a proxy in Node that
+understands nothing), ${ourFigure(results, "paced 250", "p50Us")} µs on an event's way, ${ourFigure(results, "start", "idleMb")} MB at rest.
 Beside nginx and other gateways: [docs/performance.md](docs/performance.md), measured by \`npm run bench\`.`;
 }
 
 function costInChinese(results: Results): string {
-  return `**开销**：每个事件 ${ourFigure(results, "paced 250", "cpuUs")} µs CPU（是什么都不解析的 Node 字节代理的 ${ratioToByteProxy(results)} 倍），每个事件延迟增加 ${ourFigure(results, "paced 250", "p50Us")} µs，空闲时占用 ${ourFigure(results, "start", "idleMb")} MB。
-与 nginx 和其他网关的对比见 [docs/performance.md](docs/performance.md)，由 \`npm run bench\` 测得。`;
+  return `**开销**：每个事件 ${ourFigure(results, "paced 250", "cpuUs")} µs CPU（是什么都不解析的 Node 字节代理的 ${ratioToByteProxy(results)} 倍），
+每个事件延迟增加 ${ourFigure(results, "paced 250", "p50Us")} µs，空闲时占用 ${ourFigure(results, "start", "idleMb")} MB。
+与 nginx 和其他网关的对比见 [docs/performance.zh-CN.md](docs/performance.zh-CN.md)，由 \`npm run bench\` 测得。`;
 }

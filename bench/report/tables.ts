@@ -1,6 +1,7 @@
 /** The results as tables of Markdown: one with everybody in it, and one for each scenario with its spread. */
 import type { Metric, Results, RowResult } from "../measure/results.ts";
 import { BYTE_PROXY, DIRECT, NGINX } from "../rows/ours.ts";
+import { ENGLISH, type Words } from "./words.ts";
 
 interface Column {
   readonly title: string;
@@ -69,33 +70,33 @@ export function show(value: number | undefined): string | undefined {
 }
 
 /** Everybody in one table. A void row says so in place of its figures. */
-export function summaryTable({ rows, scenarios }: Results): string {
+export function summaryTable({ rows, scenarios }: Results, words: Words = ENGLISH): string {
   const columns = SUMMARY.filter(({ from }) => from.some((name) => name in scenarios));
   const lines = rows.map((row) => {
     const cells = columns.map(({ from, cell }) => {
       const result = from.map((name) => scenarios[name]?.[row]).find((each) => each !== undefined);
       if (result === undefined) return NOTHING;
-      return result.void === undefined ? (cell(result) ?? NOTHING) : "void";
+      return result.void === undefined ? (cell(result) ?? NOTHING) : words.void;
     });
     return [row, ...cells];
   });
-  return table(["", ...columns.map(({ title }) => title)], lines);
+  return table(["", ...columns.map(({ title }) => words.title(title))], lines);
 }
 
 /** One scenario: medians with the spread of the rounds, and the ratios in the same round. */
-export function scenarioTable({ rows, scenarios }: Results, name: string): string {
+export function scenarioTable({ rows, scenarios }: Results, name: string, words: Words = ENGLISH): string {
   const results = scenarios[name] ?? {};
   const there = Object.values(results).flatMap(({ figures }) => Object.keys(figures));
   const metrics = (Object.keys(TITLES) as Metric[]).filter((metric) => there.includes(metric));
   const compared = metrics.filter((metric) => COMPARED.includes(metric));
   const titles = [
-    ...metrics.map((metric) => TITLES[metric]),
-    ...compared.flatMap((metric) => [`${TITLES[metric]} × byte proxy`, "× nginx"]),
+    ...metrics.map((metric) => words.title(TITLES[metric])),
+    ...compared.flatMap((metric) => [`${words.title(TITLES[metric])} ${words.title("× byte proxy")}`, "× nginx"]),
   ];
   const lines = rows.flatMap((row) => {
     const result = results[row];
     if (result === undefined) return [];
-    if (result.void !== undefined) return [[row, `void: ${result.void}`, ...titles.slice(1).map(() => "")]];
+    if (result.void !== undefined) return [[row, `${words.void}: ${result.void}`, ...titles.slice(1).map(() => "")]];
     const figures = metrics.map((metric) => {
       const figure = result.figures[metric];
       return figure === undefined ? NOTHING : `${show(figure.median)} (${show(figure.min)}…${show(figure.max)})`;
@@ -108,18 +109,12 @@ export function scenarioTable({ rows, scenarios }: Results, name: string): strin
   return table(["", ...titles], lines);
 }
 
-export function circumstances({ date, machine, rounds, loadBefore, loads, wasBusy }: Results): string {
-  const { cpu, cores, node, kernel } = machine;
-  const busy = wasBusy ? " **Others were using this machine: these figures say little.**" : "";
-  return `${date}, ${cores} cores of ${cpu}, Linux ${kernel}, Node ${node}; medians of ${rounds} rounds in turn (min…max). Load average before it ${loadBefore.toFixed(1)}, before each round ${loads.map((load) => load.toFixed(1)).join(", ")}, its own load included.${busy}`;
-}
-
 function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n");
 }
 
 export function printResults(results: Results): void {
-  console.log(`\n${circumstances(results)}\n\n${summaryTable(results)}`);
+  console.log(`\n${ENGLISH.circumstances(results)}\n\n${summaryTable(results)}`);
   for (const name of Object.keys(results.scenarios)) console.log(`\n${name}\n\n${scenarioTable(results, name)}`);
 }

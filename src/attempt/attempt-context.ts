@@ -10,7 +10,7 @@ import type { NativeSession } from "./native-session.ts";
 
 export interface AttemptContext {
   /** Whose request is sent. */
-  readonly exchange: Pick<Exchange, "api" | "request">;
+  readonly exchange: Pick<Exchange, "api" | "request" | "recording">;
   readonly attempt: Attempt;
   readonly plan: AttemptPlan;
   readonly limits: AnswerLimits;

@@ -181,6 +181,7 @@ function splice({ attempt, held, output }: DialectAttempt, { rest, by, model, co
     leg: continuing.openLeg(given, { isWhole: rest === undefined, tokensBefore: rest?.cut.tokens }),
     seam: { given: text, expected: rest === undefined ? text : rest.cut.tail, echo: rest?.echo, isSuspect: by === "server" },
     isCapped: rest?.isCapped ?? false,
+    isJson: rest?.isJson,
     onPromptTokens(tokens) {
       attempt.paidTwice = cost(tokens);
     },
@@ -189,9 +190,8 @@ function splice({ attempt, held, output }: DialectAttempt, { rest, by, model, co
 
 /** @throws Failure where the server does not go on with answers, or cannot be asked whether it does. */
 async function prepare(context: DialectAttempt, continuing: Continuing, ask: AskLeg & { kind: "continue" }): Promise<Rest> {
-  const needsProof = ask.proof === "server";
-  const proof = needsProof ? await proofOf(context, continuing, ask.style) : undefined;
-  if (proof?.goesOn === false) throw refusedSeam("sampled");
+  const proof = ask.needsServer ? await proofOf(context, continuing, ask.style) : undefined;
+  if (proof?.goesOn === false) throw refusedSeam(ask.proof === "server" ? "sampled" : "repetition");
   const rest = ask.rest(proof?.trims ?? false);
   if (typeof rest === "string") throw refusedSeam(rest);
   return rest;

@@ -54,8 +54,10 @@ export class BackgroundStation implements EventSink {
     const context = this.#context;
     context.session.keep({
       from: "given",
-      pathAfter: ({ sequence }) =>
-        sequence === undefined ? undefined : `/responses/${id}?stream=true&starting_after=${sequence}`,
+      pathAfter: ({ sequence, obstacles }) =>
+        sequence === undefined || obstacles.has("sequence")
+          ? undefined
+          : `/responses/${id}?stream=true&starting_after=${sequence}`,
       discard: () => {
         // A client that asked for it comes back by itself.
         if (this.#isOurs) void discardKept(context, "POST", `/responses/${id}/cancel`);

@@ -3,6 +3,7 @@ import type { CallOptions } from "../call/call-upstream.ts";
 import type { WatchdogOptions } from "../call/watchdog.ts";
 import type { ExchangeRequest } from "../core/exchange.ts";
 import { isObject } from "../dialect/json.ts";
+import { watchUpstream } from "../upstream/watched-upstream.ts";
 import type { AttemptContext, DialectAttempt } from "./attempt-context.ts";
 
 /** A call for an answer that is judged: with the client's own body, or with `body` in its place. */
@@ -54,9 +55,10 @@ function withModel(body: ExchangeRequest["body"], model: string): ExchangeReques
 }
 
 /** What all calls of an attempt have in common. */
-export function callOf({ plan, attempt, signal, propagated, limits, held, output, onLimit }: AttemptContext) {
+export function callOf({ exchange, plan, attempt, signal, propagated, limits, held, output, onLimit }: AttemptContext) {
+  const { upstream } = plan.candidate;
   return {
-    upstream: plan.candidate.upstream,
+    upstream: exchange.recording === undefined ? upstream : watchUpstream(upstream, exchange.recording),
     attempt,
     signal,
     propagated,

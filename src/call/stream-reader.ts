@@ -95,7 +95,7 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   }
 
   function countUnfinished(): void {
-    const bytes = decoder.unfinishedBytes;
+    const bytes = decoder.unfinishedBytes();
     if (bytes === unfinished) return;
     held?.add(bytes - unfinished);
     unfinished = bytes;

@@ -5,8 +5,8 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { toClientHost } from "../core/client-host.ts";
 import type { Step } from "./case-file.ts";
-import { PLACEHOLDER } from "./do-steps.ts";
 import { type MaskOptions, maskRequest, maskResponse } from "./mask.ts";
+import { parseObject, type Read, secretsOf, toSteps } from "./write-case.ts";
 
 export interface RecorderOptions {
   /** The base URL of the upstream. */
@@ -35,8 +35,6 @@ export interface Recorder {
   close(): Promise<void>;
 }
 
-/** Reads closer together than this, in milliseconds, are written without a wait between them. */
-const SAME_MOMENT_MS = 2;
 /** Ours, or of one connection alone. A compressed answer could not be masked. */
 const NOT_PASSED_ON = new Set([
   "host",
@@ -51,11 +49,6 @@ const NOT_PASSED_ON = new Set([
 /** How long a whole answer may be followed by more, or by its end, in milliseconds: some upstreams keep their connection all the same. */
 const KEPT_OPEN_MS = 500;
 const BEFORE_RESET_MS = 10;
-
-interface Read {
-  readonly at: number;
-  readonly bytes: Buffer;
-}
 
 export function createRecorder({ upstream, maskTexts, onExchange }: RecorderOptions): Recorder {
   const base = new URL(upstream);
@@ -81,7 +74,7 @@ export function createRecorder({ upstream, maskTexts, onExchange }: RecorderOpti
       client,
       Buffer.concat([Buffer.from(headFor(request, body.length, base), "latin1"), body]),
     );
-    const mask: MaskOptions = { secrets: secretsOf(request), texts: maskTexts };
+    const mask: MaskOptions = { secrets: secretsOf(request.headers), texts: maskTexts };
     const bytes = maskResponse(Buffer.concat(reads.map((read) => read.bytes)), mask);
     const json = parseObject(body);
     const { model, ...rest } = json ?? {};
@@ -188,36 +181,4 @@ function headFor({ method, url, rawHeaders }: IncomingMessage, length: number, b
   }
   if (length > 0 || method === "POST") lines.push(`content-length: ${length}`);
   return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-function secretsOf({ headers }: IncomingMessage): string[] {
-  const presented = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"].flatMap((name) => headers[name] ?? []);
-  return presented.flatMap((value) => [value, value.replace(/^\S+ /, "")]);
-}
-
-/** As it came: each read with its wait before it; text where it is text. */
-function toSteps(reads: readonly Read[], bytes: Buffer, startedAt: number, end: Step["end"] | undefined): Step[] {
-  const steps: Step[] = [];
-  let before = startedAt;
-  let from = 0;
-  for (const { at, bytes: read } of reads) {
-    const waited = Math.round(at - before);
-    if (waited >= SAME_MOMENT_MS) steps.push({ wait: waited });
-    before = at;
-    const part = bytes.subarray(from, from + read.length);
-    from += read.length;
-    const text = part.toString("utf8");
-    const isText = Buffer.from(text).equals(part) && !PLACEHOLDER.test(text);
-    steps.push(isText ? { send: text } : { base64: part.toString("base64") });
-  }
-  return end === undefined ? steps : [...steps, { end }];
-}
-
-function parseObject(body: Buffer): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(body.toString());
-    return typeof json === "object" && json !== null && !Array.isArray(json) ? (json as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { createRecorder, type Recorded, type Recorder } from "./recorder.ts";
+import { toCase } from "./write-case.ts";
 
 export interface RecordOptions {
   readonly out: string;
@@ -30,7 +31,7 @@ export async function runRecord(options: RecordOptions, out: (line: string) => v
       onExchange(exchange) {
         exchanges.push(exchange);
         try {
-          writeFileSync(file, `${JSON.stringify(toCase(file, exchanges), undefined, 2)}\n`, { mode: 0o600 });
+          writeFileSync(file, `${JSON.stringify(caseOf(file, exchanges), undefined, 2)}\n`, { mode: 0o600 });
         } catch (error) {
           reject(error as Error);
           return;
@@ -53,16 +54,8 @@ export async function runRecord(options: RecordOptions, out: (line: string) => v
   return { over, close: () => started.close() };
 }
 
-/** What is expected is for the reporter to say: until then any ending will do. */
-function toCase(file: string, exchanges: readonly Recorded[]): object {
+function caseOf(file: string, exchanges: readonly Recorded[]): object {
   const [first] = exchanges;
-  const model = first?.model === undefined ? "" : `, model ${first.model}`;
-  const expect = { told: ["whole", "error-event", "http-error"] };
-  return {
-    id: basename(file).replace(/\.json$/, ""),
-    title: "captured; say here what is wrong with it, and in `expect` what the client should be told",
-    source: `perennial record, ${new Date().toISOString().slice(0, 10)}${model}`,
-    asks: [{ path: first?.path, body: first?.body ?? {}, expect }],
-    responses: exchanges.map(({ steps }) => steps),
-  };
+  const { model, path, body } = first ?? {};
+  return toCase({ id: basename(file).replace(/\.json$/, ""), model, path, body, responses: exchanges.map(({ steps }) => steps) });
 }

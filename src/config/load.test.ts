@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { configOf, cwd, load, problemsOf } from "../../test/support/config-folder.ts";
+import { configOf, cwd, load, problemsOf, useConfigFolder } from "../../test/support/config-folder.ts";
 import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { configSchema } from "./schema.ts";
 import { parseSize } from "./units.ts";
+
+useConfigFolder();
 
 describe("what is there without a word of configuration", () => {
   it("needs no file, no variables and no flags", () => {
@@ -43,6 +45,7 @@ describe("what is there without a word of configuration", () => {
         recovery: "error",
         replay: false,
         store: false,
+        record: false,
         resume: {
           proof: "auto",
           maxAttempts: 1,

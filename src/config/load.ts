@@ -85,9 +85,10 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
 
 /** Files are named from the folder of the configuration, wherever the program is started. */
 function withWholePaths(config: Config, folder: string): Config {
-  const { tls, upstreams } = config;
+  const { tls, upstreams, record } = config;
   return {
     ...config,
+    record: record === false ? false : { ...record, dir: resolve(folder, record.dir) },
     tls: tls === false ? false : { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) },
     upstreams: upstreams.map((upstream) =>
       upstream.ca === undefined ? upstream : { ...upstream, ca: resolve(folder, upstream.ca) },

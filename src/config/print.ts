@@ -44,6 +44,7 @@ export function printConfig(config: Config): string {
     gate: printGate(config.gate),
     replay: printReplay(config.replay),
     store: printStore(config.store),
+    record: config.record === false ? "off" : { ...config.record, maxFileBytes: formatSize(config.record.maxFileBytes) },
     warmup: printWarmUp(config.warmup),
     nonStreaming: config.nonStreaming,
     limits: {

@@ -6,6 +6,7 @@ import { isLoopback } from "./loopback.ts";
 import { presetMaxHeldBytes } from "./max-held-bytes.ts";
 import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.ts";
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
+import { record } from "./record-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
 import { replay, store } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
@@ -261,6 +262,7 @@ export const configSchema = z
     gate,
     replay,
     store,
+    record,
     warmup,
     nonStreaming,
     limits,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { configOf, problemsOf } from "../../test/support/config-folder.ts";
+import { configOf, problemsOf, useConfigFolder } from "../../test/support/config-folder.ts";
+
+useConfigFolder();
 
 describe("variables in the file", () => {
   const expand = (value: string, env: Record<string, string> = {}) => {

@@ -13,7 +13,7 @@ export type SeamRule =
   | "choices"
   /** It began the answer anew. */
   | "restart"
-  /** It said its last words again. */
+  /** It said its last words again; or they stand in the answer more than once, so that they would prove nothing. */
   | "repetition"
   /** It spoke about the answer instead of going on with it. */
   | "chatter"

@@ -18,8 +18,13 @@ export interface Continuing {
   obstacleIn(body: unknown, allowed: Allowances): SeamRule | undefined;
   /** The model makes the same answer each time it is asked: it takes the likeliest token, or one by a seed. */
   isDeterministic(body: unknown): { readonly greedy: boolean; readonly seeded: boolean };
-  /** The text that an answer may not go past: tokens in the request's own words. */
-  maxTokens(body: unknown): number | undefined;
+  /**
+   * The tokens that an answer may not go past, in the request's own words, or by what servers take for granted.
+   * @param made so many, at least, it has already.
+   */
+  maxTokens(body: unknown, made: number): number | undefined;
+  /** The answer must be one JSON text. @param body parsed */
+  asksForJson(body: unknown): boolean;
   /** The request for the rest. @param maxTokens undefined for what the client asked. Undefined where that cannot be asked. */
   askRest(body: unknown, rest: AskRest): unknown;
   /** A question of its own to the same model, which thinks as it did for this request, but without chance. */

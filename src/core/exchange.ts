@@ -5,6 +5,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Dialect, DialectRequest } from "./dialect.ts";
 import type { Failure, FailureCode } from "./failure.ts";
 import type { Outcome, ResumedBy } from "./outcome.ts";
+import type { Recording } from "./recording.ts";
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -107,6 +108,8 @@ export interface Exchange {
   readonly key?: string;
   /** Undefined where its answer is not kept. */
   kept?: KeptNote;
+  /** Undefined where what its upstreams send is not written down, as a rule. */
+  recording?: Recording | undefined;
   /** Undefined for a request that is passed through. */
   readonly api: Api | undefined;
   readonly request: ExchangeRequest;

@@ -1,5 +1,6 @@
 /** The memory that is held for clients, summed over all who hold some, and what happens when there is no room for more. */
 import { Failure } from "./failure.ts";
+import { LinkedList } from "./linked-list.ts";
 import { type StreamEvent, wireBytes } from "./stream-event.ts";
 
 /** Who can give back what a share counts. */
@@ -26,7 +27,7 @@ export class HeldMemory {
   /** `limits.maxHeldBytes`; a new configuration may change it. */
   maxBytes: number;
   #bytes = 0;
-  readonly #shares = new Set<Share>();
+  readonly #shares = new LinkedList<Share>();
   #isChecking = false;
   /** What has been handed on to clients, and will be gone as soon as they have read it. */
   #handedOn = 0;
@@ -46,9 +47,9 @@ export class HeldMemory {
   open(holder: Holder = {}): HeldShare {
     const share = new Share(holder, {
       count: (bytes) => this.#count(bytes),
-      forget: () => void this.#shares.delete(share),
+      forget: () => place.remove(),
     });
-    this.#shares.add(share);
+    const place = this.#shares.add(share);
     return share;
   }
 
@@ -64,7 +65,9 @@ export class HeldMemory {
   admit(bytes: number, share?: HeldShare): void {
     const size = (share?.bytes ?? 0) + bytes;
     this.#freeSpares(this.#bytes + bytes - this.maxBytes);
-    while (this.#bytes + bytes - this.#leavingBytes() > this.maxBytes) {
+    const exceeds = (): boolean => this.#bytes + bytes > this.maxBytes;
+    // All shares are looked through only where there is no room: this is asked for each piece of every body.
+    while (exceeds() && this.#bytes + bytes - this.#leavingBytes() > this.maxBytes) {
       const largest = this.#largest((other) => other.holder.isNewcomer === true && other !== share && other.bytes > size);
       if (largest === undefined) throw this.#overloaded("Perennial holds as much as it may (limits.maxHeldBytes)");
       this.#evict(largest);
@@ -132,7 +135,7 @@ export class HeldMemory {
 
   #largest(mayGo: (share: Share) => boolean): Share | undefined {
     let largest: Share | undefined;
-    for (const share of this.#shares) {
+    for (const share of this.#shares.values()) {
       const isLarger = share.bytes > (largest?.bytes ?? 0);
       if (isLarger && !share.isLeaving && share.holder.evict !== undefined && mayGo(share)) largest = share;
     }
@@ -142,7 +145,7 @@ export class HeldMemory {
   /** What those hold that have been told to go. */
   #leavingBytes(): number {
     let bytes = 0;
-    for (const share of this.#shares) if (share.isLeaving) bytes += share.bytes;
+    for (const share of this.#shares.values()) if (share.isLeaving) bytes += share.bytes;
     return bytes;
   }
 

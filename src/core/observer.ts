@@ -11,6 +11,8 @@ export interface RateOwner {
 
 /** Only listens: what it returns is not looked at, and what it throws changes nothing (see combineObservers). */
 export interface Observer {
+  /** A connection has brought its first request, so long after it was accepted: its client's own time, and the event loop's. */
+  onFirstRequest?(waitedMs: number): void;
   /** A request has become an exchange; its first attempt comes next. */
   onExchangeStart?(exchange: Exchange): void;
   /** It waits for one of an upstream's connections, whose number is limited (`maxConnections`). */

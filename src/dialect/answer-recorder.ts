@@ -38,6 +38,8 @@ export class TextRecorder implements AnswerRecorder {
     this.events++;
     for (const rule of rules) this.obstacles.add(rule);
     if (head !== undefined && Object.keys(this.head).length === 0) this.head = head;
+    // Numbers that come again, or none but 0, do not say what a client has.
+    if (sequence !== undefined && this.sequence !== undefined && sequence <= this.sequence) this.obstacles.add("sequence");
     this.block = block ?? this.block;
     this.sequence = sequence ?? this.sequence;
     this.promptTokens = promptTokens ?? this.promptTokens;

@@ -2,6 +2,7 @@
 import type { SeamRule } from "../core/answer-record.ts";
 import type { Allowances, AskRest, ContinuationStyle, Continuing } from "../core/continuing.ts";
 import {
+  asksForJson,
   type ChoiceShape,
   ChoicesLeg,
   determinismOf,
@@ -25,10 +26,11 @@ const TOOLS: ReadonlySet<string> = new Set(["tool_calls", "function_call"]);
 
 const shape: ChoiceShape = {
   read(choice) {
-    const delta = choice.delta ?? choice.message;
+    const { delta, message } = choice;
     let text = "";
     let rule: SeamRule | undefined;
-    if (!isObject(delta)) return { text, rule };
+    // A message may be a piece, all so far, or the whole answer once more; not all clients read it.
+    if (!isObject(delta)) return { text, rule: holdsSomething(message) ? "other-content" : undefined };
     for (const key in delta) {
       const value = delta[key];
       if (key === "role" || !holdsSomething(value)) continue;
@@ -40,8 +42,9 @@ const shape: ChoiceShape = {
     return { text, rule };
   },
   write({ message, ...choice }, text) {
-    const from = choice.delta ?? message;
-    const { role: _role, ...delta } = isObject(from) ? from : {};
+    if (!isObject(choice.delta)) return message === undefined ? { ...choice, delta: {} } : { ...choice, message };
+    // Beside a delta it would say what was swallowed.
+    const { role: _role, ...delta } = choice.delta;
     return { ...choice, delta: typeof delta.content === "string" ? { ...delta, content: text } : delta };
   },
 };
@@ -63,6 +66,7 @@ export const continueChat: Continuing = {
   record: () => recordChoices(shape),
   isDeterministic: determinismOf,
   maxTokens: maxTokensOf,
+  asksForJson,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,
   askQuestion: (body, content, maxTokens) => ({

@@ -43,9 +43,14 @@ function readChunk(chunk: JsonObject, shape: ChoiceShape): ChunkReading {
   const rules: SeamRule[] = [];
   let text = "";
   let finished: Piece["finished"] = false;
-  for (const choice of objectsOf(chunk.choices)) {
+  const choices = objectsOf(chunk.choices);
+  // Clients differ in what they read where one choice comes twice.
+  if (choices.length > 1) rules.push("choices");
+  for (const choice of choices) {
     if (Number(choice.index ?? 0) !== 0) rules.push("choices");
     if (holdsSomething(choice.logprobs)) rules.push("logprobs");
+    // They are those of the tail as well, and cannot be cut as its text is.
+    if (TOKENS_OF_CHOICE.some((key) => holdsSomething(choice[key]))) rules.push("other-content");
     const said = shape.read(choice);
     if (said.rule !== undefined) rules.push(said.rule);
     text += said.text;
@@ -62,6 +67,8 @@ function readChunk(chunk: JsonObject, shape: ChoiceShape): ChunkReading {
     promptTokens: isObject(chunk.usage) ? asCount(chunk.usage.prompt_tokens) : undefined,
   };
 }
+
+const TOKENS_OF_CHOICE = ["token_ids", "prompt_token_ids", "prompt_logprobs"];
 
 /** No tokens were left. */
 const LENGTH = /^(?:length|model_length|max_tokens)$/i;
@@ -119,12 +126,21 @@ function isBlank({ index: _index, finish_reason, logprobs: _logprobs, ...rest }:
 export function obstacleInChoices(body: JsonObject, allowed: { readonly structured: boolean }): SeamRule | undefined {
   if (Number(body.n ?? 1) > 1 || Number(body.best_of ?? 1) > 1 || body.use_beam_search === true) return "choices";
   if (body.logprobs || Number(body.top_logprobs ?? 0) > 0 || body.prompt_logprobs) return "logprobs";
-  if (holdsSomething(body.stop)) return "stop";
+  if (STOPS.some((key) => holdsSomething(body[key]))) return "stop";
   if (body.echo) return "echo";
+  if (TOKEN_LISTS.some((key) => isSet(body[key]))) return "logprobs";
+  // How many of them the first leg has made is not known.
+  if (countOf(body.min_tokens) !== undefined) return "max-tokens";
   if (!allowed.structured && (holdsStructure(body.response_format) || STRUCTURED.some((key) => isSet(body[key]))))
     return "structured";
   return undefined;
 }
+
+/** Texts that end an answer, by the names that servers have for them: of one that the seam cuts, no server sees the two halves. */
+const STOPS = ["stop", "stop_regex", "stop_strings", "stop_sequences", "custom_stopping_strings"];
+
+/** What asks for tokens beside the text: they would be told twice. */
+const TOKEN_LISTS = ["return_token_ids", "return_tokens", "return_prompt_token_ids", "return_tokens_as_token_ids"];
 
 /** Grammars and schemas, by the names that servers have for them. */
 const STRUCTURED = [
@@ -143,6 +159,13 @@ const STRUCTURED = [
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== false && value !== "";
 
+/** Its answer is one JSON text. */
+export function asksForJson(body: unknown): boolean {
+  if (!isObject(body)) return false;
+  const format = isObject(body.response_format) ? body.response_format.type : body.format;
+  return /json/.test(String(format)) || isSet(body.json_schema);
+}
+
 function holdsStructure(format: unknown): boolean {
   return isSet(format) && !(isObject(format) && format.type === "text");
 }
@@ -155,8 +178,14 @@ export function determinismOf(body: unknown): { readonly greedy: boolean; readon
 
 export function maxTokensOf(body: unknown): number | undefined {
   if (!isObject(body)) return undefined;
-  const limits = LIMITS.map((key) => body[key]).filter((value): value is number => typeof value === "number" && value > 0);
+  const limits = LIMITS.map((key) => countOf(body[key])).filter((value) => value !== undefined);
   return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+/** A number above 0, or one in words, which servers take as well. */
+export function countOf(value: unknown): number | undefined {
+  const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof count === "number" && count > 0 ? count : undefined;
 }
 
 const LIMITS = ["max_tokens", "max_completion_tokens", "n_predict"];
@@ -184,7 +213,7 @@ export function whoAnswers(body: unknown): JsonObject {
 /** The limits of the request, where it has any, lowered to what is left. */
 export function withMaxTokens(body: JsonObject, maxTokens: number | undefined): JsonObject {
   if (maxTokens === undefined) return body;
-  const lowered = LIMITS.filter((key) => typeof body[key] === "number" && (body[key] as number) > 0);
+  const lowered = LIMITS.filter((key) => countOf(body[key]) !== undefined);
   return { ...body, ...Object.fromEntries(lowered.map((key) => [key, maxTokens])) };
 }
 

@@ -1,6 +1,7 @@
 /** How completions go on after a break: there are no turns, so that the prompt simply grows by what the client has. */
 import type { Continuing } from "../core/continuing.ts";
 import {
+  asksForJson,
   type ChoiceShape,
   ChoicesLeg,
   determinismOf,
@@ -14,7 +15,7 @@ import { holdsSomething, isObject } from "./json.ts";
 
 const shape: ChoiceShape = {
   read({ text, index: _index, finish_reason: _finish, logprobs: _logprobs, ...others }) {
-    const rule = Object.entries(others).some(([key, value]) => !LISTS.has(key) && holdsSomething(value))
+    const rule = Object.entries(others).some(([key, value]) => !ENDINGS.has(key) && holdsSomething(value))
       ? "other-content"
       : undefined;
     return { text: typeof text === "string" ? text : "", rule };
@@ -22,13 +23,17 @@ const shape: ChoiceShape = {
   write: (choice, text) => (typeof choice.text === "string" ? { ...choice, text } : choice),
 };
 
-/** What servers say of a choice beside its text. */
-const LISTS: ReadonlySet<string> = new Set(["stop_reason", "prompt_logprobs", "token_ids", "prompt_token_ids"]);
+/** Tokens of an answer whose request sets no limit: OpenAI, vLLM and SGLang make no more, llama.cpp does. */
+const USUAL_LIMIT = 16;
+
+/** What servers say of how a choice ended. */
+const ENDINGS: ReadonlySet<string> = new Set(["stop_reason", "matched_stop"]);
 
 export const continueCompletions: Continuing = {
   record: () => recordChoices(shape),
   isDeterministic: determinismOf,
-  maxTokens: maxTokensOf,
+  maxTokens: (body, made) => maxTokensOf(body) ?? (made > USUAL_LIMIT ? undefined : USUAL_LIMIT),
+  asksForJson,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,
   // Servers exist that make a turn of a prompt: they too must be proved.

@@ -3,7 +3,7 @@ import type { AnswerRecord, SeamRule } from "../core/answer-record.ts";
 import type { Allowances, Continuing, Leg, LegOptions, Piece } from "../core/continuing.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { type Reading, TextRecorder } from "./answer-recorder.ts";
-import { asCount, whoAnswers } from "./continue-choices.ts";
+import { asCount, countOf, whoAnswers } from "./continue-choices.ts";
 import { holdsSomething, isObject, type JsonObject, objectsOf, parseObject } from "./json.ts";
 
 export const continueMessages: Continuing = {
@@ -12,7 +12,8 @@ export const continueMessages: Continuing = {
     const { temperature, top_k } = isObject(body) ? body : {};
     return { greedy: temperature === 0 || top_k === 1, seeded: false };
   },
-  maxTokens: (body) => (isObject(body) && typeof body.max_tokens === "number" ? body.max_tokens : undefined),
+  maxTokens: (body) => (isObject(body) ? countOf(body.max_tokens) : undefined),
+  asksForJson: (body) => isObject(body) && isStructured(body),
   openLeg: (given, leg) => new MessageLeg(given, leg),
   // "final assistant content cannot end with trailing whitespace"
   refusesTrailingSpace: true,
@@ -44,11 +45,18 @@ function obstacleInMessages(body: JsonObject, allowed: Allowances): SeamRule | u
   if (!allowed.tools && (holdsSomething(body.tools) || holdsSomething(body.mcp_servers)) && choice !== "none") return "tools";
   if (isObject(body.thinking) && body.thinking.type !== "disabled") return "thinking";
   if (holdsSomething(body.stop_sequences)) return "stop";
-  const structured =
-    holdsSomething(body.output_format) || (isObject(body.output_config) && holdsSomething(body.output_config.format));
-  if (!allowed.structured && structured) return "structured";
+  if (!allowed.structured && isStructured(body)) return "structured";
   if (objectsOf(body.messages).at(-1)?.role === "assistant") return "prefilled";
   return undefined;
+}
+
+function isStructured({ output_format, output_config }: JsonObject): boolean {
+  return holdsSomething(output_format) || (isObject(output_config) && holdsSomething(output_config.format));
+}
+
+/** Some servers name their events, some write it into their data. */
+function typeOf({ event }: StreamEvent, { type }: JsonObject): unknown {
+  return type ?? event;
 }
 
 /** What a block that is no plain text stands in the way for. */
@@ -58,10 +66,10 @@ function ruleOfBlock(type: unknown): SeamRule | undefined {
   return /tool/.test(String(type)) ? "tools" : "other-content";
 }
 
-function readGiven({ event, data }: StreamEvent): Reading {
-  const json = parseObject(data) ?? {};
+function readGiven(event: StreamEvent): Reading {
+  const json = parseObject(event.data) ?? {};
   const none: Reading = { text: "", rules: [] };
-  switch (json.type ?? event) {
+  switch (typeOf(event, json)) {
     case "message_start": {
       const message = isObject(json.message) ? json.message : {};
       const { id, model, usage } = message;
@@ -126,7 +134,7 @@ class MessageLeg implements Leg {
     const json = parseObject(event.data) ?? {};
     const { text, rules, head, promptTokens } = readGiven(event);
     this.#prompt = promptTokens ?? this.#prompt;
-    if (json.type === "content_block_start") this.#shift ??= (this.#given.block ?? 0) - (asCount(json.index) ?? 0);
+    if (typeOf(event, json) === "content_block_start") this.#shift ??= (this.#given.block ?? 0) - (asCount(json.index) ?? 0);
     return {
       text,
       model: typeof head?.model === "string" ? head.model : undefined,
@@ -138,14 +146,16 @@ class MessageLeg implements Leg {
 
   adapt(event: StreamEvent, text: string): StreamEvent | undefined {
     const json = parseObject(event.data) ?? {};
+    const type = typeOf(event, json);
     const at = asCount(json.index);
     const index = at === undefined ? {} : { index: at + (this.#shift ?? 0) };
     const as = (fields: JsonObject, characters = 0): StreamEvent => ({
-      event: event.event,
-      data: JSON.stringify({ ...json, ...index, ...fields }),
+      // Clients go by the one or by the other, and the first leg may have had both.
+      event: typeof type === "string" ? type : event.event,
+      data: JSON.stringify({ type, ...json, ...index, ...fields }),
       characters,
     });
-    switch (json.type) {
+    switch (type) {
       case "message_start":
         return undefined;
       case "content_block_start": {
@@ -160,7 +170,7 @@ class MessageLeg implements Leg {
       }
       case "content_block_delta": {
         const delta = isObject(json.delta) ? json.delta : {};
-        if (typeof delta.text !== "string") return as({});
+        if (typeof delta.text !== "string" || readDelta(delta).rule !== undefined) return as({});
         return text === "" ? undefined : as({ delta: { ...delta, text } }, text.length);
       }
       case "message_delta":

@@ -19,6 +19,7 @@ export const continueResponses: Continuing = {
   obstacleIn: () => "unsupported",
   isDeterministic: () => ({ greedy: false, seeded: false }),
   maxTokens: () => undefined,
+  asksForJson: () => false,
   askRest: () => undefined,
   askQuestion: () => undefined,
   openLeg: () => ({

@@ -58,6 +58,8 @@ export class ClientStream {
   /** What one read of the upstream's socket brought, to be written at once. */
   readonly #batch: (string | Buffer)[] = [];
   #isWriteDue = false;
+  /** Its head has been made, and leaves with the first bytes. */
+  #isHeadDue = false;
   #batchHasContent = false;
   /** Its events carry ids, by which its client can come back for the rest. */
   #ids: { readonly stream: string; last: number } | undefined;
@@ -128,7 +130,10 @@ export class ClientStream {
     stats.firstTokenMs = this.#contentAt - arrivedAt;
     if (this.headersSent) return;
     const { "content-length": _length, "content-encoding": _encoding, ...kept } = headers;
-    this.#begin(200, { ...kept, ...STREAM_HEADERS });
+    // With the first events, which are there already, as one write.
+    this.#makeHead(200, { ...kept, ...STREAM_HEADERS });
+    this.#isHeadDue = true;
+    this.#writeSoon();
   }
 
   push(event: StreamEvent, kind: EventKind): void {
@@ -147,15 +152,21 @@ export class ClientStream {
    * @returns false when the client reads too slowly: wait for {@link onDrain}.
    */
   flush(): boolean {
-    if (!this.#isWriteDue && this.#batch.length > 0) {
-      this.#isWriteDue = true;
-      queueMicrotask(() => {
-        this.#isWriteDue = false;
-        this.#writeBatch();
-        this.#countUnread();
-      });
-    }
+    if (this.#batch.length > 0) this.#writeSoon();
     return !this.#countUnread();
+  }
+
+  #writeSoon(): void {
+    if (this.#isWriteDue) return;
+    this.#isWriteDue = true;
+    queueMicrotask(() => {
+      this.#isWriteDue = false;
+      this.#writeBatch();
+      // Nothing has come with it after all.
+      if (this.#isHeadDue && !this.#raw.writableEnded && !this.#raw.destroyed) this.#raw.flushHeaders();
+      this.#isHeadDue = false;
+      this.#countUnread();
+    });
   }
 
   /** @returns whether the client is slow. */
@@ -165,8 +176,9 @@ export class ClientStream {
     return isFull;
   }
 
+  /** What follows, the terminator or the error event, may leave with what is there. */
   finish(): void {
-    this.#writeBatch();
+    if (this.#batch.length > 0) this.#writeSoon();
   }
 
   takeOrLeave(): void {
@@ -202,6 +214,7 @@ export class ClientStream {
   /** The stream is whole. @param terminator in wire form; empty for none. */
   end(terminator: string): void {
     this.stopTimers();
+    this.#writeBatch();
     if (terminator !== "") {
       this.#exchange.stats.events++;
       this.#write(this.#numbered(terminator));
@@ -252,7 +265,13 @@ export class ClientStream {
     return this.#dialect?.endsCleanly || raisesErrorEvents(this.#exchange.request.headers) ? "clean" : "cut";
   }
 
+  /** At once: a head without a body yet would wait for the first write. */
   #begin(status: number, headers: ReplyHeaders): void {
+    this.#makeHead(status, headers);
+    this.#raw.flushHeaders();
+  }
+
+  #makeHead(status: number, headers: ReplyHeaders): void {
     this.status = status;
     writeResponseHead(this.#raw, this.#exchange, status, headers);
   }
@@ -282,6 +301,7 @@ export class ClientStream {
 
   /** Bytes, not text: the response would measure text first and encode it later, at nearly twice the cost. */
   #writeBytes(bytes: Buffer): void {
+    this.#isHeadDue = false;
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.write(bytes);
   }

@@ -5,6 +5,7 @@ import type { Exchange } from "../core/exchange.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 
 /**
+ * It leaves with the first bytes, or when it is flushed.
  * @param exchange whose attempts are told as they are at this moment.
  * @param answeredBy the upstream whose reply it is. @defaultValue the one that was asked last, but for one that was merely slower
  */
@@ -23,8 +24,6 @@ export function writeResponseHead(
     ...(upstream === undefined ? {} : { "x-perennial-upstream": upstream }),
     ...(kept === undefined ? {} : keptHeaders(raw, kept.stream)),
   });
-  // A head without a body yet would wait for the first write.
-  raw.flushHeaders();
 }
 
 /** What is kept here, for a time and for one client, is nobody else's to keep. */

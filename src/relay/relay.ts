@@ -41,6 +41,7 @@ async function relayHolding(
   const settings = narrowSettings(configured, exchange);
   const { observer } = context;
   const client = new ClientStream(raw, exchange, settings.client, unread);
+  exchange.recording = context.record?.(exchange);
   observer.onExchangeStart?.(exchange);
   const told: Told = await tellWhatIsAsked(exchange, raw, client, arrival, { settings, context });
   unread.set(raw.writableFinished ? 0 : raw.writableLength);
@@ -63,6 +64,7 @@ async function relayHolding(
     defect: failure?.code === "internal_error" ? failure.cause : undefined,
     ...(arrival?.kind === "starts" && arrival.stream.lingered !== undefined ? { lingered: arrival.stream.lingered } : {}),
   });
+  await exchange.recording?.end();
 }
 
 function tellWhatIsAsked(

@@ -17,17 +17,16 @@ import type { Continuing } from "../core/continuing.ts";
 import type { Api, Exchange } from "../core/exchange.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
+import type { Recording } from "../core/recording.ts";
 import type { TextWatch } from "../core/text-watch.ts";
 import type { RunClient } from "../run/journal.ts";
-import type { RunRegistry } from "../run/registry.ts";
-import type { Run, RunTimes } from "../run/run.ts";
+import { Run, type RunTimes } from "../run/run.ts";
 import type { StreamStore } from "../run/stream-store.ts";
 import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
 /** Where exchanges are relayed: what all of them share. */
 export interface RelayContext {
-  readonly runs: RunRegistry;
   readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly observer: Observer;
@@ -37,6 +36,8 @@ export interface RelayContext {
   readonly hedging: Hedging;
   /** Who is shown what is asked and answered; undefined where nobody is, as a rule. */
   readonly texts?: TextWatch | undefined;
+  /** Whose upstreams' answers are written down; undefined where none are (`record`). */
+  readonly record?: ((exchange: Exchange) => Recording | undefined) | undefined;
 }
 
 /** All exchanges draw from one row, so that shares are even over all of them. */
@@ -46,7 +47,7 @@ const draw = createEvenDraws();
 export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, journal?: RunClient): Run {
   const { offers, failover, retry, limits, keyLimiterOf } = settings;
   const { api, request } = exchange;
-  const { runs, held, observer, propagator, sticky, retries } = context;
+  const { held, observer, propagator, sticky, retries } = context;
   // SDKs say so of their own retries.
   retries.request(Number(request.headers["x-stainless-retry-count"] ?? 0) > 0);
   const serving = candidatesFor(offers, { path: request.path, dialect: api?.dialect, model: api?.request.model });
@@ -81,7 +82,7 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
     draw,
   );
   const times = timesOf(exchange, candidates);
-  return runs.start({
+  return new Run({
     exchange,
     policy,
     limits,

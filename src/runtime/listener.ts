@@ -23,6 +23,11 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/**
+ * Connections that wait to be accepted: a crowd that comes at once is not turned away, nor made to try again a second later, as with Node's
+ * 511. The system may allow fewer (Linux: `net.core.somaxconn`, 4,096).
+ */
+const BACKLOG = 4_096;
 /** How long the last bytes may take to leave once every exchange has ended, in milliseconds. */
 const FLUSH_MS = 2_000;
 /** How often connections are looked for that have become idle in that time, in milliseconds. */
@@ -35,10 +40,13 @@ export function createListener({ open, current, drain }: Runtime, logger: Logger
   const { server } = app;
   const answers = watchPendingResponses(server);
   setHttpLimits(server, httpLimitsOf(started));
-  watchClientConnections(server, (closed) => logger.warn(closed, TOO_MANY_CONNECTIONS));
+  watchClientConnections(server, {
+    onCrowded: (closed) => logger.warn(closed, TOO_MANY_CONNECTIONS),
+    onFirstRequest: (waitedMs) => current().settings.context.observer.onFirstRequest?.(waitedMs),
+  });
   return {
     async listen() {
-      await app.listen({ host: started.host, port: started.port });
+      await app.listen({ host: started.host, port: started.port, backlog: BACKLOG });
       const { port } = server.address() as AddressInfo;
       return `${started.tls === false ? "http" : "https"}://${toClientHost(started.host)}:${port}`;
     },

@@ -9,13 +9,13 @@ import { StickyUpstreams } from "../balance/sticky-upstreams.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { ownedRates } from "../config/owned-rates.ts";
 import { type PemFiles, readPemFiles } from "../config/pem-files.ts";
+import { prepareRecordFolder } from "../config/record-settings.ts";
 import { changedSettings, refuseReload, settingsForRestart } from "../config/reload-rules.ts";
 import type { StoreConfig } from "../config/replay-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
-import { RunRegistry } from "../run/registry.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
 import type { RedisStore } from "../store/redis-store.ts";
@@ -59,10 +59,10 @@ const LAST_TRACES_MS = 2_000;
 
 /** @throws ConfigError when a file, or a proxy, that is named cannot be used. */
 export async function openRuntime(started: Config, logger: Logger): Promise<Runtime> {
+  prepareRecordFolder(started.record);
   const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
-  const runs = new RunRegistry();
   const kept = new KeptStreams(held);
   const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
   const sticky = new StickyUpstreams();
@@ -74,7 +74,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
   const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    return createSettings(config, { backend, telemetry, runs, kept: store ?? kept, held, sticky, retries, hedging, rates });
+    return createSettings(config, { backend, telemetry, kept: store ?? kept, held, sticky, retries, hedging, rates });
   };
   const backend = await openBackend(started, pem, logger);
   let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
@@ -86,6 +86,7 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     const old = inForce;
     refuseReload(started.host, old.config, next);
     const pem = readPemFiles(next);
+    prepareRecordFolder(next.record);
     const isKept = isDeepStrictEqual(old.backend.plan, planBackend(next, pem));
     const backend = isKept ? old.backend : await openBackend(next, pem, logger);
     inForce = { config: next, pem, backend, settings: await settingsOf(next, backend) };

@@ -7,7 +7,6 @@ import { uniteRoutes } from "../config/routes.ts";
 import type { Config } from "../config/schema.ts";
 import { servedUpstreams } from "../config/served-upstreams.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
-import type { RunRegistry } from "../run/registry.ts";
 import type { StreamStore } from "../run/stream-store.ts";
 import { createKeyCheck } from "../server/client-keys.ts";
 import type { ServerSettings } from "../server/create-server.ts";
@@ -20,7 +19,6 @@ import { metricsFor, type Telemetry } from "./telemetry.ts";
 export interface Parts {
   readonly backend: Backend;
   readonly telemetry: Telemetry;
-  readonly runs: RunRegistry;
   readonly kept: StreamStore;
   readonly held: HeldMemory;
   readonly sticky: StickyUpstreams;
@@ -31,7 +29,7 @@ export interface Parts {
 
 export async function createSettings(
   config: Config,
-  { backend, telemetry, runs, kept, held, sticky, retries, hedging, rates }: Parts,
+  { backend, telemetry, kept, held, sticky, retries, hedging, rates }: Parts,
 ): Promise<ServerSettings> {
   const { auth, retry, failover, hedge, limits, interruptEnd, heartbeat, progress, replay } = config;
   const metrics = await metricsFor(config, telemetry);
@@ -60,13 +58,13 @@ export async function createSettings(
       replay: replay || undefined,
     },
     context: {
-      runs,
       kept,
       held,
       sticky,
       retries,
       hedging,
       texts,
+      record: await telemetry.recorder(config, held),
       observer: combineObservers(
         [...telemetry.observers, metrics?.observer, history?.observer, ...backend.observers],
         telemetry.onDefect,

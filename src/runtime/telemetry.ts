@@ -1,10 +1,12 @@
 /** Who listens to exchanges: the log always, metrics where they are enabled, traces where the environment says where to. */
 import type { Logger } from "pino";
+import type { ExchangeRecorderOptions, OpenRecordings } from "../capture/exchange-recorder.ts";
 import type { Config } from "../config/schema.ts";
 import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { CHATCHAT_ROUTES, OPENAI_ROUTES } from "../dialect/registry.ts";
+import type { RelayContext } from "../relay/start-run.ts";
 import type { KeptStreams } from "../run/kept-streams.ts";
 import type { OpenExchanges } from "../server/open-exchanges.ts";
 import type { OnDefect } from "../telemetry/combine-observers.ts";
@@ -38,6 +40,8 @@ export interface Telemetry {
   history(): Promise<History>;
   /** What was asked and answered of late, where the dashboard is to show it; whatever was kept is forgotten where not. */
   texts(shown: boolean): Promise<Texts | undefined>;
+  /** Captures of single exchanges, where a configuration names a folder for them. */
+  recorder(config: Config, held: HeldMemory): Promise<RelayContext["record"]>;
   close(): Promise<void>;
 }
 
@@ -47,6 +51,7 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
   let metrics: Promise<Metrics> | undefined;
   let history: Promise<History> | undefined;
   let texts: Texts | undefined;
+  let recordings: OpenRecordings | undefined;
   return {
     observers: [createExchangeLog(logger), tally.observer, ...(traces === undefined ? [] : [traces.observer])],
     propagators: traces === undefined ? [] : [traces.propagator],
@@ -66,6 +71,12 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
         logger.warn("prompts and answers are kept in memory, and shown on the dashboard (dashboard.text)");
       }
       return texts;
+    },
+    async recorder(config, held) {
+      if (config.record === false) return undefined;
+      const { createExchangeRecorder, OpenRecordings } = await import("../capture/exchange-recorder.ts");
+      recordings ??= new OpenRecordings(held);
+      return createExchangeRecorder(recorderOptions(config, config.record, recordings, logger));
     },
     async close() {
       const summary = tally.summary();
@@ -90,6 +101,25 @@ async function startMetrics(counted: Counted): Promise<Metrics> {
     isStoreUp: counted.isStoreUp,
     upstreamStates: counted.upstreams,
   });
+}
+
+function recorderOptions(
+  { upstreams, auth }: Config,
+  record: Exclude<Config["record"], false>,
+  recordings: OpenRecordings,
+  logger: Logger,
+): ExchangeRecorderOptions {
+  if (record.texts) logger.warn("prompts and answers are written to captures as they are (record.texts)");
+  const keys = upstreams.flatMap(({ apiKey, apiKeys = [] }) => (apiKey === undefined ? apiKeys : [apiKey, ...apiKeys]));
+  return {
+    ...record,
+    secrets: [...keys, ...auth.keys],
+    recordings,
+    report(id, reason) {
+      if (reason === undefined) logger.info({ id, dir: record.dir }, "what the upstream sent is written down (record)");
+      else logger.warn({ id, reason }, "a request is not written down (record)");
+    },
+  };
 }
 
 /** The standard variables of OpenTelemetry turn it on; without them its SDK is not even loaded. */

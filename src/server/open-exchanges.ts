@@ -1,6 +1,7 @@
 /** The exchanges that are running: how many may, and how they end when Perennial does. */
 import type { Exchange } from "../core/exchange.ts";
 import { Failure } from "../core/failure.ts";
+import { LinkedList } from "../core/linked-list.ts";
 import { NO_KEY_NEEDED } from "./client-keys.ts";
 
 /** A place among those that may run, and among its key's; taken before the body is read, so that uploads are bounded too. */
@@ -19,7 +20,7 @@ export class OpenExchanges {
   max: number;
   /** How many of them may be for one key (`auth.maxStreamsPerKey`); 0 for any number. */
   maxPerKey: number;
-  readonly #running = new Map<Abortable, Promise<void>>();
+  readonly #running = new LinkedList<{ readonly exchange: Abortable; readonly work: Promise<void> }>();
   readonly #byKey = new Map<string, number>();
   #taken = 0;
 
@@ -72,9 +73,9 @@ export class OpenExchanges {
       },
       hold: (exchange, work) => {
         state = "running";
-        this.#running.set(exchange, work);
+        const place = this.#running.add({ exchange, work });
         void work.finally(() => {
-          this.#running.delete(exchange);
+          place.remove();
           free();
         });
       },
@@ -91,18 +92,22 @@ export class OpenExchanges {
 
   /** Resolves once every exchange that runs now has ended; those that begin later are not waited for. */
   async settled(): Promise<void> {
-    await Promise.all(this.#running.values());
+    await this.#allWork();
   }
 
   /** Lets what runs come to its end; what has not by `timeoutMs` is told why, and ended. */
   async drain(timeoutMs: number): Promise<void> {
     this.draining = true;
     const late = setTimeout(() => {
-      for (const exchange of this.#running.keys()) {
+      for (const { exchange } of this.#running.values()) {
         exchange.abort(new Failure("draining", "Perennial was shut down before the answer was complete"));
       }
     }, timeoutMs);
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
+    while (this.#running.size > 0) await this.#allWork();
     clearTimeout(late);
+  }
+
+  async #allWork(): Promise<void> {
+    await Promise.all(this.#running.values().map(({ work }) => work));
   }
 }

@@ -1,5 +1,6 @@
 /** Answers that are on their way to slow clients: what a server that closes must not cut off, and must not cut off in silence. */
 import type { Server, ServerResponse } from "node:http";
+import { LinkedList } from "../core/linked-list.ts";
 import { breakConnection } from "../downstream/break-connection.ts";
 
 export interface PendingResponses {
@@ -8,22 +9,22 @@ export interface PendingResponses {
 }
 
 export function watchPendingResponses(server: Server): PendingResponses {
-  const open = new Set<ServerResponse>();
+  const open = new LinkedList<ServerResponse>();
   const closeIdleConnections = server.closeIdleConnections.bind(server);
   // Node counts a connection as idle once `end()` was called, and would destroy it with all that its client has not taken yet.
   server.closeIdleConnections = () => {
-    const ended = [...open].filter((response) => response.writableEnded && !response.writableFinished);
+    const ended = open.values().filter((response) => response.writableEnded && !response.writableFinished);
     for (const response of ended) setFinished(response, false);
     closeIdleConnections();
     for (const response of ended) setFinished(response, true);
   };
   server.on("request", (_request, response: ServerResponse) => {
-    open.add(response);
-    response.once("close", () => open.delete(response));
+    const place = open.add(response);
+    response.once("close", () => place.remove());
   });
   return {
     breakOff() {
-      for (const { socket } of open) breakConnection(socket);
+      for (const { socket } of open.values()) breakConnection(socket);
     },
   };
 }

@@ -20,7 +20,7 @@ export interface SseDecoder {
   /** @throws Failure `stream_corrupted` on bytes that are not UTF-8, an event over the limit, or a long line that is no field. */
   feed(chunk: Buffer): void;
   /** What has come of an event that is not whole yet, about; never less than is kept of it. */
-  readonly unfinishedBytes: number;
+  unfinishedBytes(): number;
   /**
    * The body has ended: hands over a last event that lacks its blank line. What it hands over may be cut short.
    * @returns what the body stopped within: an event, or a line that does not even belong to what is handed over.
@@ -154,9 +154,9 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   }
 
   return {
-    get unfinishedBytes() {
-      return unfinishedBytes;
-    },
+    // No getter: V8 makes a hidden class for each literal with one, and what that closes over, the whole request, would outlive
+    // every collection of the young, and be moved by each.
+    unfinishedBytes: () => unfinishedBytes,
     feed,
     flush() {
       // Half a character left in the decoder belongs to an event that was cut: nothing is lost by not asking for it.

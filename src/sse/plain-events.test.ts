@@ -36,7 +36,7 @@ function read(chunks: readonly Buffer[], areOn: boolean, maxEventBytes = 200): R
   );
   try {
     for (const chunk of chunks) decoder.feed(chunk);
-    log.push(`left ${decoder.unfinishedBytes > 0}`, `flush ${decoder.flush()}`);
+    log.push(`left ${decoder.unfinishedBytes() > 0}`, `flush ${decoder.flush()}`);
   } catch (thrown) {
     log.push(`thrown ${(thrown as Error).message}`);
   }

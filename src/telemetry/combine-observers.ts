@@ -3,6 +3,7 @@ import type { Observer, Propagator } from "../core/observer.ts";
 
 /** A record, so that a new event cannot be forgotten here. */
 const EVENTS: Readonly<Record<keyof Observer, true>> = {
+  onFirstRequest: true,
   onExchangeStart: true,
   onQueueStart: true,
   onQueueEnd: true,

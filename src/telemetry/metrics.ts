@@ -38,6 +38,7 @@ const GAP_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600];
 const QUEUE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60];
 const RATE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
+const FIRST_REQUEST_BUCKETS = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const ADDED_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 
 /** A record, so that a new outcome cannot be forgotten here. True: the client got a whole answer. */
@@ -167,6 +168,12 @@ export function createMetrics({
     buckets: ADDED_BUCKETS,
     registers,
   });
+  const firstRequest = new Histogram({
+    name: "perennial_first_request_wait_seconds",
+    help: "From accepting a connection to its first request: what its client takes, and what the event loop lets it wait.",
+    buckets: FIRST_REQUEST_BUCKETS,
+    registers,
+  });
   const queued = new Gauge({
     name: "perennial_queued_exchanges",
     help: "Client requests that wait now for one of the upstream's connections (maxConnections).",
@@ -275,6 +282,10 @@ export function createMetrics({
   for (const code of Object.keys(FAILURES)) failures.inc({ code }, 0);
 
   const observer: Observer = {
+    onFirstRequest(waitedMs) {
+      firstRequest.observe(waitedMs / 1_000);
+    },
+
     onQueueStart(_exchange, upstream) {
       queued.inc({ upstream });
     },

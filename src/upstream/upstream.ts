@@ -77,8 +77,8 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-/** How long a response may take to end after its last event; some servers leave the socket open. */
-const RELEASE_MS = 1_000;
+/** How long a response may take to end after its last event, in milliseconds; some servers leave the socket open. */
+export const RELEASE_MS = 1_000;
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { origin, pathname } = new URL(options.baseUrl);

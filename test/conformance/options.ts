@@ -25,7 +25,7 @@ Targets: direct (the chaos server itself), nginx (when it is installed), perenni
   --patience SECONDS   how long a client waits in silence before it counts as hung (default: 6; 15 with --with)
   --list-models        print the names of the models that will be asked for, for gateways that want a list of them
   --json FILE          write every result, with what was received, and the command that shows it again
-  --write              write docs/conformance.md, also when a target is missing or added; with --with all, the tables of gateways
+  --write              write docs/conformance.md and its Chinese sibling, also when a target is missing or added; with --with all, the tables of gateways
   --help               print this
 
 To test a gateway of yours:

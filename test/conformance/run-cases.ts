@@ -43,6 +43,8 @@ export async function runCases(target: Target, cases: readonly Case[], options: 
   const results = new Map<Case, Result>();
   // What waits for somebody's patience goes first, so that the end of the run is not all waiting.
   const queue = cases.toSorted((a, b) => Number(b.isSlow) - Number(a.isSlow));
+  // Each start wants a core for itself.
+  const concurrency = target.fresh === undefined ? options.concurrency : Math.min(options.concurrency, AGAIN_CONCURRENCY);
   async function work(): Promise<void> {
     for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
       const asked: Result[] = [];
@@ -59,7 +61,7 @@ export async function runCases(target: Target, cases: readonly Case[], options: 
       }
     }
   }
-  await Promise.all(Array.from({ length: options.concurrency }, work));
+  await Promise.all(Array.from({ length: concurrency }, work));
   if (options.asksHungAgain) {
     const hung = [...results.values()].filter(({ verdict }) => verdict === "hang").map((result) => result.case);
     const askAgain = async (): Promise<void> => {
@@ -104,8 +106,15 @@ export async function serves(
 }
 
 async function runCase(target: Target, one: Case, options: AskStyle): Promise<Result> {
-  const seen = await askTarget(target, one, options);
-  return { target: target.name, case: one, seen, ...judge(seen, one) };
+  const fresh = await target.fresh?.();
+  try {
+    // It may take a moment to find its upstreams.
+    if (fresh !== undefined) await serves(fresh, one, options);
+    const seen = await askTarget(fresh ?? target, one, options);
+    return { target: target.name, case: one, seen, ...judge(seen, one) };
+  } finally {
+    await fresh?.stop();
+  }
 }
 
 function askTarget(target: Target, one: Asked, options: AskStyle): Promise<Seen> {

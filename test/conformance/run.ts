@@ -3,14 +3,13 @@
  *   npm run conformance -- --help
  */
 import { writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import pc from "picocolors";
 import { Unavailable } from "../support/peers/peer.ts";
 import type { Case } from "./cases.ts";
 import { writeGateways } from "./gateways.ts";
 import { MISLED } from "./judge.ts";
 import { casesFor, commandFor, HELP, listModels, type Options, readOptions, UsageError } from "./options.ts";
-import { renderPage } from "./page.ts";
+import { writePages } from "./page.ts";
 import { createProgress } from "./progress.ts";
 import { isSetUp, type Result, runCases, servedDialects, serves } from "./run-cases.ts";
 import { keepsContract, resultsIn, type Score, scoreOf } from "./score.ts";
@@ -20,7 +19,6 @@ import { QUICK, startPeer, startPerennials, startUpstreams, type Target, UNHURRI
 const CONCURRENCY = 16;
 /** Of the cases in which a gateway of the user's did badly. */
 const SHOWN = 10;
-const PAGE = fileURLToPath(new URL("../../docs/conformance.md", import.meta.url));
 
 const say = (line = ""): void => void process.stdout.write(`${line}\n`);
 
@@ -133,8 +131,8 @@ async function write(options: Options, { targets, results }: Ran, scores: readon
       say(pc.dim(`  Written: ${file}`));
   } else if (options.write || isDefaultRun) {
     const versions = [`Node ${process.versions.node}`, ...(targets.includes("nginx") ? [`nginx ${versionOf("nginx")}`] : [])];
-    await writeFile(PAGE, renderPage({ targets, scores, results, versions, date: new Date() }));
-    say(pc.dim("  Written: docs/conformance.md"));
+    for (const file of await writePages({ targets, scores, results, versions, date: new Date() }))
+      say(pc.dim(`  Written: ${file}`));
   }
   if (json === undefined) return;
   const rows = results.map((result) => {

@@ -57,14 +57,23 @@ export function resultsIn(dialect: Dialect, results: readonly Result[]): Result[
   return results.filter((result) => result.case.dialect === dialect && result.case.setup === undefined);
 }
 
-/** Of the cases of a kind in which the whole answer can be had, and of all of them: in how many the client got it. */
-export function wholeOf(target: string, kind: Case["kind"], all: readonly Result[]): string | undefined {
+export interface Whole {
+  /** The client got the whole answer, of those in which it can be had. */
+  readonly whole: number;
+  readonly can: number;
+  /** Of all. */
+  readonly misled: number;
+  readonly all: number;
+}
+
+/** The cases of a kind; undefined where the target was not asked any. */
+export function wholeOf(target: string, kind: Case["kind"], all: readonly Result[]): Whole | undefined {
   const mine = all.filter((result) => result.target === target && result.case.kind === kind);
   const isWhole = ({ verdict }: Result): boolean => verdict === "whole";
   const can = mine.filter(({ case: { must } }) => must === "whole");
   const misled = mine.filter(({ verdict }) => MISLED.has(verdict)).length;
   if (mine.length === 0) return undefined;
-  return `whole ${can.filter(isWhole).length} of the ${can.length} that can be had, misled ${misled} of ${mine.length}`;
+  return { whole: can.filter(isWhole).length, can: can.length, misled, all: mine.length };
 }
 
 /** Whether it served healthy requests while it was tried. */

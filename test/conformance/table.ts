@@ -4,6 +4,7 @@ import { DIALECTS } from "./dialects.ts";
 import { MARK, markOf } from "./progress.ts";
 import type { Result } from "./run-cases.ts";
 import { isServing, resultsIn, type Score, scoreOf, wholeOf } from "./score.ts";
+import { ENGLISH } from "./words.ts";
 
 const COLUMNS: readonly [title: string, width: number, cell: (score: Score) => string][] = [
   ["target", 14, ({ target }) => target],
@@ -58,7 +59,7 @@ export function renderSetups(targets: readonly string[], results: readonly Resul
   const lines = (["failover", "resumed"] as const).flatMap((kind) =>
     targets.flatMap((target) => {
       const told = wholeOf(target, kind, results);
-      return told === undefined ? [] : [`  ${pc.bold(kind.padEnd(12))} ${target.padEnd(12)} ${told}`];
+      return told === undefined ? [] : [`  ${pc.bold(kind.padEnd(12))} ${target.padEnd(12)} ${ENGLISH.whole(told)}`];
     }),
   );
   return lines.length === 0 ? "" : [...lines, ""].join("\n");

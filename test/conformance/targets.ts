@@ -15,6 +15,8 @@ export interface Target {
   readonly urls: ReadonlyMap<CaseFraming | Setup, string>;
   /** What its requests need, for each of them. */
   readonly headers?: ReadonlyMap<CaseFraming | Setup, Readonly<Record<string, string>>>;
+  /** The same, started anew for one case; undefined where one process serves them all. */
+  readonly fresh?: () => Promise<Target>;
   /** What the target says went wrong inside it; empty when nothing did. */
   stop(): Promise<string>;
 }
@@ -130,7 +132,8 @@ export async function startPeer(
   }
   const urls = new Map(running.map(([kind, { url }]) => [kind, url]));
   const headers = new Map(running.map(([kind, one]) => [kind, one.headers]));
-  return { name, urls, headers, stop };
+  const fresh = peer.isStartedForEach && (() => startPeer(name, upstreams, patience, report));
+  return { name, urls, headers, stop, ...(fresh === undefined ? {} : { fresh }) };
 }
 
 /** Of what stands between, as it was run; undefined for what has none. */

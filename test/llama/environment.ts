@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join, resolve } from "node:path";
 
 export const REPOSITORY = resolve(import.meta.dirname, "../..");
-const CACHE = join(REPOSITORY, ".cache", "llama");
+export const CACHE = join(REPOSITORY, ".cache", "llama");
 const VENV = join(CACHE, "venv");
 /** What was installed; written last, so that a broken installation is never taken for a whole one. */
 const STAMP = join(CACHE, "installed.txt");

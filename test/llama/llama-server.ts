@@ -19,7 +19,7 @@ export interface LlamaServer {
   isBusy(): Promise<boolean>;
 }
 
-const START_MS = 30_000;
+const START_MS = 120_000;
 const POLL_MS = 25;
 const TAIL = 30;
 

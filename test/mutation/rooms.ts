@@ -48,6 +48,7 @@ export const ROOMS: ReadonlyMap<string, Room> = new Map([
   ]),
   room("attempt", [
     "second-time",
+    "timers",
     "resume-reasoning",
     "tool-calls",
     "outages",

@@ -18,5 +18,6 @@ export default defineConfig({
     // One process for all files of a run, where they bear it: to load them costs more than to run them.
     isolate: process.env.MUTATION_ISOLATE === "true",
     sequence: { sequencer: CheapestFirst },
+    expect: { poll: { timeout: 10_000, interval: 10 } },
   },
 });

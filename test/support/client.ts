@@ -126,7 +126,7 @@ export async function askSlowly({ url }: { readonly url: string }, path: string,
 
 /** Asks, and leaves as soon as `text` has come. @returns whether it came while the upstream was still sending. */
 export async function hears(perennial: { readonly url: string }, path: string, text: string): Promise<boolean> {
-  const patience = AbortSignal.timeout(8_000);
+  const patience = AbortSignal.timeout(25_000);
   let seen = "";
   try {
     const { body } = await askSlowly(perennial, path, patience);

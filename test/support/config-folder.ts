@@ -9,10 +9,13 @@ import { loadConfig } from "../../src/config/load.ts";
 /** A new folder for each test; `perennial.yaml` is written into it. */
 export let cwd: string;
 
-beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), "perennial-config-"));
-});
-afterEach(() => rmSync(cwd, { recursive: true }));
+/** For the head of a file: hooks at the head of this one would be those of the first file alone that a worker takes. */
+export function useConfigFolder(): void {
+  beforeEach(() => {
+    cwd = mkdtempSync(join(tmpdir(), "perennial-config-"));
+  });
+  afterEach(() => rmSync(cwd, { recursive: true }));
+}
 
 type Options = Partial<Parameters<typeof loadConfig>[0]>;
 

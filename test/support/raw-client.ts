@@ -1,5 +1,6 @@
 /** A client that sends exactly these bytes, and keeps all that comes back. */
 import { connect } from "node:net";
+import { afterTurns } from "./turns.ts";
 
 export interface RawAnswer {
   readonly text: string;
@@ -19,15 +20,19 @@ export function sendRaw(url: string, parts: string | Buffer | readonly Part[], s
     let text = "";
     let closed = true;
     socket.setNoDelay(true);
-    socket.on("data", (chunk) => {
-      text += chunk.toString("latin1");
-      if (awaited !== undefined && text.includes(awaited)) next();
-    });
-    socket.setTimeout(silenceMs, () => {
+    const silence = afterTurns(silenceMs, () => {
       closed = false;
       socket.destroy();
     });
-    socket.on("close", () => resolve({ text, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0), closed }));
+    socket.on("data", (chunk) => {
+      silence.restart();
+      text += chunk.toString("latin1");
+      if (awaited !== undefined && text.includes(awaited)) next();
+    });
+    socket.on("close", () => {
+      silence.stop();
+      resolve({ text, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0), closed });
+    });
     socket.on("error", () => {});
     const left: Part[] = typeof parts === "string" || Buffer.isBuffer(parts) ? [parts] : [...(parts as readonly Part[])];
     let awaited: string | undefined;
@@ -40,6 +45,7 @@ export function sendRaw(url: string, parts: string | Buffer | readonly Part[], s
       }
       awaited = undefined;
       left.shift();
+      silence.restart();
       socket.write(isWaiting(part) ? part.bytes : part);
       setTimeout(next, 20);
     }

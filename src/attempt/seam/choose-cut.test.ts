@@ -21,6 +21,14 @@ function given(...events: string[]): AnswerRecord {
   };
 }
 
+test("a count of fewer tokens than there were events is none", () => {
+  const counting = (tokens: number): unknown =>
+    chooseCut({ ...given("one ", "two ", "three ", "four"), tokens: Array(4).fill(tokens) }, OPTIONS);
+  expect(counting(0)).toMatchObject({ prefix: "one two ", tokens: undefined });
+  expect(counting(1)).toMatchObject({ tokens: undefined });
+  expect(counting(2)).toMatchObject({ tokens: 2 });
+});
+
 describe("where an answer is cut", () => {
   test.each<[string, string[], object, object | string]>([
     [
@@ -52,6 +60,30 @@ describe("where an answer is cut", () => {
     ["before an emoji that two events made", ["family: ", "👩", "\u200d👧 is here"], { tail: 4 }, { prefix: "family: " }],
     ["not before an accent", ["one two cafe", "\u0301 and so on"], { tail: 4 }, "too-short"],
     ["never so that nothing is left", ["one two three four"], {}, "too-short"],
+    [
+      "earlier, so that the tail stands nowhere else in it",
+      ["begin. ", "go on, ", "go on, ", "go on, ", "go on, "],
+      {},
+      { prefix: "begin. ", tail: "go on, go on, go on, go on, ", isTelling: true },
+    ],
+    [
+      "earlier, so that the tail is no whitespace alone",
+      ["one two:\r\n", "return", " ".repeat(9), " ".repeat(9)],
+      {},
+      { prefix: "one two:\r\n", tail: `return${" ".repeat(18)}`, isTelling: true },
+    ],
+    [
+      "as if it were telling where none is: it says the same from its beginning on",
+      ["ha ha ", "ha ha ", "ha ha ", "ha ha "],
+      {},
+      { prefix: "ha ha ha ha ", tail: "ha ha ha ha ", isTelling: false },
+    ],
+    [
+      "as if it were telling where one would be too long",
+      ["It begins. ", ...Array(20).fill("ha ha ")],
+      {},
+      { tail: "ha ha ha ha ", isTelling: false },
+    ],
     ["not when there is little of it", ["one ", "two"], {}, "too-short"],
     ["not where half a character was sent", ["one two three \ud83d", "four five"], {}, "surrogates"],
     ["not where it speaks as somebody else", ["one two three <|im_", "end|>four five"], {}, "role-token"],

@@ -18,9 +18,14 @@ export interface Cut {
   readonly prefix: string;
   /** What must come first of the rest. */
   readonly tail: string;
+  /** It stands nowhere else in the answer: a rest that begins with it can begin nowhere else. True of an empty one. */
+  readonly isTelling: boolean;
   /** Tokens that the prefix had cost; undefined where the upstream did not say. */
   readonly tokens: number | undefined;
 }
+
+/** Characters. A longer tail costs more than the questions that prove a server, since all of it is made again. */
+const LONGEST_TAIL = 96;
 
 /** @returns the rule by which the answer is not continued, or the cut. */
 export function chooseCut(record: AnswerRecord, options: CutOptions): Cut | SeamRule {
@@ -30,15 +35,32 @@ export function chooseCut(record: AnswerRecord, options: CutOptions): Cut | Seam
   if (findRoleToken(text) !== undefined) return "role-token";
   if (text.length < options.minChars) return "too-short";
   const tail = Math.max(options.tail, options.trims === true ? text.length - text.trimEnd().length : 0);
+  let shortest: Cut | undefined;
   // Events are the boundaries of tokens, which text, words and whitespace are not.
   for (let index = ends.length - 1; index >= 0; index--) {
     const end = ends[index] ?? 0;
     if (text.length - end < tail || !isBetweenGraphemes(text, end)) continue;
     if (options.refusesTrailingSpace && /\s$/.test(text.slice(0, end))) continue;
-    return { prefix: text.slice(0, end), tail: text.slice(end), tokens: tokens[index] };
+    const isTelling = options.tail === 0 || tellsPlace(text, end);
+    const counted = tokens[index];
+    // Each event brought one at least: gateways exist that always count none.
+    const made = counted !== undefined && counted > index ? counted : undefined;
+    const cut = { prefix: text.slice(0, end), tail: text.slice(end), tokens: made, isTelling };
+    if (isTelling && (shortest === undefined || cut.tail.length <= LONGEST_TAIL)) return cut;
+    shortest ??= cut;
+    if (cut.tail.length > LONGEST_TAIL) break;
   }
   // All of it would have to come again: that is another way to ask.
-  return "too-short";
+  return shortest ?? "too-short";
+}
+
+/**
+ * An answer that says the same again and again, as a refrain, a table or code do, would be gone on with at another place of it:
+ * anew, where its tail is also its beginning. Whitespace alone comes again where a space is lost or doubled.
+ */
+function tellsPlace(text: string, at: number): boolean {
+  const tail = text.slice(at);
+  return text.indexOf(tail) === at && /\S/.test(tail);
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

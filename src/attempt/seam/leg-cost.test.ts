@@ -19,6 +19,7 @@ const cut = (from: number, counts: boolean) => ({
   prefix: WORDS.slice(0, from).join(""),
   tail: WORDS.slice(from).join(""),
   tokens: counts ? from : undefined,
+  isTelling: true,
 });
 
 describe("what a leg costs again", () => {

@@ -6,7 +6,7 @@ import type { StreamEvent } from "../../core/stream-event.ts";
 import { anthropicMessages } from "../../dialect/anthropic-messages.ts";
 import { continueChat } from "../../dialect/continue-chat.ts";
 import { continueCompletions } from "../../dialect/continue-completions.ts";
-import { type AskLeg, nextLeg, type PastLeg, type Rest } from "./next-leg.ts";
+import { type AskLeg, type Elsewhere, nextLeg, type PastLeg, type Rest } from "./next-leg.ts";
 import { refusedSeam } from "./splice.ts";
 
 const MESSAGES = [{ role: "user", content: "Why do streams break?" }];
@@ -24,6 +24,7 @@ interface Setup {
   readonly kept?: string;
   readonly hasRefused?: boolean;
   readonly isUnfit?: boolean;
+  readonly elsewhere?: Elsewhere;
 }
 
 const fails = (code: FailureCode, details?: FailureDetails): Failure => new Failure(code, code, details);
@@ -62,6 +63,7 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
         hasRefused: () => setup.hasRefused ?? false,
         isUnfit: () => setup.isUnfit ?? false,
       },
+      elsewhere: setup.elsewhere,
       body: () => ({ model: "m", temperature: 0, messages: MESSAGES, ...setup.body }),
     },
     record,
@@ -167,7 +169,11 @@ describe("what the request asks for", () => {
     ["several choices", { n: 2 }, {}, "choices"],
     ["logprobs", { logprobs: true }, {}, "logprobs"],
     ["a stop", { stop: ["\n"] }, {}, "stop"],
+    ["a stop, as SGLang knows one more", { stop_regex: "[0-9]" }, {}, "stop"],
     ["no stop", { stop: [] }, {}, "continue"],
+    ["the tokens beside the text", { return_token_ids: true }, {}, "logprobs"],
+    ["a least number of tokens", { min_tokens: 50 }, {}, "max-tokens"],
+    ["no least number of tokens", { min_tokens: 0 }, {}, "continue"],
     ["tools", { tools }, {}, "tools"],
     ["tools that it may not call", { tools, tool_choice: "none" }, {}, "continue"],
     ["tools, of which none was called", { tools }, { resume: { tools: "ifNoneCalled" } }, "continue"],
@@ -196,6 +202,7 @@ describe("what the request asks for", () => {
     ["the rest of its own beginning", { messages: [...MESSAGES, { role: "assistant", content: "A" }] }, {}, "prefilled"],
     ["its prompt again", { echo: true }, {}, "echo"],
     ["fewer tokens than may have been made", { max_tokens: 60 }, {}, "max-tokens"],
+    ["the same in words", { max_tokens: "60" }, {}, "max-tokens"],
     ["chance, which the server must be proved for", { temperature: 0.8 }, {}, "continue"],
     ["chance, with a server that has failed", { temperature: 0.8 }, { isUnfit: true }, "sampled"],
     ["chance by default, too", { temperature: undefined }, { isUnfit: true }, "sampled"],
@@ -221,9 +228,32 @@ describe("what was given", () => {
     ["a finish", { and: [delta({}, "stop")] }, "finished"],
     ["another choice", { and: [event({ choices: [{ index: 1, delta: { content: "B" } }] })] }, "choices"],
     ["logprobs", { and: [event({ choices: [{ index: 0, delta: { content: "B" }, logprobs: { content: [] } }] })] }, "logprobs"],
+    ["a choice twice in a chunk", { and: [event({ choices: [{ delta: { content: "B" } }, { delta: {} }] })] }, "choices"],
+    ["a message in place of a delta", { and: [event({ choices: [{ message: { content: "B" } }] })] }, "other-content"],
+    ["token ids", { and: [event({ choices: [{ delta: { content: "B" }, token_ids: [7] }] })] }, "other-content"],
     ["half a character", { words: [...WORDS, "\ud83d"] }, "surrogates"],
   ])("%s", (_what, setup, expected) => {
     expect(inWords(decide([CUT], setup))).toBe(expected);
+  });
+});
+
+describe("an answer that says the same again and again", () => {
+  const AGAIN = Array(20).fill("ha ha ");
+  const needsServer = (setup: Setup): boolean | string => {
+    const next = decide([CUT], { words: AGAIN, ...setup });
+    return "ask" in next && next.ask.kind === "continue" ? next.ask.proof === "answer" && next.ask.needsServer : inWords(next);
+  };
+
+  test("is gone on with where its server is proved as well", () => {
+    expect(needsServer({})).toBe(true);
+    expect(needsServer({ words: ["It begins so: ", ...AGAIN.slice(0, 5)] })).toBe(false);
+  });
+
+  test("and nowhere else", () => {
+    expect(needsServer({ isUnfit: true })).toBe("repetition");
+    expect(needsServer({ resume: { proof: "answer" } })).toBe("repetition");
+    // That another server goes on does not show that it would have made this answer.
+    expect(needsServer({ elsewhere: { model: "m" } })).toBe("repetition");
   });
 });
 
@@ -260,6 +290,9 @@ describe("how the rest is asked for", () => {
       max_tokens: 7,
       stream: true,
     });
+    // Where no limit is asked for, most servers have one.
+    expect([16, 17].map((made) => continueCompletions.maxTokens({ prompt: "a" }, made))).toEqual([16, undefined]);
+    expect(continueCompletions.maxTokens({ prompt: "a", max_tokens: 40 }, 10)).toBe(40);
     expect(continueCompletions.obstacleIn({ prompt: ["a", "b"] }, { tools: false, structured: false })).toBe("unsupported");
     expect(continueCompletions.obstacleIn({ prompt: "a", suffix: "b" }, { tools: false, structured: false })).toBe("unsupported");
   });

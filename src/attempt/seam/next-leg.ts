@@ -13,6 +13,8 @@ export type AskLeg =
       readonly elsewhere?: Elsewhere | undefined;
       /** What proves that it is the rest: its first words, which the client has, or what the server is known to do. */
       readonly proof: "answer" | "server";
+      /** Its first words stand more than once in the answer, so that they alone prove nothing: the server is proved as well. */
+      readonly needsServer: boolean;
       readonly style: ContinuationStyle;
       /** @param trims the server takes whitespace off the end of a prefix, as its proof has shown. */
       rest(trims: boolean): Rest | SeamRule;
@@ -32,6 +34,8 @@ export interface Elsewhere {
 export interface Rest {
   readonly body: unknown;
   readonly cut: Cut;
+  /** It must be one JSON text with what the client has. */
+  readonly isJson: boolean;
   /** Some servers repeat the prefix. */
   readonly echo: string | undefined;
   /** It has fewer tokens than the client asked for, since what was made is not known exactly. */
@@ -185,16 +189,20 @@ function askRest(
     const tail = proof === "answer" ? resume.tail : 0;
     const cut = chooseCut(given, { minChars: resume.minChars, tail, trims, refusesTrailingSpace });
     if (typeof cut === "string") return cut;
-    const limit = limitOf(continuing.maxTokens(body), cut);
+    const limit = limitOf(continuing.maxTokens(body, given.ends.length), cut);
     if (limit === "max-tokens") return limit;
     const asked = continuing.askRest(body, { prefix: cut.prefix, style: continuation, maxTokens: limit.maxTokens });
     if (asked === undefined) return "unsupported";
     // A text that begins with its own tail could be either.
     const echo = continuation === "prefix" && cut.tail !== "" && !given.text.startsWith(cut.tail) ? given.text : undefined;
-    return { body: asked, cut, echo, isCapped: limit.isCapped };
+    return { body: asked, cut, echo, isCapped: limit.isCapped, isJson: continuing.asksForJson(body) };
   };
   const first = rest(false);
-  return typeof first === "string" ? first : { kind: "continue", proof, style: continuation, rest, elsewhere };
+  if (typeof first === "string") return first;
+  const needsServer = proof === "server" || !first.cut.isTelling;
+  const mayAskServer = resume.proof !== "answer" && elsewhere === undefined && !known.isUnfit();
+  if (needsServer && !mayAskServer) return "repetition";
+  return { kind: "continue", proof, needsServer, style: continuation, rest, elsewhere };
 }
 
 /** That another server goes on with answers does not show that it would have made this one: there its own words alone count. */

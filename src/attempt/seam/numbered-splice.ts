@@ -14,18 +14,25 @@ export interface NumberedSpliceOptions {
 export class NumberedSplice implements EventSink {
   readonly #options: NumberedSpliceOptions;
   #state: "waiting" | "open" | "lost" = "waiting";
+  /** The number of the newest event. */
+  #last: number | undefined;
 
   constructor(options: NumberedSpliceOptions) {
     this.#options = options;
+    this.#last = options.last;
   }
 
-  /** @throws Failure `sequence` when an event lies between it and the last, or it was told before. */
+  /** @throws Failure `sequence` when it does not begin with the next event, or tells one again. */
   push(event: StreamEvent, kind: EventKind): void {
-    const { next, last, numberOf, accept } = this.#options;
+    const { next, numberOf, accept } = this.#options;
+    const last = this.#last;
+    const number = numberOf(event);
     if (this.#state === "waiting") {
-      if (last === undefined || numberOf(event) !== last + 1) throw refusedSeam("sequence");
+      if (last === undefined || number !== last + 1) throw refusedSeam("sequence");
       this.#state = accept() ? "open" : "lost";
     }
+    if (number !== undefined && last !== undefined && number <= last) throw refusedSeam("sequence");
+    this.#last = number ?? last;
     if (this.#state === "open") next.push(event, kind);
   }
 

@@ -32,40 +32,68 @@ const NEAR_SEAM = 160;
 
 export class SeamJudge {
   readonly #options: SeamJudgeOptions;
-  #head = "";
+  readonly #expected: Comparison;
+  readonly #echo: Comparison | undefined;
 
   constructor(options: SeamJudgeOptions) {
     this.#options = options;
+    this.#expected = new Comparison(options.expected);
+    this.#echo = options.echo === undefined ? undefined : new Comparison(options.echo);
   }
 
   /** More text of the leg has come. */
   add(text: string): Judgement {
-    this.#head += text;
     const { expected, echo, isSuspect } = this.#options;
-    const head = this.#head;
-    if (echo !== undefined && isBeginningOf(head, echo)) return head.length >= echo.length ? accepted(echo.length) : MORE;
-    if (!isBeginningOf(head, expected)) return refused("tail");
-    if (head.length < expected.length + (isSuspect ? HEAD : 0)) return MORE;
-    return this.#judgeHead();
+    this.#expected.add(text);
+    this.#echo?.add(text);
+    if (echo !== undefined && this.#echo?.isEqual) return this.#echo.isComplete ? accepted(echo.length) : MORE;
+    if (!this.#expected.isEqual) return refused("tail");
+    if (!this.#expected.isComplete || (isSuspect && this.#expected.beyond.length < HEAD)) return MORE;
+    return this.#judgeHead(expected);
   }
 
   /** The leg has ended, well, before it was accepted. */
   end(): Judgement {
     const { expected, given } = this.#options;
     // What might have become an echo is none.
-    if (!this.#head.startsWith(expected)) return refused("tail");
-    if (this.#head.length > expected.length || expected !== "") return this.#judgeHead();
+    if (!this.#expected.isEqual || !this.#expected.isComplete) return refused("tail");
+    if (this.#expected.beyond !== "" || expected !== "") return this.#judgeHead(expected);
     // Perhaps only the end of the answer was missing, perhaps the server took it for ended.
     return looksEnded(given) ? accepted(0) : refused("empty");
   }
 
   /** What was expected has come. */
-  #judgeHead(): Judgement {
-    const { expected, given, isSuspect } = this.#options;
-    const head = this.#head.slice(expected.length);
+  #judgeHead(expected: string): Judgement {
+    const { given, isSuspect } = this.#options;
+    const head = this.#expected.beyond;
     if (findRoleToken(head.slice(0, NEAR_SEAM)) !== undefined) return refused("role-token");
     const rule = isSuspect ? suspect(given, head) : undefined;
     return rule === undefined ? accepted(expected.length) : refused(rule);
+  }
+}
+
+/** Compares what comes in pieces with a text, each piece once: an answer of a hundred thousand words may come again. */
+class Comparison {
+  readonly #text: string;
+  #at = 0;
+  /** What came behind the text. */
+  beyond = "";
+  /** As far as both go. */
+  isEqual = true;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get isComplete(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
+  add(piece: string): void {
+    const due = piece.slice(0, this.#text.length - this.#at);
+    this.isEqual &&= this.#text.startsWith(due, this.#at);
+    this.#at += due.length;
+    this.beyond += piece.slice(due.length);
   }
 }
 
@@ -79,11 +107,6 @@ export class SeamWatch {
     this.#seen += text;
     return findRoleToken(this.#seen.slice(0, NEAR_SEAM)) !== undefined;
   }
-}
-
-/** As far as both go. */
-function isBeginningOf(head: string, whole: string): boolean {
-  return head.length < whole.length ? whole.startsWith(head) : head.startsWith(whole);
 }
 
 function accepted(swallow: number): Judgement {

@@ -58,6 +58,8 @@ const messagesSpeaker: Speaker = {
   ],
 };
 
+const TEXT_BLOCK = { index: 1, content_block: { type: "text", text: "" } };
+
 const SPEAKERS: readonly [string, Speaker][] = [
   ["chat", chatSpeaker],
   ["completions", completionsSpeaker],
@@ -134,7 +136,7 @@ describe.each(SPEAKERS)("%s", (_name, speaker) => {
       ...speaker.end(2),
     ];
     const named = /"model":"([^"]+)"/.exec(
-      JSON.stringify(leg({ prefix: "", tail: "", tokens: 0 }).map(({ data }) => data)).replaceAll("\\", ""),
+      JSON.stringify(leg({ prefix: "", tail: "", tokens: 0, isTelling: true }).map(({ data }) => data)).replaceAll("\\", ""),
     )?.[1];
     const read: number[] = [];
     const onPromptTokens = (tokens: number): void => void read.push(tokens);
@@ -202,6 +204,45 @@ describe("what names the answer", () => {
   });
 });
 
+describe("messages whose events have names and no types, or types and no names", () => {
+  test.each([
+    [
+      "no types",
+      ({ event: name, data }: StreamEvent): StreamEvent => ({ event: name, data: data.replace(/"type":"[a-z]+_[^"]+",/, "") }),
+    ],
+    ["no names", ({ data }: StreamEvent): StreamEvent => ({ event: undefined, data })],
+  ])("%s: the tail is swallowed all the same, and clients get both", (_what, change) => {
+    const { told, text } = splice(messagesSpeaker, ({ tail }) =>
+      [
+        ...messagesSpeaker.begin(2),
+        ...[tail, ...REST].map((piece) => messagesSpeaker.text(2, piece)),
+        ...messagesSpeaker.end(2),
+      ].map(change),
+    );
+    expect(text).toBe(whole);
+    expect(told.map(({ event: name, data }) => name === JSON.parse(data).type)).toEqual(Array(told.length).fill(true));
+    expect(JSON.stringify(told)).not.toContain("breaks");
+  });
+});
+
+describe("an answer that must be JSON", () => {
+  const leg =
+    (rest: string, finish: string) =>
+    ({ tail }: Cut): StreamEvent[] => [chatSpeaker.text(2, tail + rest), delta(2, {}, finish)];
+  const said = '["One answer is made of words, and breaks here';
+
+  test.each([
+    ["ends as one", ' and goes on."]', "stop", undefined],
+    ["ends as none", " and goes on.", "stop", "structured"],
+    ["has no end for want of tokens", " and goes", "length", undefined],
+  ])("%s", (_what, rest, finish, refused) => {
+    const seam = { given: said, expected: "and breaks here", echo: undefined, isSuspect: false };
+    const seen = splice(chatSpeaker, (cut) => leg(rest, finish)({ ...cut, tail: "and breaks here" }), { isJson: true, seam });
+    expect(seen).toMatchObject({ accepted: true, refused });
+    expect(JSON.stringify(seen.told).includes("stop")).toBe(finish === "stop" && refused === undefined);
+  });
+});
+
 describe("what was counted", () => {
   const leg = ({ tail }: Cut): StreamEvent[] => [chatSpeaker.text(2, tail + REST.join("")), ...chatSpeaker.end(2)];
 
@@ -240,6 +281,47 @@ describe("a leg that brings something else", () => {
       refused: "choices",
       told: [],
     });
+  });
+
+  test("a choice twice in a chunk is refused, whatever it says", () => {
+    const twice = (content: string): StreamEvent =>
+      chunk(
+        2,
+        [content.slice(0, 3), content.slice(3)].map((piece) => ({ index: 0, delta: { content: piece } })),
+      );
+    expect(splice(chatSpeaker, ({ tail }) => [twice(tail)])).toMatchObject({ refused: "choices", told: [] });
+  });
+
+  test("token ids are refused, since the tail's cannot be swallowed", () => {
+    const leg = ({ tail }: Cut): StreamEvent[] => [chunk(2, [{ index: 0, delta: { content: tail }, token_ids: [1, 2] }])];
+    expect(splice(chatSpeaker, leg)).toMatchObject({ refused: "kind", told: [] });
+  });
+
+  test.each([
+    ["of a chat", chatSpeaker, [delta(2, {}, "stop")]],
+    ["of a block", messagesSpeaker, [named("content_block_stop", { index: 0 }), named("content_block_start", TEXT_BLOCK)]],
+  ])("an end %s within the tail is refused: the answer had none there", (_what, speaker, end) => {
+    const leg = ({ tail }: Cut): StreamEvent[] => [
+      ...speaker.begin(2),
+      speaker.text(2, tail.slice(0, 4)),
+      ...end,
+      speaker.text(2, tail.slice(4) + REST.join("")),
+    ];
+    expect(splice(speaker, leg)).toMatchObject({ refused: "tail", told: [] });
+  });
+
+  test("a message is no piece: first it is refused, and behind the seam it goes on as it came", () => {
+    const message = { role: "assistant", content: whole };
+    const all = chunk(2, [{ index: 0, message, finish_reason: "stop" }]);
+    expect(splice(chatSpeaker, () => [all])).toMatchObject({ refused: "kind", told: [] });
+    const { told, text } = splice(chatSpeaker, ({ tail }) => [chatSpeaker.text(2, tail + REST.join("")), all]);
+    expect(text).toBe(whole);
+    expect(jsonOf(told).at(-1).choices).toEqual([{ index: 0, message, finish_reason: "stop" }]);
+    // All so far, beside each piece.
+    const beside = (content: string): StreamEvent => chunk(2, [{ index: 0, delta: { content }, message, finish_reason: null }]);
+    const seen = splice(chatSpeaker, ({ tail }) => [...[tail, ...REST].map(beside), ...chatSpeaker.end(2)]);
+    expect(seen.text).toBe(whole);
+    expect(JSON.stringify(seen.told)).not.toContain("breaks");
   });
 
   test("a role token behind the seam is refused before it is told", () => {

@@ -15,6 +15,8 @@ export interface SpliceOptions {
   readonly model?: string | undefined;
   /** The leg may make fewer tokens than the client asked for, so that it cannot say by itself that all were made. */
   readonly isCapped: boolean;
+  /** The answer must be one JSON text: its two legs, where it ends well. */
+  readonly isJson?: boolean | undefined;
   readonly held: HeldShare;
   /** The upstream has said how many tokens it has read for the leg. */
   onPromptTokens?(tokens: number): void;
@@ -41,12 +43,15 @@ export class Splice implements EventSink {
   #state: SpliceState;
   /** The model whose answer the leg says that it is. */
   #model: string | undefined;
+  /** The text of both legs, where it must be JSON. */
+  #json: string | undefined;
   /** What may be the end; it is not told before it is known of which kind. */
   #ending: Held[] = [];
 
   constructor(options: SpliceOptions) {
     this.#options = options;
     this.#state = { at: "judging", judge: new SeamJudge(options.seam), events: [], bytes: 0 };
+    this.#json = options.isJson === true ? options.seam.given : undefined;
   }
 
   /** @throws Failure with the rule by which the seam is refused. */
@@ -67,6 +72,8 @@ export class Splice implements EventSink {
     state.bytes += bytes;
     this.#options.held.add(bytes);
     if (piece.text !== "") this.#heed(state.judge.add(piece.text));
+    // What must come again comes in one piece of the answer, not in two with an end between.
+    if (piece.finished !== false && this.#state.at === "judging") this.#heed(state.judge.end());
   }
 
   flush(): boolean {
@@ -106,6 +113,8 @@ export class Splice implements EventSink {
   #tell(one: Held, text: string): void {
     const { isCapped } = this.#options;
     const { finished } = one.piece;
+    if (this.#json !== undefined) this.#json += text;
+    if (finished === "whole" && this.#json !== undefined && !isJson(this.#json)) throw refusedSeam("structured");
     if (this.#state.at === "open" && this.#state.watch.add(text)) throw refusedSeam("role-token");
     // It would have had more tokens of the client's limit, which it could not be told exactly.
     if (finished === "length" && isCapped) throw refusedSeam("max-tokens");
@@ -126,6 +135,15 @@ export class Splice implements EventSink {
   #handOn({ event, kind }: Held, text: string): void {
     const adapted = this.#options.leg.adapt(event, text);
     if (adapted !== undefined) this.#options.next.push(adapted, kind);
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -18,7 +18,7 @@ type OpenState = Exclude<StreamState["at"], "ended">;
 
 /** An exchange that is running. */
 export class OpenStream {
-  readonly #exchange: Exchange;
+  #exchange: Pick<Exchange, "id" | "api" | "startedAt" | "arrivedAt" | "stats" | "attempts">;
   readonly #waits = new Map<number, number>();
   /** When each attempt began; not by the time of day, which may be set back. */
   readonly #begunMs = new Map<number, number>();
@@ -95,7 +95,11 @@ export class OpenStream {
     const asked = decisiveOf(this.#exchange.attempts)?.status;
     const fault = failure === undefined ? undefined : faultOf(failure, asked);
     const paidTwice = paidTwiceBy(this.#exchange.attempts);
-    return this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, seam, paidTwice }, durationMs, undefined);
+    const view = this.#viewAs({ at: "ended", outcome, failure, fault, status, seams, seam, paidTwice }, durationMs, undefined);
+    // A map that it was in may keep it for long, see LinkedList; the request must not stay with it.
+    const { id, startedAt, arrivedAt, stats, attempts } = this.#exchange;
+    this.#exchange = { id, api: undefined, startedAt, arrivedAt, stats, attempts };
+    return view;
   }
 
   #viewAs<State extends StreamState>(state: State, ms: number, perSecond: number | undefined): StreamView & { state: State } {

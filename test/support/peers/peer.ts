@@ -30,6 +30,11 @@ export interface Peer {
    * @param second another one, to be asked where the first fails; nginx alone has a recipe for it
    */
   start(upstream: string, patience: Patience, second?: string): Promise<RunningPeer>;
+  /**
+   * One failed request takes its upstreams out for everybody, for longer than a case lasts: then it is started anew for each case,
+   * so that each is judged for itself.
+   */
+  readonly isStartedForEach?: true;
 }
 
 /** Why a gateway cannot be had here. */

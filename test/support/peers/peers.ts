@@ -1,4 +1,4 @@
-/** The gateways that can be had here: LiteLLM and Envoy from PyPI, Portkey's from npm, nginx as the system has it. */
+/** The gateways that can be had here: LiteLLM and Envoy from PyPI, Portkey's from npm, nginx and Olla as the system has them. */
 import { spawnSync } from "node:child_process";
 import { parse } from "yaml";
 import { installNpm, installPython, npmFile, pythonProgram } from "./install.ts";
@@ -99,4 +99,29 @@ const nginx: Peer = {
   },
 };
 
-export const PEERS: readonly Peer[] = [nginx, envoy, portkey, litellm];
+/** As the system has it: no registry of packages brings the program itself. */
+const olla: Peer = {
+  name: "olla",
+  // An endpoint that has failed is out until the next health check, which comes every 30 s.
+  isStartedForEach: true,
+  version() {
+    const { error, stdout, stderr } = spawnSync("olla", ["-version"], { encoding: "utf8" });
+    return error === undefined ? (/Olla v(\S+)/.exec(stdout + stderr)?.[1] ?? "unknown") : undefined;
+  },
+  install() {
+    if (olla.version() === undefined)
+      throw new Unavailable("there is no olla on the PATH (github.com/thushan/olla has releases)");
+  },
+  start(upstream, patience) {
+    return startProcess({
+      name: "olla",
+      recipe: "olla.yaml",
+      upstream,
+      patience,
+      path: "/olla/openai/v1",
+      command: ({ file }) => ["olla", "-config", file],
+    });
+  },
+};
+
+export const PEERS: readonly Peer[] = [nginx, envoy, portkey, olla, litellm];

@@ -22,6 +22,8 @@ export interface PeerProcess {
   /** What its recipe asks for beside what every recipe may. */
   readonly values?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where clients find its OpenAI API. @defaultValue `/v1` */
+  readonly path?: string;
   /** What to run, told the filled recipe's file and text, the folder, and the port to listen on. */
   command(filled: Filled): readonly string[];
   headers?(filled: Filled): Readonly<Record<string, string>>;
@@ -41,6 +43,7 @@ export async function startProcess({
   patience,
   values,
   env,
+  path = "/v1",
   ...peer
 }: PeerProcess): Promise<RunningPeer> {
   const folder = await mkdtemp(join(tmpdir(), `peer-${name}-`));
@@ -72,7 +75,7 @@ export async function startProcess({
     throw new Error(`${name} ${(error as Error).message}:\n${output}`);
   }
   return {
-    url: `http://127.0.0.1:${port}/v1`,
+    url: `http://127.0.0.1:${port}${path}`,
     headers: peer.headers?.(filled) ?? {},
     pid: child.pid,
     async stop() {
