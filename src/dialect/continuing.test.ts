@@ -97,7 +97,7 @@ describe("what a request asks for that a second leg cannot keep", () => {
         expect(dialect.obstacleIn(body, ALL)).toBe("unsupported");
         expect(dialect.askRest(body, { prefix: "A", style: "assistant", maxTokens: 1 })).toBeUndefined();
         expect(dialect.isDeterministic(body)).toEqual({ greedy: false, seeded: false });
-        expect(dialect.maxTokens(body)).toBeUndefined();
+        expect(dialect.maxTokens(body, 17)).toBeUndefined();
       }
     expect(continueResponses.askInBackground?.("x")).toBeUndefined();
   });
@@ -166,7 +166,7 @@ test("how an answer is chosen, and how long it may be", () => {
       { n_predict: 3 },
       { max_tokens: "9" },
     ];
-    expect(limits.map((body) => dialect.maxTokens(body))).toEqual([undefined, undefined, 5, 3, undefined]);
+    expect(limits.map((body) => dialect.maxTokens(body, 17))).toEqual([undefined, undefined, 5, 3, 9]);
   }
   expect([
     chosen(continueMessages, { temperature: 0 }),
@@ -177,8 +177,12 @@ test("how an answer is chosen, and how long it may be", () => {
     [true, false],
     [false, false],
   ]);
-  expect([continueMessages.maxTokens({ max_tokens: 8 }), continueMessages.maxTokens({ max_tokens: "8" })]).toEqual([
+  // Where a request sets no limit, completions have a usual one, until more was made.
+  expect([1, 16, 17].map((made) => continueCompletions.maxTokens({}, made))).toEqual([16, 16, undefined]);
+  expect([8, "8", " ", 0].map((max_tokens) => continueMessages.maxTokens({ max_tokens }, 1))).toEqual([
     8,
+    8,
+    undefined,
     undefined,
   ]);
   expect(continueResponses.isDeterministic({ temperature: 0 })).toEqual({ greedy: false, seeded: false });
@@ -223,7 +227,7 @@ const delta = (index: number, fields: object): StreamEvent => event({ type: "con
 describe("what of an answer cannot be gone on with", () => {
   test.each<[Continuing, StreamEvent, rules: string[], text: string]>([
     [continueChat, chunk({ role: "assistant", content: "Hi", tool_calls: [], refusal: null }), [], "Hi"],
-    [continueChat, event({ choices: [{ message: { content: "Hi" } }] }), [], "Hi"],
+    [continueChat, event({ choices: [{ message: { content: "Hi" } }] }), ["other-content"], ""],
     [continueChat, event({ choices: [{ delta: "Hi" }] }), [], ""],
     [continueChat, chunk({ content: [{ type: "text" }] }), ["other-content"], ""],
     [continueChat, chunk({ tool_calls: [{}] }), ["tools"], ""],
@@ -239,12 +243,8 @@ describe("what of an answer cannot be gone on with", () => {
     [continueChat, chunk({ content: "Hi" }, { logprobs: { content: [1] } }), ["logprobs"], "Hi"],
     [continueChat, chunk({ content: "Hi" }, { index: 1 }), ["choices"], "Hi"],
     [continueChat, chunk({}, { finish_reason: "stop" }), ["finished"], ""],
-    [
-      continueCompletions,
-      text("Hi", { stop_reason: "x", prompt_logprobs: [1], token_ids: [1], prompt_token_ids: [1] }),
-      [],
-      "Hi",
-    ],
+    [continueCompletions, text("Hi", { stop_reason: "x", matched_stop: 1 }), [], "Hi"],
+    [continueCompletions, text("Hi", { token_ids: [1] }), ["other-content"], "Hi"],
     [continueCompletions, text("Hi", { refusal: null, content_filter_results: {} }), [], "Hi"],
     [continueCompletions, text("Hi", { reasoning: "Hm" }), ["other-content"], "Hi"],
     [continueMessages, block(0, { type: "text", text: "Hi" }), [], "Hi"],
@@ -334,7 +334,7 @@ describe("another leg", () => {
     expect(
       parsed(
         leg.adapt(
-          event({ ...other, usage: null, choices: [{ message: { role: "a", content: "x" }, finish_reason: "stop" }] }),
+          event({ ...other, usage: null, choices: [{ delta: { role: "a", content: "x" }, message: {}, finish_reason: "stop" }] }),
           "",
         ),
       ),

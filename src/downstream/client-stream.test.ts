@@ -100,13 +100,14 @@ describe("heartbeats", () => {
     }
   });
 
-  test("are none where something was said, none at all when they are off, and none once it is over", () => {
+  test("are none where something was said, none at all when they are off, and none once it is over", async () => {
     const said = open();
     said.stream.commit({});
     said.stream.keepAlive();
     vi.advanceTimersByTime(900);
     said.stream.push(event("a"), "content" as never);
     said.stream.finish();
+    await Promise.resolve();
     vi.advanceTimersByTime(100);
     expect(said.writes).toEqual(["data: a\n\n"]);
     vi.advanceTimersByTime(300);
@@ -183,7 +184,7 @@ describe("events", () => {
     expect(writes).toEqual(["data: a\n\n", "data: b\n\n"]);
   });
 
-  test("a small piece of a large read is copied, and a large one is not", () => {
+  test("a small piece of a large read is copied, and a large one is not", async () => {
     const read = Buffer.alloc(10_000, 97);
     const given: unknown[] = [];
     const { stream, raw } = open();
@@ -191,11 +192,12 @@ describe("events", () => {
     for (const end of [4_999, 5_000]) {
       stream.push({ ...event("a"), bytes: read.subarray(0, end) } as never, "content" as never);
       stream.finish();
+      await Promise.resolve();
     }
     expect(given.map((bytes) => (bytes as Buffer).buffer === read.buffer)).toEqual([false, true]);
   });
 
-  test("the longest silence between contents is remembered, and no other", () => {
+  test("the longest silence between contents is remembered, and no other", async () => {
     const { stream, stats } = open();
     vi.advanceTimersByTime(50);
     stream.commit({});
@@ -209,6 +211,7 @@ describe("events", () => {
       vi.advanceTimersByTime(ms);
       stream.push(event("a"), kind as never);
       stream.finish();
+      await Promise.resolve();
     }
     expect(stats.longestGapMs).toBe(430);
   });

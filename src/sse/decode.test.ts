@@ -93,7 +93,7 @@ test("what is kept of an unfinished event is counted, its lines too, and nothing
   const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 100_000);
   const after = (...reads: string[]): number => {
     for (const read of reads) decoder.feed(Buffer.from(read));
-    return decoder.unfinishedBytes;
+    return decoder.unfinishedBytes();
   };
   expect(after("data: 1\n\n")).toBe(0);
   expect(after(...Array<string>(10).fill("data: 12345\n"))).toBeGreaterThanOrEqual(10 * (12 + 64));
