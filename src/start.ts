@@ -69,7 +69,7 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
     `listening on ${listeningAt(app, config.host)}, upstream ${upstream}${workers > 1 ? `, ${workers} workers` : ""}`,
   );
   void tellOfAccounts(config, logger);
-  if (app.isSandbox && logger.isLevelEnabled("info")) process.stdout.write(sandboxNotice(app.url, dashboard));
+  if (app.isSandbox && logger.isLevelEnabled("info")) output.write(sandboxNotice(app.url, dashboard));
 }
 
 /** With no more connections than the processes can open. */

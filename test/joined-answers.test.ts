@@ -31,6 +31,16 @@ test.for([
     [call({ index: 0, ...weather }), call({ index: 0, ...time })],
     [weather, time],
   ],
+  [
+    "share an index and come in pieces",
+    [
+      call({ index: 0, ...weather, function: { name: "weather", arguments: '{"city"' } }),
+      call({ index: 0, function: { arguments: ':"Ulm"}' } }),
+      call({ index: 0, ...time, function: { name: "time", arguments: '{"city"' } }),
+      call({ index: 0, function: { arguments: ':"Bonn"}' } }),
+    ],
+    [weather, time],
+  ],
   ["have no index", [call(weather), call(time)], [weather, time]],
   ["have no index, in one event", [chunk({ tool_calls: [weather, time] })], [weather, time]],
   ["have neither index nor id", [call(weatherWithoutId), call(timeWithoutId)], [weatherWithoutId, timeWithoutId]],

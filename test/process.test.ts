@@ -1,6 +1,7 @@
 /** The program as its users run it: its start, its notices, its signals, its exit codes. */
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,6 +47,33 @@ test("SIGTERM ends it though nobody reads its output any more", async ({ spawnPe
   running.process.stdout?.destroy();
   expect(await running.stop("SIGTERM")).toBe(0);
 });
+
+const TERMINAL = new URL("support/stopped-terminal.py", import.meta.url).pathname;
+const hasTerminal = process.platform === "linux" && spawnSync("python3", ["-c", "import pty"]).status === 0;
+
+test.skipIf(!hasTerminal)(
+  "a terminal that Ctrl-S has stopped stops nothing but the log (needs Linux and python3)",
+  async ({ onTestFinished }) => {
+    const harness = spawn("python3", [TERMINAL, process.execPath, MAIN, "--port", "0"], {
+      env: PROGRAM_ENV,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    harness.stdout.on("data", (text) => {
+      said += text;
+    });
+    const ended = once(harness, "close");
+    await expect.poll(() => said, { timeout: 20_000 }).toMatch(/^\d+ http.*\n/);
+    const [pid, url] = said.trim().split(" ");
+    onTestFinished(() => {
+      if (harness.exitCode === null) process.kill(Number(pid), "SIGKILL");
+    });
+    for (let i = 0; i < 3; i++) expect((await send(`${url}/v1/models`)).status).toBe(200);
+    process.kill(Number(pid), "SIGTERM");
+    await ended;
+    expect(said.split("\n")[1]).toBe("0");
+  },
+);
 
 test("the file's apiKey does not go to another host that --upstream names, and the log says so", async ({
   startUpstream,

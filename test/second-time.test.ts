@@ -16,6 +16,8 @@ describe("a finish", () => {
     ["then text, is none", [text("a"), FINISH, text("b")], "cut"],
     ["then text, then another, is none: a third may follow", [text("a"), FINISH, text("b"), FINISH], "cut"],
     ["then text, then another, then [DONE], is the end", [text("a"), FINISH, text("b"), FINISH, DONE], "whole"],
+    ["then [DONE] on a line of its own, is the end", [text("a"), FINISH, "[DONE]\n\n"], "whole"],
+    ["then such a [DONE], then text and another, is none", [text("a"), FINISH, "[DONE]\n\n", text("b"), FINISH], "cut"],
     [
       "of another choice alone, is not that of the first",
       [text("a"), choice({ content: "b" }, null, 1), choice({}, "stop", 1)],

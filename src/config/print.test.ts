@@ -21,6 +21,51 @@ it("prints a configuration that loads again as the same one", () => {
   }
 });
 
+it("prints whatever may be set, and loads it again as the same", () => {
+  const own = {
+    baseUrl: "http://a/v1",
+    maxConnections: 3,
+    keepAlive: "7s",
+    timeouts: { firstToken: "7s", stream: "off" },
+    recovery: "continue",
+    resume: { tail: 30, background: true },
+    gate: { open: "whole", toolCalls: "stream", holdFor: "9s", lag: "300ms" },
+    health: { every: "20s", path: "/health" },
+    warmup: { on: "start" },
+    rate: { requests: "9/m", models: { m: { tokens: "100/s", concurrent: 2 } } },
+  };
+  for (const input of [
+    { upstreams: [own], timeouts: { stream: "30m" }, health: { every: "1m" }, hedge: { after: "p95" }, breaker: "off" },
+    { upstreams: [{ ...own, health: { every: "off" } }], hedge: { after: "800ms" }, breaker: { failures: 7, rest: "90s" } },
+    {
+      upstreams: [{ ...own, health: { path: "/up" }, gate: { lag: "off" } }],
+      breaker: {},
+      dashboard: { text: true },
+    },
+    { replay: { ttl: "7m", linger: "3s", maxStreamBytes: "5MiB", maxTotalBytes: 99, joinRetries: true }, dashboard: false },
+    { store: "redis://localhost:6379/3", replay: {}, tls: { cert: "a", key: "b" }, cors: { origins: ["http://a"] } },
+  ]) {
+    const config = configSchema.parse(applyProfile(input));
+    expect(configSchema.parse(applyProfile(parse(printConfig(config))))).toEqual(config);
+  }
+});
+
+it("prints no more of an upstream than is its own", () => {
+  const printed = parse(printConfig(configSchema.parse({ upstreams: [{ baseUrl: "http://a", name: "a" }] })));
+  expect(Object.keys(printed.upstreams[0])).not.toEqual(
+    expect.arrayContaining([expect.stringMatching(/^(apiKeys?|timeouts|recovery|resume|gate|health|warmup|rate)$/)]),
+  );
+  expect(printed).not.toHaveProperty("breaker");
+  const keys = parse(printConfig(configSchema.parse({ upstreams: [{ baseUrl: "http://a", apiKeys: ["sk-1", "sk-2"] }] })));
+  expect(keys.upstreams[0]).toMatchObject({ apiKeys: ["********", "********"], maxConnections: "unlimited" });
+});
+
+it("reveals no password of the store, and prints its address", () => {
+  const print = (store: string): string => parse(printConfig(configSchema.parse({ store }))).store.url;
+  expect(print("redis://user:s3cret@h:1/2")).toBe("redis://user:********@h:1/2");
+  expect(print("redis://h:1/2")).toBe("redis://h:1/2");
+});
+
 it("reveals nothing of a key, not even its length, and still loads", () => {
   const keys = ["sk-client-12345", "x"];
   const printed = printConfig(configSchema.parse({ upstreams: [{ baseUrl: "http://a", apiKey: "sk-abcdef" }], auth: { keys } }));

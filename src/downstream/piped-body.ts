@@ -9,6 +9,7 @@ const BEGINNING_BYTES = 128;
 const LAST_BYTES = 4;
 const LF = 10;
 const CR = 13;
+const LINE_FEED = Buffer.from([LF]);
 /** An `id` field at the start of a line. */
 const ID_FIELDS: readonly Buffer[] = [Buffer.from("\nid:"), Buffer.from("\rid:")];
 
@@ -59,8 +60,9 @@ export class PipedBody {
 
   /** Looks through what may be a picture in base64, so byte by byte is left to Buffer; and at the seam of two reads. */
   #findId(chunk: Buffer): void {
-    const before = this.#last.length === 0 ? Buffer.from("\n") : this.#last;
-    const seam = Buffer.concat([before, chunk.subarray(0, LAST_BYTES)]);
+    // So little has come that the beginning of the body is among it, which begins a line as well.
+    const isAtBeginning = this.#last.length < LAST_BYTES;
+    const seam = Buffer.concat([...(isAtBeginning ? [LINE_FEED] : []), this.#last, chunk.subarray(0, LAST_BYTES)]);
     this.carriesIds = ID_FIELDS.some((field) => seam.includes(field) || chunk.includes(field));
   }
 }

@@ -62,6 +62,53 @@ test.each([
   expect(() => decode(texts.map((text) => Buffer.from(text)))).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
 });
 
+test("the events before bytes that are no UTF-8 are handed over, behind a byte order mark as well", () => {
+  for (const mark of ["", "\uFEFF"]) {
+    for (const first of [[], [Buffer.from(`${mark}data: 1\n\n`)]]) {
+      const data: string[] = [];
+      const decoder = createSseDecoder(
+        { onEvent: (event) => data.push(event.data), onStrayLine: (line) => data.push(line) },
+        1_000,
+      );
+      for (const read of first) decoder.feed(read);
+      const bytes = Buffer.concat([Buffer.from(`${first.length === 0 ? mark : ""}data: 水\n\ndata: `), Buffer.from([0xff])]);
+      expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+      expect(data).toEqual(first.length === 0 ? ["水"] : ["1", "水"]);
+    }
+  }
+});
+
+test("a read of half a character alone does not begin a line", () => {
+  const water = Buffer.from("水");
+  const long = "x".repeat(20_000);
+  for (const reads of [
+    [Buffer.from("data: a"), water.subarray(0, 1), water.subarray(1), Buffer.from(`${long}\n\n`)],
+    [Buffer.from("data: a"), water.subarray(0, 2), Buffer.concat([water.subarray(2), Buffer.from(`${long}\n\n`)])],
+    [Buffer.from("data: a"), Buffer.alloc(0), Buffer.from(`水${long}\n\n`)],
+  ])
+    expect(decode(reads, 30_000)).toEqual({ events: [{ event: undefined, data: `a水${long}` }], stray: [] });
+});
+
+test("what is kept of an unfinished event is counted, its lines too, and nothing of those that have ended", () => {
+  const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 100_000);
+  const after = (...reads: string[]): number => {
+    for (const read of reads) decoder.feed(Buffer.from(read));
+    return decoder.unfinishedBytes();
+  };
+  expect(after("data: 1\n\n")).toBe(0);
+  expect(after(...Array<string>(10).fill("data: 12345\n"))).toBeGreaterThanOrEqual(10 * (12 + 64));
+  expect(after("data: 12345\n".repeat(10))).toBeGreaterThanOrEqual(20 * (12 + 64));
+  expect(after("\n")).toBe(0);
+  for (const eol of ["\n", "\r\n", "\r"]) {
+    // Ends one and begins another, over and over.
+    const turn = `c${eol}${eol}: `;
+    expect([eol, after(": ", ...Array<string>(20).fill(turn)) <= 2 * turn.length]).toEqual([eol, true]);
+    const event = ` 1${eol}${eol}data:`;
+    expect([eol, after(`c${eol}${eol}data:`, ...Array<string>(20).fill(event)) <= event.length]).toEqual([eol, true]);
+    after(`${eol}${eol}`);
+  }
+});
+
 test("bytes that are no UTF-8 are refused, half a character at the end of a read is not", () => {
   expect(() => decode([Buffer.from([0x64, 0xff])])).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
   const water = Buffer.from(encodeData("水"));
@@ -109,13 +156,17 @@ test("half a line behind a whole one is not of that event", () => {
 test.each(["\n", "\r\n", "\r"])("an event whose data is not there is told by its name, in its place (%j)", (eol) => {
   const text = "event: a\ndata: 1\n\nevent: b\n\nid: 2\nevent: c\n: d\n\ndata: 3\nevent: d\n\nevent: e\ndata:\n\n\n\nevent:\n\n";
   const bytes = Buffer.from(text.replaceAll("\n", eol));
-  for (const step of [1, 2, 7, bytes.length]) {
+  const steps = [1, 2, 7, bytes.length].map((step) =>
+    Array.from({ length: Math.ceil(bytes.length / step) }, (_, at) => bytes.subarray(at * step, (at + 1) * step)),
+  );
+  const cuts = Array.from(bytes, (_byte, cut) => [bytes.subarray(0, cut), bytes.subarray(cut)]);
+  for (const reads of [...steps, ...cuts]) {
     const told: string[] = [];
     const decoder = createSseDecoder(
       { onEvent: ({ event, data }) => told.push(`${event}=${data}`), onStrayLine: (line) => told.push(line) },
       1_000,
     );
-    for (let at = 0; at < bytes.length; at += step) decoder.feed(bytes.subarray(at, at + step));
-    expect(told, `${step} at a time`).toEqual(["a=1", "event: b", "event: c", "d=3", "e="]);
+    for (const read of reads) decoder.feed(read);
+    expect(told, `${reads.length} reads, the first of ${reads[0]?.length}`).toEqual(["a=1", "event: b", "event: c", "d=3", "e="]);
   }
 });

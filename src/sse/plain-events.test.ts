@@ -70,15 +70,18 @@ const PIECES = [
     `data: {${" ".repeat(210)}}\n\n`,
   ],
   ...["\n", "\r", "\uFEFF", '{"debris":1}\n', 'error: {"code":1}\n\n', "event: \ndata: {}\n\n"],
+  // A line ends at a carriage return as well: the second would be data of its own, the third a name.
+  ...["data: {\r}\n\n", 'data: {\rdata: {"b":1}\n\n', "data: {}\revent: a\n\n"],
 ].map((text) => Buffer.from(text));
 const BAD_UTF8 = Buffer.from([0xff]);
 const HALF_CHARACTER = Buffer.from("水").subarray(0, 2);
+const BAD_EVENT = Buffer.concat([Buffer.from('data: {"a":"'), BAD_UTF8, Buffer.from('"}\n\n')]);
 
 const stream = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...PIECES.slice(0, 3)) },
     { weight: 4, arbitrary: fc.constantFrom(...PIECES) },
-    { weight: 1, arbitrary: fc.constantFrom(BAD_UTF8, HALF_CHARACTER) },
+    { weight: 1, arbitrary: fc.constantFrom(BAD_UTF8, HALF_CHARACTER, BAD_EVENT) },
   ),
   { maxLength: 12 },
 );
@@ -115,6 +118,34 @@ describe("events keep their bytes", () => {
     const chunks = reads.map((text) => Buffer.from(text));
     expect(read(chunks, true)).toEqual({ ...read(chunks, false), kept });
   });
+});
+
+test("a read that does not end with an event goes on in the next, whatever it ends with", () => {
+  const event = 'data: {"n":1}\n\n';
+  for (const end of [
+    "",
+    ":",
+    "x",
+    "\n",
+    "\n:",
+    "\nx",
+    ": c\n",
+    ": c\n:",
+    "id: 1\n",
+    "event: a\n",
+    "data: 1\n",
+    "data: {\r}",
+    "\n \n",
+    "\r",
+  ]) {
+    for (const reads of [
+      [event, end, event],
+      [event, event + end, event],
+    ]) {
+      const chunks = reads.map((text) => Buffer.from(text));
+      expect([end, read(chunks, true).log]).toEqual([end, read(chunks, false).log]);
+    }
+  }
 });
 
 test("an event of exactly the limit, and one byte more", () => {

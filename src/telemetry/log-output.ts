@@ -1,11 +1,12 @@
 /** Where log lines go: stdout, which may be full, stopped, or read no more; then lines are dropped and counted, and nothing waits. */
-import { fstatSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Writable } from "node:stream";
 
 /** What waits to be written beyond this is dropped, in bytes. */
 const MAX_WAITING = 1_048_576;
-/** How soon it is tried again when nothing more is logged, in milliseconds. */
-const RETRY_MS = 1_000;
+/** How soon it is tried again when nothing more is logged, in milliseconds: a terminal may only be slow. Doubled up to a second. */
+const FIRST_RETRY_MS = 10;
+const LAST_RETRY_MS = 1_000;
 /** How often it is looked whether the last lines have left, in milliseconds. */
 const LOOK_MS = 10;
 
@@ -27,7 +28,7 @@ export class LogOutput extends Writable {
     super();
     const stream = fd === 1 ? process.stdout : process.stderr;
     this.isTTY = stream.isTTY === true;
-    this.#outlet = isPipe(fd) ? toStream(stream) : toFile(fd);
+    this.#outlet = isPipe(fd) ? toStream(stream) : toFile(this.isTTY ? (openTerminal(fd) ?? fd) : fd);
   }
 
   override _write(line: Buffer, _encoding: string, taken: () => void): void {
@@ -62,6 +63,22 @@ function isPipe(fd: number): boolean {
   }
 }
 
+/**
+ * The same terminal, opened so that a write fails where it would wait: while Ctrl-S has stopped it, or nobody reads it, one line would stop
+ * the whole process. Undefined where there is no way to it (other systems than Linux): there it is written to as it is.
+ */
+function openTerminal(fd: number): number | undefined {
+  let opened: number | undefined;
+  try {
+    opened = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    if (fstatSync(opened).rdev === fstatSync(fd).rdev) return opened;
+    closeSync(opened);
+  } catch {
+    // A terminal of another user (su, sudo) may be written to, and not opened.
+  }
+  return undefined;
+}
+
 /** To a pipe Node writes without waiting, and keeps what its reader has not taken. */
 function toStream(stream: NodeJS.WriteStream): Outlet {
   let broken = false;
@@ -79,16 +96,21 @@ function toStream(stream: NodeJS.WriteStream): Outlet {
   };
 }
 
-/** A file, a terminal, a device. What cannot be written now, since the disk is full, is tried again. */
+/** A file, a terminal, a device. What cannot be written now, since the disk is full or the terminal stopped, is tried again. */
 function toFile(fd: number): Outlet {
   let waiting: Buffer = Buffer.alloc(0);
   let retry: NodeJS.Timeout | undefined;
+  let retryMs = FIRST_RETRY_MS;
   const flush = (): void => {
     retry = undefined;
     try {
-      while (waiting.length > 0) waiting = waiting.subarray(writeSync(fd, waiting));
+      while (waiting.length > 0) {
+        waiting = waiting.subarray(writeSync(fd, waiting));
+        retryMs = FIRST_RETRY_MS;
+      }
     } catch {
-      retry ??= setTimeout(flush, RETRY_MS).unref();
+      retry = setTimeout(flush, retryMs).unref();
+      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
   };
   return {

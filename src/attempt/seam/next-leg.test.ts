@@ -105,6 +105,12 @@ describe("what was tried", () => {
     ["a server that refuses is not asked again", [CUT, leg(fails("upstream_status", { scope: "never" }))], TWO, "refused"],
     ["one that is busy is, while attempts are left", [CUT, leg(fails("upstream_status"))], TWO, "continue"],
     ["and not beyond", [CUT, leg(fails("upstream_status"))], {}, "refused"],
+    [
+      "one that was out is, and that is no attempt",
+      [CUT, leg(fails("upstream_unreachable", { outage: "connection" }))],
+      {},
+      "continue",
+    ],
     ["a leg that broke too is continued", [CUT, leg(fails("stream_truncated"), true)], TWO, "continue"],
     ["and not beyond maxAttempts", [CUT, leg(fails("stream_truncated"), true)], {}, "attempts"],
     ["a leg that spoke as somebody else is not", [CUT, leg(refusedSeam("role-token"), true)], TWO, "role-token"],

@@ -48,6 +48,14 @@ describe("with a tail that must come again", () => {
     expect(judge(pieces, TAIL)).toBe(expected);
   });
 
+  test("it comes and nothing else, whether the answer looked ended or not", () => {
+    for (const given of [GIVEN, `${GIVEN}.`]) {
+      const seam = new SeamJudge({ given, expected: given.slice(-TAIL.length), echo: GIVEN.repeat(2), isSuspect: true });
+      expect(seam.add(given.slice(-TAIL.length)).kind).toBe("more");
+      expect(inWords(seam.end())).toBe(`swallow ${TAIL.length}`);
+    }
+  });
+
   test("an answer of a hundred thousand words, each looked at once", () => {
     const words = Array.from({ length: 100_000 }, (_, index) => ` ${index}`);
     expect(judge([...words, REST], words.join(""))).toBe(`swallow ${words.join("").length}`);

@@ -1,0 +1,75 @@
+/** What was expected, and what was there; never a secret. */
+import { expect, test } from "vitest";
+import { ConfigError } from "./config-error.ts";
+import { configFrom } from "./config-from.ts";
+import { ownedRates } from "./owned-rates.ts";
+
+const problemsOf = (settings: object): readonly string[] => {
+  try {
+    configFrom(settings as never);
+    return [];
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).problems;
+  }
+};
+
+test.each<[settings: object, ...problems: (string | RegExp)[]]>([
+  [{}],
+  [{ port: "x" }, /^port: expected .*, got "x"$/],
+  [{ port: null }, /^port: expected .*, got nothing$/],
+  [{ port: [] }, /got a list$/],
+  [{ port: {} }, /got a mapping$/],
+  [{ port: "" }, /got empty text$/],
+  [{ port: "y".repeat(59) }, /got "y{59}…$/],
+  [{ port: "y".repeat(58) }, /got "y{58}"$/],
+  [{ port: "sk-123" }, /got some text \(not shown\)$/],
+  [{ port: "Bearer x" }, /got some text \(not shown\)$/],
+  [{ port: "task-123" }, /got "task-123"$/],
+  [{ port: "redis://u:p@h" }, /got some text \(not shown\)$/],
+  [{ port: "http://h" }, /got "http:\/\/h"$/],
+  [{ limits: "sk" }, /^limits: expected a mapping, got some text \(not shown\)$/],
+  [{ limits: 5 }, /^limits: expected a mapping, got a number$/],
+  [{ upstreams: "x" }, /^upstreams: expected a list, got some text \(not shown\)$/],
+  [{ auth: { maxStreamsPerKey: "s3cret" } }, /^auth\.maxStreamsPerKey: .*not shown/],
+  [{ open: "yes" }, /^open: expected true or false, got "yes"$/],
+  [{ interruptEnd: "x" }, /^interruptEnd: expected auto, clean or cut, got "x"$/],
+  [{ upstreams: [{}] }, /^upstreams\.0\.baseUrl: is missing/],
+  [{ prot: 1 }, "prot: unknown key; did you mean port?"],
+  [{ limits: { max_streams: 1 } }, "limits.max_streams: unknown key; did you mean maxStreams?"],
+  [{ drain: { zzz: 1 } }, "drain.zzz: unknown key; known here: timeout"],
+  [{ auth: { "sk-123": 1 } }, /^auth: unknown key; known here: keys/],
+  [{ auth: { key: ["x"] } }, "auth.key: unknown key; did you mean keys?"],
+  [{ heartbeat: { after: "x" } }, /^heartbeat\.after: /],
+  [{ heartbeat: "x" }, /^heartbeat: /],
+  [{ prot: 1, open: 1 }, /^open: /, /^prot: /],
+])("%j", (settings, ...problems) => {
+  expect([...problemsOf(settings)].sort()).toEqual(
+    problems.map((problem) => (typeof problem === "string" ? problem : expect.stringMatching(problem))),
+  );
+});
+
+test("files that settings name are looked at as well", () => {
+  expect(problemsOf({ tls: { cert: "/nowhere.pem", key: "/" } })).toEqual([
+    "tls.cert: /nowhere.pem: there is no such file",
+    "tls.key: /: is not a regular file",
+  ]);
+  expect(problemsOf({ upstreams: [{ baseUrl: "http://a", ca: import.meta.filename }] })).toEqual([
+    `upstreams.0.ca: ${import.meta.filename}: holds no certificate in PEM form`,
+  ]);
+});
+
+test("rates are those of upstreams and of keys that have some", () => {
+  const rate = { requests: "2/m" };
+  const config = configFrom({
+    upstreams: [
+      { baseUrl: "http://a", name: "a", rate },
+      { baseUrl: "http://b", name: "b" },
+    ],
+    auth: { keys: [{ key: "1", name: "k", rate }, { key: "2", name: "l" }, "3"] },
+  });
+  expect(ownedRates(config).map(({ scope, name, policy }) => [scope, name, policy.requests?.amount])).toEqual([
+    ["upstream", "a", 2],
+    ["key", "k", 2],
+  ]);
+});
