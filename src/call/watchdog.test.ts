@@ -10,6 +10,8 @@ beforeEach(() => {
   fired = [];
 });
 afterEach(() => {
+  // In the other order than they were made, or a spy on the fake clock would bring it back.
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
