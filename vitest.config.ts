@@ -25,7 +25,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // A machine of CI has neighbours; one that asks for a second time is named in the report. At the desk none is forgiven.
-    retry: process.env["CI"] === undefined ? 0 : 1,
+    retry: process.env.CI === undefined ? 0 : 1,
     pool: "forks",
     // To start a process and load Perennial for each file would cost as much as all tests; no file leaves anything behind instead.
     isolate: false,

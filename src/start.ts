@@ -12,24 +12,31 @@ import { readPemFiles } from "./config/pem-files.ts";
 import type { Config } from "./config/schema.ts";
 import { MAX_DURATION_MS } from "./config/units.ts";
 import { watchConfig } from "./config/watch.ts";
+import { workerCount } from "./config/worker-settings.ts";
 import { fitToDescriptors, readDescriptorLimit } from "./server/file-descriptors.ts";
-import { LogOutput } from "./telemetry/log-output.ts";
-import { createLogger } from "./telemetry/logger.ts";
+import { openProgramLog } from "./telemetry/program-log.ts";
 
 /** Beyond `drain.timeout`: for the last bytes to leave, in milliseconds. */
 const CLOSING_MS = 5_000;
 /** For the log's last lines to be written, in milliseconds. */
 const LAST_LINES_MS = 500;
 
+/** In one process, or in several. */
+type ServingApp = Omit<App, "prepare"> & { readonly pids?: readonly number[] };
+
+/** Loaded only where they are wanted. */
+async function startSeveral(config: Config, logger: Logger): Promise<ServingApp> {
+  const { startWorkers } = await import("./workers/start-workers.ts");
+  return startWorkers(config, logger);
+}
+
 async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise<void> {
-  const read = (): LoadedConfig => fitToProcess(readAll());
-  const { config, file, warnings } = fitToProcess(loaded);
-  const output = new LogOutput();
-  const logger = createLogger(config.log, output);
-  output.onLost = (lines) => logger.warn({ lines }, "log lines were lost: they could not be written");
+  const workers = workerCount(loaded.config);
+  const read = (): LoadedConfig => fitToProcesses(readAll(), workers);
+  const { config, file, warnings } = fitToProcesses(loaded, workers);
+  const { logger, output } = openProgramLog(config.log);
   for (const warning of warnings) logger.warn(warning);
-  surviveDefects(logger);
-  const starting = startApp(config, logger);
+  const starting: Promise<ServingApp> = workers === 1 ? startApp(config, logger) : startSeveral(config, logger);
   // Before the start is done: as the first process of a container, without a handler, the signal would be lost.
   const { close, uninstall } = closeWithGrace(
     {
@@ -58,16 +65,16 @@ async function serve(loaded: LoadedConfig, readAll: () => LoadedConfig): Promise
   const upstream = config.upstreams.map(({ baseUrl }) => baseUrl).join(", ") || "the built-in sandbox";
   const dashboard = config.dashboard ? `${app.url}/dashboard` : undefined;
   logger.info(
-    { url: app.url, upstream, config: file, dashboard },
-    `listening on ${listeningAt(app, config.host)}, upstream ${upstream}`,
+    { url: app.url, upstream, config: file, dashboard, ...(app.pids && { workers: app.pids }) },
+    `listening on ${listeningAt(app, config.host)}, upstream ${upstream}${workers > 1 ? `, ${workers} workers` : ""}`,
   );
   void tellOfAccounts(config, logger);
   if (app.isSandbox && logger.isLevelEnabled("info")) output.write(sandboxNotice(app.url, dashboard));
 }
 
-/** With no more connections than the process can open. */
-function fitToProcess({ config, warnings, ...rest }: LoadedConfig): LoadedConfig {
-  const { limits, warning } = fitToDescriptors(config.limits, readDescriptorLimit());
+/** With no more connections than the processes can open. */
+function fitToProcesses({ config, warnings, ...rest }: LoadedConfig, workers: number): LoadedConfig {
+  const { limits, warning } = fitToDescriptors(config.limits, readDescriptorLimit(), workers);
   return { ...rest, config: { ...config, limits }, warnings: warning === undefined ? warnings : [...warnings, warning] };
 }
 
@@ -84,13 +91,13 @@ async function tellOfAccounts(config: Config, logger: Logger): Promise<void> {
 }
 
 /** Where it listens, in the words of the configuration: an address for clients would hide that others can reach it. */
-function listeningAt({ url }: App, host: string): string {
+function listeningAt({ url }: ServingApp, host: string): string {
   const bracketed = host.includes(":") ? `[${host}]` : host;
   return url.replace(/^(https?:\/\/).*(:\d+)$/, `$1${bracketed}$2`);
 }
 
 /** Never throws: a wrong configuration is a line in the log, and the old one goes on. */
-async function reload(app: App, read: () => LoadedConfig, logger: Logger): Promise<void> {
+async function reload(app: ServingApp, read: () => LoadedConfig, logger: Logger): Promise<void> {
   try {
     const { config, warnings } = read();
     const { changed, needsRestart } = await app.reload(config);
@@ -122,14 +129,6 @@ function isTerminalGone(): boolean {
   } catch {
     return true;
   }
-}
-
-/** One exchange's defect must not end the others: it is logged, and what it broke is ended by its own timers. */
-function surviveDefects(logger: Logger): void {
-  process.on("uncaughtException", (error) => logger.error({ err: error }, "uncaught error; this is a bug, please report it"));
-  process.on("unhandledRejection", (error) =>
-    logger.error({ err: error }, "unhandled rejection; this is a bug, please report it"),
-  );
 }
 
 function sandboxNotice(url: string, dashboard: string | undefined): string {
@@ -217,7 +216,13 @@ const run = async (): Promise<void> => {
     stderr: process.stderr,
   });
 };
-run().catch((error: NodeJS.ErrnoException) => {
+/** A process that the program has started for itself is a worker, whatever its arguments say. */
+const live = async (): Promise<void> => {
+  if (process.env.PERENNIAL_WORKER === undefined) return run();
+  const { runWorker } = await import("./workers/worker.ts");
+  runWorker();
+};
+live().catch((error: NodeJS.ErrnoException) => {
   process.stderr.write(`perennial: ${explainStart(error)}\n`);
   process.exitCode = 1;
 });

@@ -16,11 +16,11 @@ describe("an upstream that keeps failing", () => {
   }) => {
     let isBad = true;
     const flaky: Answer = (socket, request) => replying(isBad ? refusal("500 Oops") : whole)(socket, request);
-    const { perennial, upstreams } = await inFrontOf([flaky, whole], { breaker: { failures: 3, rest: "1s" } });
+    const { perennial, upstreams } = await inFrontOf([flaky, whole], { breaker: { failures: 3, rest: "3s" } });
     const asked = (): number => upstreams[0]?.requests.length ?? 0;
     for (let count = 0; count < 8; count++) expect(await answeredBy(perennial.baseUrl)).toBe("b");
     expect(asked(), "requests until it rested").toBe(3);
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await new Promise((resolve) => setTimeout(resolve, 3_100));
     await Promise.all(Array.from({ length: 6 }, () => chat(perennial.baseUrl)));
     expect(asked(), "one looked whether it is back").toBe(4);
     isBad = false;

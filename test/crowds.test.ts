@@ -103,6 +103,21 @@ test("what does not fit the limit of open files is lowered, and the reason is sa
   }
 });
 
+test("of several workers each must have files for its part of the clients, and for as many streams", () => {
+  const limits = { maxClientConnections: 4_000, maxStreams: 1_000 };
+  expect(fitToDescriptors(limits, 3_100, 2)).toEqual({ limits, warning: undefined });
+  expect(fitToDescriptors(limits, 1_100, 8)).toEqual({ limits, warning: undefined });
+  const { limits: lowered, warning } = fitToDescriptors(limits, 3_099, 2);
+  expect(lowered).toEqual({ maxClientConnections: 2 * 1_999, maxStreams: 1_000 });
+  expect(warning).toMatch(/3099.*each of 2 workers.*3998 and 1000/);
+  for (const descriptors of [1, 20, 256, 1_024]) {
+    const { maxClientConnections, maxStreams } = fitToDescriptors(limits, descriptors, 3).limits;
+    const ofEach = maxClientConnections / 3;
+    expect(Math.min(ofEach, maxStreams)).toBeGreaterThanOrEqual(1);
+    expect(ofEach + Math.min(maxStreams, ofEach)).toBeLessThanOrEqual(Math.max(2, descriptors));
+  }
+});
+
 test.each(["EMFILE", "ENFILE"])("%s is a limit of ours, and not the upstream's fault", (code) => {
   const error = Object.assign(new Error(`connect ${code}`), { code });
   for (const each of [error, new AggregateError([error, error])]) {

@@ -91,7 +91,7 @@ test("one that is down is left alone by the others, and gets its share again whe
   let isDown = true;
   const flaky: Answer = (socket, request) => (isDown ? socket.write(refusal("503 Busy")) : replying(whole)(socket, request));
   const { perennial, upstreams } = await inFrontOf([flaky, whole], {
-    retry: { outage: "2s", backoff: { initial: "200ms", max: "200ms", jitter: false } },
+    retry: { outage: "20s", backoff: { initial: "2s", max: "2s", jitter: false } },
   });
   for (let count = 0; count < 10; count++) expect((await chat(perennial.baseUrl)).headers["x-perennial-upstream"]).toBe("b");
   expect(upstreams[0]?.requests.length, "requests to one that is down").toBeLessThan(5);

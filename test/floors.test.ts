@@ -12,6 +12,7 @@ const FLOORS = [
   ["dashboard"],
   ["main.ts"],
   ["start.ts"],
+  ["workers"],
   ["app.ts", "cli", "embed"],
   ["doctor"],
   ["runtime"],
@@ -31,7 +32,7 @@ const FLOORS = [
 const LIBRARY_ROOMS: Record<string, string[]> = {
   undici: ["upstream"],
   fastify: ["server"],
-  pino: ["telemetry", "runtime", "app.ts", "embed", "start.ts"],
+  pino: ["telemetry", "runtime", "app.ts", "workers", "embed", "start.ts"],
   "pino-pretty": ["telemetry"],
   "eventsource-parser": ["sse"],
   "p-retry": ["attempt"],

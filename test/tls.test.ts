@@ -132,6 +132,8 @@ test("files that cannot be used are named with their line, and nothing in them i
     `${at}:8: tls.cert: none.pem: there is no such file`,
     `${at}:24: tls.key: none-key.pem: there is no such file`,
   ]);
+  const store = 'store: { url: "rediss://h", ca: server-key.pem }';
+  expect(problemsOf(store)).toEqual([`${at}:29: store.ca: server-key.pem: holds no certificate in PEM form`]);
   expect(problemsOf("tls: { cert: server-key.pem, key: server.pem }")).toEqual([
     `${at}:8: tls.cert: server-key.pem: holds no certificate in PEM form`,
     `${at}:30: tls.key: server.pem: holds no private key in PEM form`,

@@ -100,9 +100,9 @@ describe("two sources of one setting", () => {
   test("a total that the client allows to be longer than the one for streams is still what ends its answer", async ({
     serve,
   }) => {
-    const settings = { timeouts: { total: "50ms", unstreamed: "10s" }, ...ONCE };
+    const settings = { timeouts: { total: "500ms", unstreamed: "10s" }, ...ONCE };
     const { perennial } = await serve(open(), settings);
-    const { body } = await chat(perennial.baseUrl, { stream: false }, { headers: { "x-perennial-total-timeout": "100ms" } });
+    const { body } = await chat(perennial.baseUrl, { stream: false }, { headers: { "x-perennial-total-timeout": "1s" } });
     expect(body).toContain("raise x-perennial-total-timeout, or stream");
   });
 });

@@ -33,6 +33,8 @@ export interface AttemptLoopOptions {
   readonly attempts: Attempt[];
   readonly policy: AttemptPolicy;
   readonly observer: Observer;
+  /** Those that were made before, elsewhere. @defaultValue none */
+  readonly past?: readonly PastAttempt[] | undefined;
   /** On the clock of `performance.now()`: after this no attempt may begin. */
   readonly deadlineAt: number;
   readonly signal: AbortSignal;
@@ -85,7 +87,7 @@ export async function runAttempts<T>(
 ): Promise<T> {
   const { exchange, attempts, policy, observer, signal } = options;
   const { learnFirstContent: learn } = policy;
-  const history: PastAttempt[] = [];
+  const history: PastAttempt[] = [...(options.past ?? [])];
   const door = new OutageDoor({ exchange, pace: policy.outagePace, signal });
   let plan = nextPlan(undefined);
 

@@ -4,7 +4,8 @@ import type { StreamEvent } from "../core/stream-event.ts";
 import { isObject, parseObject } from "../dialect/json.ts";
 import { readFlag } from "../dialect/lax-values.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
-import { discardKept } from "./discard-kept.ts";
+import { discardingIn } from "./discard-kept.ts";
+import { keptBy } from "./kept-by.ts";
 import { parsedBody } from "./upstream-request.ts";
 
 /** Nothing else could be meant by it in JSON text, and most events do not hold it. */
@@ -43,7 +44,7 @@ export class BackgroundStation implements EventSink {
     const json = parseObject(event.data);
     const response = json?.response;
     if (json === undefined || !isObject(response) || response.background !== true) return event;
-    if (typeof response.id === "string") this.#keep(encodeURIComponent(response.id));
+    if (typeof response.id === "string") this.#keep(response.id);
     if (!this.#isOurs) return event;
     return { ...event, data: JSON.stringify({ ...json, response: { ...response, background: false } }) };
   }
@@ -52,16 +53,6 @@ export class BackgroundStation implements EventSink {
     if (this.#isKept) return;
     this.#isKept = true;
     const context = this.#context;
-    context.session.keep({
-      from: "given",
-      pathAfter: ({ sequence, obstacles }) =>
-        sequence === undefined || obstacles.has("sequence")
-          ? undefined
-          : `/responses/${id}?stream=true&starting_after=${sequence}`,
-      discard: () => {
-        // A client that asked for it comes back by itself.
-        if (this.#isOurs) void discardKept(context, "POST", `/responses/${id}/cancel`);
-      },
-    });
+    context.session.keep(keptBy({ kind: "response", id, isClients: !this.#isOurs }, discardingIn(context)));
   }
 }

@@ -1,20 +1,33 @@
 /** Tells an upstream that nobody will come back for what it keeps, so that it stops making it. */
-import { callUpstream } from "../call/call-upstream.ts";
+import { type CallOptions, callUpstream } from "../call/call-upstream.ts";
+import type { Headers } from "../core/exchange.ts";
 import type { DialectAttempt } from "./attempt-context.ts";
-import { callOf } from "./upstream-request.ts";
+
+/** Who is told, and with whose credentials. */
+export interface Discarding extends Pick<CallOptions, "upstream" | "attempt" | "propagated" | "maxReplyBytes"> {
+  /** The client's. */
+  readonly headers: Headers;
+}
 
 const PATIENCE_MS = 5_000;
 
+export function discardingIn({ plan, attempt, propagated, limits, exchange }: DialectAttempt): Discarding {
+  const { upstream } = plan.candidate;
+  return { upstream, attempt, propagated, maxReplyBytes: limits.maxBodyBytes, headers: exchange.request.headers };
+}
+
 /** Fails in silence: an older server has no such thing, and one that is gone makes nothing. */
-export async function discardKept(context: DialectAttempt, method: "DELETE" | "POST", path: string): Promise<void> {
-  const { authorization, "x-api-key": key, "api-key": otherKey } = context.exchange.request.headers;
+export async function discardKept(
+  { headers: { authorization, "x-api-key": key, "api-key": otherKey }, attempt, ...of }: Discarding,
+  method: "DELETE" | "POST",
+  path: string,
+): Promise<void> {
   const call = callUpstream<void>(
     {
-      ...callOf(context),
+      ...of,
       // The attempt has been reported, and its client may have left.
-      attempt: { ...context.attempt },
+      attempt: { ...attempt },
       signal: new AbortController().signal,
-      onDrain: undefined,
       request: {
         method,
         path,

@@ -1,7 +1,17 @@
 /** What an upstream keeps of the answer that it makes for a run, so that it can be come back for after a break. */
 import type { AnswerRecord } from "../core/answer-record.ts";
 
+/** By what the upstream knows what it keeps. */
+export interface KeptName {
+  /** A conversation of llama.cpp, or a response that is made in the background. */
+  readonly kind: "conversation" | "response";
+  readonly id: string;
+  /** A client that has asked for it comes back by itself. @defaultValue it was asked for by us */
+  readonly isClients?: boolean | undefined;
+}
+
 export interface Kept {
+  readonly name: KeptName;
   /** Where it is handed out again; undefined where that cannot be said of what was given. */
   pathAfter(given: AnswerRecord): string | undefined;
   /** From the beginning of the answer, or from behind what was given. */

@@ -19,6 +19,7 @@ describe("what is there without a word of configuration", () => {
       config: {
         host: "127.0.0.1",
         port: 8787,
+        workers: 1,
         upstreams: [],
         timeouts: {
           connect: 5000,
@@ -298,6 +299,30 @@ describe("mistakes", () => {
   it("says so when the file cannot be read", () => {
     expect(problemsOf(undefined, { file: "nope.yaml" })).toEqual(["nope.yaml: cannot be read: there is no such file"]);
     expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
+  });
+
+  it("refuses a takeover that would lack the clients' keys, or has nothing to take over", () => {
+    const NO_KEY =
+      "this upstream is asked with its clients' keys, which are not stored for store.takeover: set apiKey (any word for a server that wants none), or auth.keys";
+    const problemsWith = (upstreams: string, more = ""): string[] =>
+      problemsOf(`store: { url: redis://h, takeover: true }\nupstreams: [${upstreams}]\n${more}`).map((line) =>
+        line.replace(/^perennial\.yaml:\d+:\d+: /, ""),
+      );
+    const [keyed, bare, lent] = [
+      "{ name: a, baseUrl: http://a, apiKey: k }",
+      "{ name: b, baseUrl: http://b }",
+      "{ name: c, baseUrl: http://c, clientKey: true }",
+    ];
+    expect(problemsWith(`${keyed}`)).toEqual([
+      "store.takeover: only answers that are kept can be taken over: set replay, such as replay: {}",
+    ]);
+    expect(problemsWith(`${keyed}`, "replay: {}")).toEqual([]);
+    expect(problemsWith(`${keyed}, ${bare}, ${lent}`, "replay: {}")).toEqual([
+      `upstreams[1].apiKey: ${NO_KEY}`,
+      `upstreams[2].apiKey: ${NO_KEY}`,
+    ]);
+    // Its clients' keys open our own door, and go no further.
+    expect(problemsWith(`${bare}`, "replay: {}\nauth: { keys: [abc] }")).toEqual([]);
   });
 
   it("says what is wrong with several upstreams", () => {

@@ -10,6 +10,7 @@ import { explainKeyShape } from "./key-shape.ts";
 import { findPemProblems } from "./pem-files.ts";
 import { applyProfile } from "./profiles.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { warnOfParts } from "./worker-settings.ts";
 
 /** The file that is read when none is named and it is there. */
 export const DEFAULT_FILE = "perennial.yaml";
@@ -76,7 +77,7 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
   const config = parsed.success ? withWholePaths(parsed.data, path === undefined ? cwd : dirname(path)) : undefined;
   if (config !== undefined) problems.push(...findPemProblems(config));
   const origins = [...new Set(foreign.map(({ origin }) => origin))];
-  const warnings = [...origins.map(warnOfForeign), ...warnOfKeys(config)];
+  const warnings = [...origins.map(warnOfForeign), ...warnOfKeys(config), ...(config === undefined ? [] : warnOfParts(config))];
   if (config !== undefined && problems.length + stray.length === 0) return { config, file: path, warnings };
 
   const strayLines = stray.map(({ origin }) => `${origin}: ${STRAY.get(origin)}`);
@@ -85,9 +86,10 @@ export function loadConfig({ file, env, flags, cwd }: LoadOptions): LoadedConfig
 
 /** Files are named from the folder of the configuration, wherever the program is started. */
 function withWholePaths(config: Config, folder: string): Config {
-  const { tls, upstreams, record } = config;
+  const { tls, upstreams, store, record } = config;
   return {
     ...config,
+    store: store === false || store.ca === undefined ? store : { ...store, ca: resolve(folder, store.ca) },
     record: record === false ? false : { ...record, dir: resolve(folder, record.dir) },
     tls: tls === false ? false : { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) },
     upstreams: upstreams.map((upstream) =>

@@ -11,6 +11,8 @@ export interface PemFiles {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   /** The authorities that are trusted for an upstream, by its name; the well-known ones are for those that are not here. */
   readonly authorities: ReadonlyMap<string, string>;
+  /** The same for the store that replicas share; undefined for the well-known ones. */
+  readonly store: string | undefined;
 }
 
 /** @throws ConfigError when a file cannot be used; it holds nothing of what is in the file. */
@@ -28,7 +30,7 @@ export function findPemProblems(config: Config): Complaint[] {
   return problems;
 }
 
-function read({ tls, upstreams }: Config, problems: Complaint[]): PemFiles {
+function read({ tls, upstreams, store }: Config, problems: Complaint[]): PemFiles {
   const open = (path: Complaint["path"], file: string, check: (pem: string) => void): string => {
     try {
       // A pipe may never end, and cannot be read again on a reload.
@@ -45,14 +47,16 @@ function read({ tls, upstreams }: Config, problems: Complaint[]): PemFiles {
   upstreams.forEach(({ name, ca }, index) => {
     if (ca !== undefined) authorities.set(name, open(["upstreams", index, "ca"], ca, checkCertificates));
   });
-  if (tls === false) return { tls: undefined, authorities };
+  const ca = store === false ? undefined : store.ca;
+  const shared = { authorities, store: ca && open(["store", "ca"], ca, checkCertificates) };
+  if (tls === false) return { tls: undefined, ...shared };
   const cert = open(["tls", "cert"], tls.cert, checkCertificates);
   const key = open(["tls", "key"], tls.key, (key) => {
     if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) throw new RangeError("holds no private key in PEM form");
     if (/ENCRYPTED/.test(key)) throw new RangeError("the private key is encrypted, and its password cannot be asked for");
     if (cert !== "") createSecureContext({ cert, key });
   });
-  return { tls: { cert, key }, authorities };
+  return { tls: { cert, key }, ...shared };
 }
 
 function checkCertificates(pem: string): void {

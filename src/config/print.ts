@@ -13,6 +13,7 @@ export function printConfig(config: Config): string {
   return stringify({
     host: config.host,
     port: config.port,
+    workers: config.workers,
     upstreams: config.upstreams.map(printUpstream),
     timeouts: {
       connect: formatDuration(timeouts.connect),

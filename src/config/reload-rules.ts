@@ -25,8 +25,19 @@ export function settingsForRestart(started: Config, next: Config): string[] {
 }
 
 /** Settings, or parts of them, that stay until the next start. */
-function fixedOf({ host, port, drain, log, tls, store }: Config): object {
-  return { host, port, drain, log: log.format, tls: tls !== false, store };
+function fixedOf({ host, port, workers, drain, log, tls, store }: Config): object {
+  return { host, port, workers, drain, log: log.format, tls: tls !== false, store };
+}
+
+/** What is in force where `running` was reloaded: for a process that starts now, beside others that go on. */
+export function withFixed(started: Config, { log, tls, ...running }: Config): Config {
+  const { host, port, workers, drain, store } = started;
+  const isSecure = started.tls !== false;
+  return {
+    ...{ ...running, host, port, workers, drain, store },
+    log: { ...log, format: started.log.format },
+    tls: isSecure ? tls || started.tls : false,
+  };
 }
 
 /**

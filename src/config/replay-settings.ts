@@ -1,6 +1,6 @@
 /** The settings for answers that are kept, so that clients can come back for them. */
 import { z } from "zod";
-import { duration, size, someTime, text } from "./values.ts";
+import { duration, file, size, someTime, text } from "./values.ts";
 
 export const replay = z
   .union(
@@ -46,6 +46,10 @@ const redisUrl = () =>
 export interface StoreConfig {
   url: string;
   prefix: string;
+  /** A file with the authorities that may have signed the server's certificate, in place of the well-known ones. */
+  ca?: string | undefined;
+  /** Replicas go on with what one of them has begun that has gone. */
+  takeover: boolean;
 }
 
 export const store = z
@@ -60,6 +64,17 @@ export const store = z
         prefix: text(/^[\w:.{}-]{1,64}$/, "expected a short text of letters, digits and : . - _ { }")
           .default("perennial")
           .describe("Begins every key. Default: perennial."),
+        ca: file()
+          .optional()
+          .describe(
+            "PEM file of the certificate authorities that are trusted for a rediss:// server, in place of the well-known ones. Default: not set.",
+          ),
+        takeover: z
+          .boolean()
+          .default(false)
+          .describe(
+            "When a replica is gone, another one goes on with the answers that it was making, as recovery allows, for clients that come back. Requests are stored for that, prompts included, until their answers are whole; credentials never. Needs replay. Default: false.",
+          ),
       }),
     ],
     { error: REDIS_URL },
@@ -67,8 +82,36 @@ export const store = z
   .default("memory")
   .transform((value): StoreConfig | false => {
     if (value === "memory") return false;
-    return typeof value === "string" ? { url: value, prefix: "perennial" } : value;
+    return typeof value === "string" ? { url: value, prefix: "perennial", takeover: false } : value;
   })
   .describe(
     "Where answers are kept with replay, and rate limits are counted: memory, or a Redis or Valkey server, for every replica together. Default: memory.",
   );
+
+interface TakeoverNeeds {
+  readonly store: StoreConfig | false;
+  readonly replay: unknown;
+  readonly auth: { readonly keys: readonly unknown[] };
+  readonly upstreams: readonly {
+    readonly apiKey?: unknown;
+    readonly apiKeys?: unknown;
+    readonly clientKey?: boolean | undefined;
+  }[];
+}
+
+/** Who goes on with an answer has no client, and so none of its credentials: what they open must be opened by a key of ours. */
+export function explainTakeover({ store, replay, auth, upstreams }: TakeoverNeeds, ctx: z.RefinementCtx): void {
+  if (store === false || !store.takeover) return;
+  const complain = (path: (string | number)[], message: string): void => ctx.addIssue({ code: "custom", path, message });
+  if (replay === false)
+    complain(["store", "takeover"], "only answers that are kept can be taken over: set replay, such as replay: {}");
+  if (auth.keys.length > 0) return;
+  const hasKey = ({ apiKey, apiKeys }: TakeoverNeeds["upstreams"][number]): boolean => (apiKey ?? apiKeys) !== undefined;
+  const owner = upstreams.find((upstream) => !hasKey(upstream));
+  upstreams.forEach((upstream, index) => {
+    if (hasKey(upstream) || (upstream !== owner && !upstream.clientKey)) return;
+    const message =
+      "this upstream is asked with its clients' keys, which are not stored for store.takeover: set apiKey (any word for a server that wants none), or auth.keys";
+    complain(["upstreams", index, "apiKey"], message);
+  });
+}

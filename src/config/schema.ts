@@ -8,10 +8,11 @@ import { gate, health, nonStreaming, timeouts, warmup } from "./policy-settings.
 import { clientKeys, namedKeysOf } from "./rate-settings.ts";
 import { record } from "./record-settings.ts";
 import { recovery, resume } from "./recovery-settings.ts";
-import { replay, store } from "./replay-settings.ts";
+import { explainTakeover, replay, store } from "./replay-settings.ts";
 import { clientPathsOf, isClientPath, SANDBOX_SERVES, type Served } from "./routes.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { duration, origin, pemFile, size, someTime, text, wholeNumber } from "./values.ts";
+import { refuseUnshared, workers } from "./worker-settings.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
@@ -237,6 +238,7 @@ export const configSchema = z
       .default("127.0.0.1")
       .describe("Address to listen on. One that is not loopback needs auth.keys, or open: true. Default: 127.0.0.1."),
     port: wholeNumber(0, 65_535).default(8787).describe("Port to listen on; 0 picks a free one. Default: 8787."),
+    workers,
     upstreams,
     timeouts,
     retry,
@@ -346,6 +348,16 @@ export const configSchema = z
         isObject(value) && !issues.some((issue) => /^(warmup|upstreams)$/.test(String(issue.path?.[0]))),
     },
   )
+  .superRefine(explainTakeover, {
+    when: ({ value, issues }) =>
+      isObject(value) &&
+      isObject(value.auth) &&
+      !issues.some((issue) => /^(store|replay|auth|upstreams)$/.test(String(issue.path?.[0]))),
+  })
+  .superRefine(refuseUnshared, {
+    when: ({ value, issues }) =>
+      isObject(value) && !issues.some((issue) => /^(workers|replay|store|limits|upstreams)$/.test(String(issue.path?.[0]))),
+  })
   .transform(({ auth, open, dashboard, ...rest }) => ({
     ...rest,
     auth: {

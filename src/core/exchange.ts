@@ -100,6 +100,8 @@ export interface KeptNote {
   readonly stream: string;
   /** Undefined for the request that started it. */
   readonly way: ComeBackWay | undefined;
+  /** Another replica had begun it, and has gone: it has no client of its own. @defaultValue false */
+  readonly takenOver?: boolean;
 }
 
 export interface Exchange {

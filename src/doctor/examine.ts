@@ -4,6 +4,7 @@ import { explainKeyShape } from "../config/key-shape.ts";
 import { dialectAt } from "../config/routes.ts";
 import type { Config, UpstreamConfig } from "../config/schema.ts";
 import { resolveConnectTimeout, resolvePolicy } from "../config/upstream-policy.ts";
+import { workerCount } from "../config/worker-settings.ts";
 import { openAiChat } from "../dialect/openai-chat.ts";
 import { fitToDescriptors, readDescriptorLimit } from "../server/file-descriptors.ts";
 import { chooseProxy, type UpstreamProxy } from "../upstream/proxy.ts";
@@ -156,6 +157,6 @@ function upstreamFacts({ config, upstream, patienceMs }: ExamineOptions): Facts[
 
 function machineFacts({ config, nodeProblem }: ExamineOptions): MachineFacts {
   const descriptors = readDescriptorLimit();
-  const { warning } = fitToDescriptors(config.limits, descriptors);
+  const { warning } = fitToDescriptors(config.limits, descriptors, workerCount(config));
   return { nodeVersion: process.versions.node, nodeProblem, descriptors, descriptorProblem: warning };
 }

@@ -84,6 +84,11 @@ export class ClientStream {
     this.#ids = { stream, last: after };
   }
 
+  /** The numbers of the events that follow are higher by so much. */
+  renumber(by: number): void {
+    if (this.#ids !== undefined) this.#ids.last += by;
+  }
+
   /**
    * From now on the client hears a comment when it has heard nothing else for long. For event streams only.
    * @param mayBegin whether the first of them may go out: with it the client loses the chance of an HTTP error.

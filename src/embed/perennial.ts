@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { ConfigError } from "../config/config-error.ts";
 import { configFrom, type Settings } from "../config/config-from.ts";
 import type { Config } from "../config/schema.ts";
 import { openRuntime, type Runtime } from "../runtime/runtime.ts";
@@ -11,7 +12,7 @@ import { type HostPlugin, mountServer } from "../server/mount.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createSocketFetch, type SocketFetch } from "../upstream/socket-fetch.ts";
 
-/** The settings of perennial.yaml, and a short way to name an upstream. What is about listening (`host`, `port`, `tls`) has no effect. */
+/** The settings of perennial.yaml, and a short way to name an upstream. What is about listening (`host`, `port`, `tls`) has no effect; `workers` is refused. */
 export interface PerennialOptions extends Settings {
   /** The base URL of the one upstream, in place of `upstreams`. */
   readonly upstream?: string;
@@ -120,5 +121,9 @@ async function openServer(
 }
 
 function readOptions({ upstream, logger: _, ...settings }: PerennialOptions): Config {
-  return configFrom(upstream === undefined ? settings : { ...settings, upstreams: [{ baseUrl: upstream }] });
+  const config = configFrom(upstream === undefined ? settings : { ...settings, upstreams: [{ baseUrl: upstream }] });
+  // Its process is not ours to multiply.
+  if (config.workers !== 1)
+    throw new ConfigError(["workers: only the program `perennial` starts several; inside another there is 1"]);
+  return config;
 }

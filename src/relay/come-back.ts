@@ -6,6 +6,7 @@ import type { Observer } from "../core/observer.ts";
 import type { KeptAnswer } from "../run/kept-answer.ts";
 import type { KeptStream } from "../run/kept-stream.ts";
 import type { KeepOptions, RequestName, StreamStore } from "../run/stream-store.ts";
+import { storedRequest } from "./stored-request.ts";
 
 /** `replay`, as it is configured. */
 export interface ReplaySettings extends KeepOptions {
@@ -63,7 +64,7 @@ export async function arrive(exchange: Exchange, replay: ReplaySettings, context
   }
   const name = nameOfRequest(facts, headers, replay);
   if (!isAsked && name === undefined) return undefined;
-  const claim = await context.kept.claim(facts, replay, name);
+  const claim = await context.kept.claim(facts, replay, name, () => storedRequest(request, replay.maxStreamBytes));
   if (claim.kind === "new") return { kind: "starts", stream: claim.stream, hasIds: isAsked };
   return joined(name?.kind ?? "retry", context, async () => {
     refuseForeign(claim.stream, facts.client);

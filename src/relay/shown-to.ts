@@ -16,6 +16,7 @@ export function shownTo(watch: AnswerWatch, client: ClientStream): RunClient {
     write: (chunk) => client.write(chunk),
     onDrain: (listener) => client.onDrain(listener),
     progress: (progress) => client.progress(progress),
+    renumber: (by) => client.renumber(by),
     takeOrLeave: () => client.takeOrLeave(),
   };
 }

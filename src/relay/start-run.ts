@@ -19,9 +19,11 @@ import type { HeldMemory } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { Recording } from "../core/recording.ts";
 import type { TextWatch } from "../core/text-watch.ts";
-import type { RunClient } from "../run/journal.ts";
+import type { KeptStream } from "../run/kept-stream.ts";
 import { Run, type RunTimes } from "../run/run.ts";
 import type { StreamStore } from "../run/stream-store.ts";
+import type { TakenOver } from "../run/takeover.ts";
+import { makerOf, pastRunOf } from "./past-run.ts";
 import { withLimits } from "./rated.ts";
 import type { RelaySettings } from "./relay-settings.ts";
 
@@ -43,8 +45,15 @@ export interface RelayContext {
 /** All exchanges draw from one row, so that shares are even over all of them. */
 const draw = createEvenDraws();
 
-/** @param journal where its answer goes in place of the clients that listen. */
-export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, journal?: RunClient): Run {
+/** An answer that is kept. */
+export interface KeptRun {
+  /** Where it goes in place of the clients that listen. */
+  readonly stream: KeptStream;
+  /** What was made of it before, by a replica that has gone. */
+  readonly taken?: TakenOver | undefined;
+}
+
+export function startRun(exchange: Exchange, settings: RelaySettings, context: RelayContext, kept?: KeptRun): Run {
   const { offers, failover, retry, limits, keyLimiterOf } = settings;
   const { api, request } = exchange;
   const { held, observer, propagator, sticky, retries } = context;
@@ -55,6 +64,9 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
   const { candidates, key } = withLimits(exchange, sticky.narrow(serving, request), client && keyLimiterOf?.(client));
   const continuing = api?.request.stream && candidates.some(continues) ? api.dialect.continuing : undefined;
   const session = new NativeSession();
+  const taken = kept?.taken;
+  const past = taken && pastRunOf({ taken, candidates, exchange, session, maxReplyBytes: limits.maxBodyBytes });
+  const mayGoOn = past === undefined || (taken && makerOf(taken, candidates)) !== undefined;
   const policy = createAttemptPolicy(
     {
       candidates,
@@ -67,7 +79,7 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
       hasTools: api?.request.hasTools ?? false,
       inBackground: (candidate) => continues(candidate) && isForBackground(exchange, candidate, continuing),
       afterBreak: (candidate) =>
-        continuing && api && continues(candidate)
+        mayGoOn && continuing && api && continues(candidate)
           ? afterBreakOf(exchange, candidate, { ...api, continuing }, session)
           : undefined,
       takeRetry() {
@@ -93,7 +105,8 @@ export function startRun(exchange: Exchange, settings: RelaySettings, context: R
     recorder: continuing?.record(),
     session,
     key,
-    journal,
+    past,
+    ...(kept && { journal: kept.stream, onLeg: (leg) => kept.stream.leg(leg) }),
     sticky: policy.hasOthers || candidates.length !== serving.length ? sticky : undefined,
   });
 }

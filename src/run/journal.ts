@@ -15,6 +15,8 @@ export interface RunClient extends EventSink {
   onDrain(listener: () => void): () => void;
   /** What it waits for, while it has got nothing. */
   progress(progress: Progress): void;
+  /** The numbers of what follows are higher by so much, where it is given numbers. */
+  renumber?(by: number): void;
   /** No more is made, and it has not taken all: when it takes not one byte for long it is given up, and leaves. */
   takeOrLeave?(): void;
 }

@@ -34,6 +34,8 @@ export type KeptEnd = {
 /** The end of one client's reading: that of the answer, or why the client got no further. */
 export type ReadEnd =
   | { readonly kind: "over"; readonly end: KeptEnd }
+  /** Another replica goes on with it: what follows event number `after` is to be had there. */
+  | { readonly kind: "moved"; readonly after: number }
   | { readonly kind: "left"; readonly failure: Failure; readonly lastEvent: StreamEvent | undefined };
 
 /** What is told of an answer without reading it. */
@@ -43,6 +45,8 @@ export interface KeptState {
   readonly characters: number;
   /** How many events can be asked for, the last one included. */
   readonly events: number;
+  /** The number of the last of these, by which what follows it can be asked for. */
+  readonly last: number;
   /** Undefined where its beginning is not kept any more, and where it is no text. */
   readonly text: string | undefined;
   readonly failure: Failure | undefined;

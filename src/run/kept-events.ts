@@ -13,9 +13,14 @@ export interface KeptEvent {
 export class KeptEvents {
   #events: KeptEvent[] = [];
   /** How many were kept before, and are not any more. */
-  #dropped = 0;
+  #dropped: number;
   #droppedBytes = 0;
   #endsAt = 0;
+
+  /** @param first the number that the first one gets. */
+  constructor(first = 1) {
+    this.#dropped = first - 1;
+  }
 
   /** The number of the last. */
   get last(): number {

@@ -1,16 +1,18 @@
-/** A run's answer, kept in memory while it is made and for a time after, with a cursor for each client that reads it. */
+/** A run's answer, kept in memory while it is made and for a time after, for the clients that read it. */
 import type { EventKind } from "../core/event-sink.ts";
 import type { Api, Lingered } from "../core/exchange.ts";
-import { Failure, toFailure } from "../core/failure.ts";
+import { Failure } from "../core/failure.ts";
 import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "./journal.ts";
-import { type KeptAnswer, type KeptEnd, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "./kept-answer.ts";
-import { type KeptEvent, KeptEvents } from "./kept-events.ts";
-import { KeptReader } from "./kept-reader.ts";
-import { textOf } from "./kept-text.ts";
+import type { KeptAnswer, KeptEnd, KeptFacts, KeptState, ReadEnd } from "./kept-answer.ts";
+import { KeptContent, type KeptPast } from "./kept-content.ts";
+import type { KeptMirror, MirrorBreak } from "./kept-mirror.ts";
+import { KeptReaders } from "./kept-readers.ts";
+import { Linger } from "./linger.ts";
 import type { Run } from "./run.ts";
+import type { MadeLeg } from "./takeover.ts";
 
 export interface KeptStreamOptions extends KeptFacts {
   readonly id: string;
@@ -20,6 +22,8 @@ export interface KeptStreamOptions extends KeptFacts {
   readonly maxBytes: number;
   /** Undefined where it is kept here alone. */
   readonly mirror?: KeptMirror | undefined;
+  /** What was made of it before, elsewhere, by a replica that has gone. */
+  readonly past?: KeptPast | undefined;
   /** What is kept of it has changed by so many bytes. */
   onBytes(change: number): void;
   /** It is over. */
@@ -30,80 +34,58 @@ export interface KeptStreamOptions extends KeptFacts {
   onStopped(): void;
 }
 
-/** Where a stream is kept as well, for others. None of it is waited for, and none of it throws. */
-export interface KeptMirror {
-  begin(headers: ReplyHeaders): void;
-  /** @param first the number of the first of these. @param dropped the number of the last that is to be kept no more. */
-  append(events: readonly KeptEvent[], first: number, dropped: number): void;
-  /**
-   * @param last the number of its last event.
-   * @param isKept others may come for it from now on, and not only those that read it.
-   */
-  end(end: KeptEnd, last: number, isKept: boolean): void;
-  /** Its last client has left, here. */
-  left(): void;
-  forgetName(): void;
-  forget(): void;
-}
-
 /** What a stream costs beside its events, about. */
 const STREAM_BYTES = 1_024;
-
-/** What a reader that catches up is given at once; in bytes. Between two of them others have their turn. */
-const CATCH_UP_BYTES = 65_536;
 /** What is kept is let go a little at a time, not an event for each event that comes. */
 const SLACK = 1 / 16;
-
-type StreamState =
-  | { readonly at: "running" }
-  /** No client listens, and the run is to end if none comes. */
-  | { readonly at: "lingering"; readonly since: number; readonly characters: number; readonly timer: NodeJS.Timeout }
-  | { readonly at: "over"; readonly end: KeptEnd };
-
-type Head =
-  | { readonly kind: "stream"; readonly headers: ReplyHeaders }
-  /** A body that is passed on as it comes, and cannot be kept. */
-  | { readonly kind: "piped" };
 
 export class KeptStream implements KeptAnswer, RunClient {
   readonly id: string;
   readonly client: string;
   readonly request: string;
   readonly api: Api;
+  readonly mirror: KeptMirror | undefined;
+  readonly startedAt = performance.now();
   readonly #options: KeptStreamOptions;
-  readonly #events = new KeptEvents();
-  #readers: readonly KeptReader[] = [];
-  readonly #drainListeners = new Set<() => void>();
-  /** The upstream was told to wait, and has not been told to go on. */
-  #isUpstreamPaused = false;
+  readonly #content: KeptContent;
+  readonly #readers: KeptReaders;
+  readonly #linger: Linger;
+  /** The attempts that clients have some of. */
+  readonly #legs: MadeLeg[];
   #run: Run | undefined;
-  #state: StreamState = { at: "running" };
-  #head: Head | undefined;
-  #characters = 0;
   /** What was counted of its events. */
   #counted = 0;
   #isDiscarded = false;
-  #lingerMs: number;
-  #lingered: Lingered | undefined;
   /** The number of the last event that came while a client listened. */
   #leftBehind = 0;
   /** When its last client left, on the clock of `performance.now()`. */
   #leftAt: number | undefined;
-  readonly startedAt = performance.now();
-  readonly mirror: KeptMirror | undefined;
-  /** The number of the last event that the mirror has. */
-  #mirrored = 0;
-  /** Until then clients elsewhere are known to read it, on the clock of `performance.now()`. */
-  #readElsewhereUntil = 0;
+  /** The number of the last event that the mirror was given. */
+  #mirrored: number;
 
   constructor(options: KeptStreamOptions) {
+    const { id, client, request, api, mirror, past, maxBytes, lingerMs } = options;
     this.#options = options;
-    this.#lingerMs = options.lingerMs;
-    this.id = options.id;
-    this.client = options.client;
-    this.request = options.request;
-    this.api = options.api;
-    this.mirror = options.mirror;
+    this.id = id;
+    this.client = client;
+    this.request = request;
+    this.api = api;
+    this.mirror = mirror;
+    this.#content = new KeptContent(api, mirror?.isAhead ?? false, past);
+    this.#mirrored = this.#content.events.last;
+    this.#legs = this.#mirrored > 0 ? [...(past?.legs ?? [])] : [];
+    this.#readers = new KeptReaders({
+      content: this.#content,
+      maxBytes,
+      onLeave: (failure, isLast) => this.#onLeave(failure, isLast),
+      onIdle: () => this.#onIdle(),
+    });
+    this.#linger = new Linger({
+      ms: lingerMs,
+      characters: () => this.#content.characters,
+      giveUp: (failure) => this.giveUp(failure),
+    });
+    mirror?.onBroken((why) => this.#onBroken(why));
   }
 
   /** The run that makes it has begun. */
@@ -111,29 +93,51 @@ export class KeptStream implements KeptAnswer, RunClient {
     this.#run = run;
   }
 
+  /** An attempt has won, or goes on with what there is: clients may have some of it from here on. */
+  leg(leg: MadeLeg): void {
+    this.#legs.push(leg);
+    this.mirror?.leg(this.#legs);
+  }
+
+  /** It is made for clients elsewhere, one of which has just been heard of. @param ms how long that one is believed in */
+  madeForOthers(ms: number): void {
+    this.readElsewhere(ms);
+    this.#startLinger();
+  }
+
+  /** How many events clients may have by now. */
+  get last(): number {
+    return this.#content.events.last;
+  }
+
+  /** What there is of it, as far as it is kept. */
+  get given(): readonly StreamEvent[] {
+    return this.#content.events.all.map(({ event }) => event);
+  }
+
   get isTaken(): boolean {
     return this.#run?.isTaken ?? false;
   }
 
   get isOver(): boolean {
-    return this.#state.at === "over";
+    return this.end !== undefined;
   }
 
   get end(): KeptEnd | undefined {
-    return this.#state.at === "over" ? this.#state.end : undefined;
+    return this.#content.end;
   }
 
   get hasReaders(): boolean {
-    return this.#readers.length > 0;
+    return this.#readers.count > 0;
   }
 
   /** Its client has seen something of it, by which it could not be begun anew unseen. */
   get isBegun(): boolean {
-    return this.#head !== undefined;
+    return this.#content.head !== undefined;
   }
 
   get isPiped(): boolean {
-    return this.#head?.kind === "piped";
+    return this.#content.isPiped;
   }
 
   /** Those that come for it from now on can be given it: it began, or is whole, and in one piece it is no larger than what is kept. */
@@ -145,7 +149,7 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** What was made while no client listened. */
   get lingered(): Lingered | undefined {
-    return this.#lingered;
+    return this.#linger.lingered;
   }
 
   /** Milliseconds since it was started, or since its last client left, whichever is less. */
@@ -158,58 +162,22 @@ export class KeptStream implements KeptAnswer, RunClient {
     return this.#counted;
   }
 
-  get #lastNumber(): number {
-    return this.#events.last + lastWords(this.end, this.api);
-  }
-
   canGiveAfter(after: number): boolean {
-    return !this.isPiped && after >= this.#events.dropped && after <= this.#lastNumber;
+    return this.#content.canGiveAfter(after);
   }
 
   isLast(after: number): boolean {
-    return this.isOver && this.#lastNumber > 0 && after >= this.#lastNumber;
+    return this.#content.isLast(after);
   }
 
-  read(client: RunClient, after: number, signal: AbortSignal): Promise<ReadEnd> {
-    return new Promise((resolve) => {
-      const reader = new KeptReader(client, after, (end) => {
-        this.#readers = this.#readers.filter((other) => other !== reader);
-        signal.removeEventListener("abort", onAbort);
-        resolve(end);
-        // The others must not wait for one that has left.
-        this.#drained();
-        if (this.hasReaders) return;
-        this.#leftAt = performance.now();
-        this.mirror?.left();
-        if (this.isOver) this.#options.onRead();
-      });
-      const onAbort = (): void => this.#leave(reader, toFailure(signal.reason));
-      this.#endLinger();
-      this.#readers = [...this.#readers, reader];
-      reader.onDrain(() => {
-        this.#catchUp(reader);
-        this.#drained();
-      });
-      signal.addEventListener("abort", onAbort);
-      if (this.#head?.kind === "stream") client.commit(this.#head.headers);
-      this.#catchUp(reader);
-      // The upstream may stand, for one that takes nothing any more: its client's connection of before, as a rule.
-      this.#drained();
-      if (signal.aborted) onAbort();
-    });
+  async read(client: RunClient, after: number, signal: AbortSignal): Promise<ReadEnd> {
+    if (this.#content.ledger.isLost) return { kind: "moved", after };
+    this.#linger.end();
+    return this.#readers.read(client, after, signal);
   }
 
   async tell(): Promise<KeptState> {
-    const { end } = this;
-    const state = end === undefined ? "running" : end.kind === "failed" ? "failed" : "whole";
-    const hasAll = this.#events.dropped === 0 && !this.isPiped;
-    return {
-      state,
-      characters: this.#characters,
-      events: this.#lastNumber,
-      text: hasAll ? textOf(this.api, this.#events.all, end) : undefined,
-      failure: end?.kind === "failed" ? end.failure : undefined,
-    };
+    return this.#content.tell();
   }
 
   async stop(): Promise<void> {
@@ -225,71 +193,50 @@ export class KeptStream implements KeptAnswer, RunClient {
 
   /** It is over, and what ends it stands behind its events. */
   close(end: KeptEnd): void {
-    this.#endLinger();
-    this.#state = { at: "over", end };
+    this.#linger.end();
+    this.#content.end = end;
     // It knows the request, which is not kept.
     this.#run = undefined;
     this.#mirrorOn();
-    this.mirror?.end(end, this.#events.last, this.isWorthKeeping);
+    this.mirror?.end(end, this.#content.events.last, this.isWorthKeeping, () => {
+      this.#content.ledger.wroteEnd();
+      this.#readers.showEnd();
+    });
     this.#count();
-    // Of a body that is passed on the bytes have gone.
-    for (const reader of this.#readers) {
-      if (this.isPiped) reader.end({ kind: "over", end });
-      // The end stands behind what it lacks.
-      else if (reader.goneFor !== undefined && reader.cursor < this.#events.last) this.#endEarly(reader, reader.goneFor);
-      else this.#catchUp(reader);
-    }
+    this.#readers.showEnd();
     this.#options.onOver();
   }
 
   progress(progress: Progress): void {
-    for (const { client } of this.#readers) client.progress(progress);
+    this.#readers.progress(progress);
   }
 
   commit(headers: ReplyHeaders): void {
-    this.#head = { kind: "stream", headers };
+    this.#content.head = { kind: "stream", headers };
     this.mirror?.begin(headers);
-    for (const reader of this.#readers) {
-      reader.client.commit(headers);
-      reader.isLive = true;
-    }
+    this.#readers.commit(headers);
   }
 
   push(event: StreamEvent, kind: EventKind): void {
-    this.#events.push(event, kind);
-    this.#characters += event.characters ?? 0;
-    for (const reader of this.#readers) {
-      if (!reader.isLive) continue;
-      reader.client.push(event, kind);
-      reader.cursor++;
-    }
+    this.#content.push(event, kind);
+    this.#readers.push(event, kind);
   }
 
-  /** The fastest client sets the pace: the others read what is kept. */
   flush(): boolean {
-    let isFlowing = !this.hasReaders;
-    for (const reader of this.#readers) {
-      if (!reader.isLive) isFlowing ||= this.#events.bytesAfter(reader.cursor) < this.#options.maxBytes / 2;
-      else if (reader.client.flush()) isFlowing = true;
-      else {
-        reader.isLive = false;
-        this.#stop(reader);
-      }
-    }
+    const isFlowing = this.#readers.flush();
     this.#mirrorOn();
     this.#trim();
     this.#count();
-    if (!isFlowing) this.#isUpstreamPaused = true;
     return isFlowing;
   }
 
   finish(): void {
-    for (const reader of this.#readers) if (reader.isLive) reader.client.finish();
+    this.#readers.finish();
   }
 
   begin(status: number, headers: ReplyHeaders): void {
-    this.#head = { kind: "piped" };
-    for (const { client } of this.#readers) client.begin(status, headers);
+    this.#content.head = { kind: "piped" };
+    this.#readers.begin(status, headers);
     if (this.hasReaders) return;
     const failure = new Failure(
       "client_gone",
@@ -300,179 +247,114 @@ export class KeptStream implements KeptAnswer, RunClient {
   }
 
   write(chunk: Buffer): boolean {
-    let isFlowing = true;
-    for (const { client } of this.#readers) if (!client.write(chunk)) isFlowing = false;
-    if (!isFlowing) this.#isUpstreamPaused = true;
-    return isFlowing;
+    return this.#readers.write(chunk);
   }
 
   onDrain(listener: () => void): () => void {
-    this.#drainListeners.add(listener);
-    return () => void this.#drainListeners.delete(listener);
+    return this.#readers.onDrain(listener);
   }
 
   /** Lets go of the oldest events, so that no more than `bytes` are kept of them. */
   shrinkTo(bytes: number): void {
-    this.#events.dropUpTo(this.#events.lastBeyond(bytes));
+    const { events } = this.#content;
+    events.dropUpTo(events.lastBeyond(bytes));
     this.#count();
   }
 
   /** Lets go of what each of its readers has; what a client might come back for goes with it. */
   forgetRead(): void {
     if (!this.hasReaders) return;
-    this.#events.dropUpTo(Math.min(...this.#readers.map(({ cursor }) => cursor)));
+    this.#content.events.dropUpTo(this.#readers.haveAll);
     this.#count();
   }
 
-  /** From now on its run ends when its last client leaves; at once, with `failure`, where none listens here or elsewhere. */
+  /** As {@link Linger.noMore}. */
   lingersNoMore(failure: Failure): void {
-    this.#lingerMs = 0;
-    if (!this.#isReadElsewhere) this.giveUp(failure);
-    else if (this.#state.at === "lingering") {
-      clearTimeout(this.#state.timer);
-      this.#endOfLinger();
-    }
+    this.#linger.noMore(failure);
   }
 
   /** It is not kept any more. */
   discard(): void {
     this.#isDiscarded = true;
-    this.#events.dropUpTo(this.#events.last);
+    const { events } = this.#content;
+    events.dropUpTo(events.last);
     this.#count();
   }
 
-  /** A client reads it elsewhere, or has read it until `ms` before this time is over. */
+  /** As {@link Linger.readElsewhere}. */
   readElsewhere(ms: number): void {
-    this.#readElsewhereUntil = performance.now() + ms;
-  }
-
-  get #isReadElsewhere(): boolean {
-    return performance.now() < this.#readElsewhereUntil;
+    this.#linger.readElsewhere(ms);
   }
 
   #mirrorOn(): void {
+    const { events, ledger } = this.#content;
     const first = this.#mirrored + 1;
-    if (this.mirror === undefined || first > this.#events.last) return;
-    this.#mirrored = this.#events.last;
-    this.mirror.append(this.#events.after(first - 1), first, this.#events.dropped);
+    const { last } = events;
+    if (this.mirror === undefined || first > last) return;
+    this.#mirrored = last;
+    this.mirror.append(events.after(first - 1), first, events.dropped, () => {
+      ledger.wrote(last);
+      this.#readers.show();
+    });
   }
 
-  #drained(): void {
-    if (!this.#isUpstreamPaused) return;
-    this.#isUpstreamPaused = false;
-    for (const listener of this.#drainListeners) listener();
+  #onBroken(why: MirrorBreak): void {
+    const { ledger } = this.#content;
+    // What is passed on as it comes is nowhere else.
+    if (why === "taken over" && !this.isPiped) {
+      ledger.isTakenOver();
+      this.#readers.move();
+      this.#run?.abort(new Failure("client_gone", "another replica of Perennial has taken the answer over"));
+      this.#options.onStopped();
+      return;
+    }
+    ledger.isBroken();
+    this.#readers.renumber();
+    if (this.isOver) this.#readers.showEnd();
+    else this.#readers.show();
+  }
+
+  #onLeave(failure: Failure, isLast: boolean): "waits" | "left" {
+    // To a body that is not kept nobody can.
+    const mayComeBack = failure.code === "client_gone" && !this.isPiped && this.#linger.isAllowed;
+    if (this.isOver || !isLast || mayComeBack) return "left";
+    this.#run?.abort(failure);
+    return "waits";
+  }
+
+  #onIdle(): void {
+    this.#leftAt = performance.now();
+    this.mirror?.left();
+    if (this.isOver) this.#options.onRead();
+    else this.#startLinger();
+  }
+
+  #startLinger(): void {
+    this.#leftBehind = this.#content.events.last;
+    this.#linger.begin();
   }
 
   #trim(): void {
     const { maxBytes } = this.#options;
-    if (this.#events.bytes <= maxBytes) return;
-    const upTo = this.#events.lastBeyond(maxBytes * (1 - SLACK));
+    const { events } = this.#content;
+    if (events.bytes <= maxBytes) return;
+    const upTo = events.lastBeyond(maxBytes * (1 - SLACK));
     // What its clients have not got must be there when they come back, or all of it was for nothing.
-    if (this.#state.at === "lingering" && upTo > this.#leftBehind && !this.#isReadElsewhere) {
+    if (this.#linger.isRunning && upTo > this.#leftBehind && !this.#linger.isReadElsewhere) {
       const failure = new Failure("client_gone", "the client left, and more came than is kept (replay.maxStreamBytes)");
       // Not within a read.
       queueMicrotask(() => this.giveUp(failure));
       return;
     }
-    this.#events.dropUpTo(upTo);
+    events.dropUpTo(upTo);
   }
 
   #count(): void {
     const body = this.isWorthKeeping ? bodyBytes(this.end) : 0;
-    const change = (this.#isDiscarded ? 0 : STREAM_BYTES + this.#events.bytes + body) - this.#counted;
+    const change = (this.#isDiscarded ? 0 : STREAM_BYTES + this.#content.events.bytes + body) - this.#counted;
     if (change === 0) return;
     this.#counted += change;
     this.#options.onBytes(change);
-  }
-
-  /** Gives a reader what it lacks, and from then on what comes. */
-  #catchUp(reader: KeptReader): void {
-    if (reader.isLive ? !this.isOver : this.#head === undefined && !this.isOver) return;
-    const { client } = reader;
-    while (reader.cursor < this.#events.last) {
-      const from = reader.cursor;
-      if (from < this.#events.dropped) {
-        this.#endEarly(reader, new Failure("overloaded", TOO_SLOW, { setting: "replay.maxStreamBytes" }));
-        return;
-      }
-      while (
-        reader.cursor < this.#events.last &&
-        this.#events.bytesAfter(from) - this.#events.bytesAfter(reader.cursor) < CATCH_UP_BYTES
-      ) {
-        const kept = this.#events.at(++reader.cursor);
-        if (kept !== undefined) client.push(kept.event, kept.kind);
-      }
-      const isFlowing = client.flush();
-      if (reader.cursor === this.#events.last) break;
-      // While it is made the clocks of its run end the wait for a client.
-      if (this.isOver) client.takeOrLeave?.();
-      if (isFlowing) setImmediate(() => this.#catchUpAgain(reader));
-      else this.#stop(reader);
-      return;
-    }
-    reader.isLive = this.#head !== undefined;
-    if (this.#state.at === "over") {
-      client.finish();
-      reader.end({ kind: "over", end: this.#state.end });
-    }
-  }
-
-  #catchUpAgain(reader: KeptReader): void {
-    if (!this.#readers.includes(reader)) return;
-    this.#catchUp(reader);
-    this.#drained();
-  }
-
-  #leave(reader: KeptReader, failure: Failure): void {
-    const isLast = this.#readers.length === 1;
-    // To a body that is not kept nobody can.
-    const mayComeBack = failure.code === "client_gone" && !this.isPiped && (this.#lingerMs > 0 || this.#isReadElsewhere);
-    if (this.isOver || !isLast || mayComeBack) {
-      this.#endEarly(reader, failure);
-      if (!this.isOver && !this.hasReaders) this.#linger();
-      return;
-    }
-    // The last one waits for the end: what was read by now may be whole.
-    reader.goneFor = failure;
-    this.#run?.abort(failure);
-  }
-
-  #endEarly(reader: KeptReader, failure: Failure): void {
-    reader.end({ kind: "left", failure, lastEvent: this.#events.at(reader.cursor)?.event ?? reader.stoppedAt });
-  }
-
-  #stop(reader: KeptReader): void {
-    reader.stoppedAt = this.#events.at(reader.cursor)?.event;
-  }
-
-  #linger(): void {
-    const timer = setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs);
-    this.#leftBehind = this.#events.last;
-    this.#state = { at: "lingering", since: performance.now(), characters: this.#characters, timer };
-  }
-
-  get #elsewhereMs(): number {
-    return Math.max(0, this.#readElsewhereUntil - performance.now());
-  }
-
-  #endOfLinger(): void {
-    if (this.#state.at !== "lingering") return;
-    if (!this.#isReadElsewhere) {
-      this.giveUp(new Failure("client_gone", "the client left, and did not come back in time (replay.linger)"));
-      return;
-    }
-    this.#state = { ...this.#state, timer: setTimeout(() => this.#endOfLinger(), this.#lingerMs + this.#elsewhereMs) };
-  }
-
-  #endLinger(): void {
-    if (this.#state.at !== "lingering") return;
-    const { since, characters, timer } = this.#state;
-    clearTimeout(timer);
-    this.#lingered = {
-      ms: (this.#lingered?.ms ?? 0) + performance.now() - since,
-      characters: (this.#lingered?.characters ?? 0) + this.#characters - characters,
-    };
-    this.#state = { at: "running" };
   }
 }
 
@@ -480,5 +362,3 @@ export class KeptStream implements KeptAnswer, RunClient {
 function bodyBytes(end: KeptEnd | undefined): number {
   return end?.kind === "answered" && end.result.kind === "reply" ? end.result.body.length : 0;
 }
-
-const TOO_SLOW = "the client read so slowly that what it has not got is not kept any more";

@@ -3,13 +3,17 @@ import { randomBytes } from "node:crypto";
 import { Failure } from "../core/failure.ts";
 import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { KeptFacts } from "./kept-answer.ts";
-import { type KeptMirror, KeptStream } from "./kept-stream.ts";
+import type { KeptPast } from "./kept-content.ts";
+import type { KeptMirror } from "./kept-mirror.ts";
+import { KeptStream } from "./kept-stream.ts";
 import type { Claim, KeepOptions, RequestName, StreamStore } from "./stream-store.ts";
 
 /** An answer that is kept for other processes, too. */
 interface Shared {
   readonly id: string;
   readonly mirror: KeptMirror;
+  /** What was made of it before, elsewhere. */
+  readonly past?: KeptPast | undefined;
 }
 
 interface Kept {
@@ -61,6 +65,7 @@ export class KeptStreams implements StreamStore {
       ...facts,
       id: shared?.id ?? newStreamId(),
       mirror: shared?.mirror,
+      past: shared?.past,
       lingerMs: this.#isDraining ? 0 : options.linger,
       maxBytes: Math.min(options.maxStreamBytes, options.maxTotalBytes),
       onBytes: (change) => this.#count(kept, change),

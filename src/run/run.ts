@@ -3,7 +3,7 @@
 import type { AnswerLimits } from "../attempt/attempt-context.ts";
 import { type AttemptLoopOptions, type PlannedAttempt, runAttempts } from "../attempt/attempt-loop.ts";
 import { attemptOnce } from "../attempt/attempt-once.ts";
-import type { AttemptPolicy, RunState } from "../attempt/attempt-policy.ts";
+import type { AttemptPolicy, PastAttempt, RunState } from "../attempt/attempt-policy.ts";
 import { withinLimits } from "../attempt/enter-rate.ts";
 import { NativeSession } from "../attempt/native-session.ts";
 import { UsageMeter } from "../attempt/usage-meter.ts";
@@ -18,11 +18,13 @@ import type { HeldMemory, HeldShare } from "../core/held-memory.ts";
 import type { Observer, Propagator } from "../core/observer.ts";
 import type { ResumedBy } from "../core/outcome.ts";
 import type { Progress } from "../core/progress.ts";
+import type { StreamEvent } from "../core/stream-event.ts";
 import { type Transcript, TranscriptBuilder } from "../core/transcript.ts";
 import { Gate } from "./gate.ts";
 import { ForwardingJournal, type RunClient } from "./journal.ts";
 import { Lag, type TimedSink } from "./lag.ts";
 import { Taken } from "./taken.ts";
+import type { MadeLeg } from "./takeover.ts";
 
 export interface RunOptions {
   /** The exchange that started it: whose request is answered, and to whom its attempts are reported. */
@@ -43,6 +45,19 @@ export interface RunOptions {
   readonly session: NativeSession;
   /** Where its answer goes in place of the clients that listen. @defaultValue to them */
   readonly journal?: RunClient | undefined;
+  /** Told of each attempt that clients have some of, before they are given any of it. */
+  onLeg?(leg: MadeLeg): void;
+  /** What was made of its answer before, elsewhere: it goes on from there. */
+  readonly past?: PastRun | undefined;
+}
+
+/** A run of another replica that has ended when clients had some of its answer. */
+export interface PastRun {
+  /** Those that clients have some of, in their order. One at least. */
+  readonly attempts: readonly PastAttempt[];
+  readonly seams: readonly ResumedBy[];
+  /** What clients have. */
+  readonly given: Iterable<StreamEvent>;
 }
 
 /** In milliseconds. */
@@ -88,6 +103,7 @@ export class Run {
     this.#transcript = new TranscriptBuilder(options.recorder);
     options.exchange.attempts = this.attempts;
     this.#written = options.held.open({ evict: (failure) => this.abort(failure) });
+    if (options.past !== undefined) this.#goOnFrom(options.past);
     this.#end = this.#answer();
   }
 
@@ -149,9 +165,19 @@ export class Run {
     this.#controller.abort(reason);
   }
 
+  #goOnFrom({ attempts, seams, given }: PastRun): void {
+    for (const event of given) this.#transcript.append(event);
+    this.#seams.push(...seams);
+    const legs = attempts.map(({ attempt }) => attempt);
+    this.attempts.push(...legs);
+    const attempt = legs.at(-1);
+    if (attempt !== undefined) this.#state = { at: "committed", attempt, legs, given: this.#transcript.record };
+  }
+
   async #answer(): Promise<RunEnd> {
     const { exchange, times } = this.#options;
-    this.#startDeadline(times.uncommittedMs, exchange.arrivedAt, times.uncommittedSetting);
+    if (this.#state.at === "waiting") this.#startDeadline(times.uncommittedMs, exchange.arrivedAt, times.uncommittedSetting);
+    else this.#startStreamDeadline();
     const end = await this.#runAttempts().then(
       (result): RunEnd => ({ kind: "won", result }),
       (thrown: unknown): RunEnd => ({ kind: "failed", failure: toFailure(thrown) }),
@@ -182,6 +208,7 @@ export class Run {
       attempts: this.attempts,
       policy,
       observer,
+      past: this.#options.past?.attempts,
       deadlineAt: exchange.arrivedAt + times.totalMs,
       signal: this.#controller.signal,
       state: () => this.#state,
@@ -244,7 +271,7 @@ export class Run {
   #outputOf({ attempt, onTaken, onContent }: PlannedAttempt, held: HeldShare, session: NativeSession): AttemptOutput {
     const journal = this.#journal;
     const commit = (begin: () => void): boolean => {
-      const hasWon = onContent?.() !== false && this.#commit(attempt, begin);
+      const hasWon = onContent?.() !== false && this.#commit(attempt, session, begin);
       if (hasWon && session !== this.#options.session) this.#options.session.yieldTo(session);
       return hasWon;
     };
@@ -324,16 +351,25 @@ export class Run {
   }
 
   /** @returns false when another attempt has won before, or the run is over. */
-  #commit(attempt: Attempt, begin: () => void): boolean {
+  #commit(attempt: Attempt, session: NativeSession, begin: () => void): boolean {
     if (this.#state.at !== "waiting") return false;
     this.#state = { at: "committed", attempt, legs: [attempt], given: this.#transcript.record };
     // What flows may flow on: a stream that stops is the watchdog's to notice.
     clearTimeout(this.#deadline);
-    const { streamMs } = this.#options.times;
-    if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
+    this.#startStreamDeadline();
+    this.#tellLeg(attempt, session);
     begin();
     this.#options.observer.onCommit?.(this.#options.exchange, attempt);
     return true;
+  }
+
+  #startStreamDeadline(): void {
+    const { streamMs } = this.#options.times;
+    if (streamMs !== false) this.#startDeadline(streamMs, performance.now(), "timeouts.stream");
+  }
+
+  #tellLeg({ upstream, servedModel }: Attempt, session: NativeSession, by?: ResumedBy): void {
+    this.#options.onLeg?.({ upstream, servedModel, by, kept: session.kept?.name });
   }
 
   /** @returns false when the run is over. */
@@ -342,6 +378,7 @@ export class Run {
     if (state.at !== "committed") return false;
     this.#state = { ...state, attempt, legs: [...(state.legs ?? []), attempt] };
     this.#seams.push(by);
+    this.#tellLeg(attempt, this.#options.session, by);
     this.#lag?.goOn();
     return true;
   }

@@ -1,6 +1,7 @@
 /** Where answers are kept, in this process or for several: found by id, or by the request that asked for them. */
 import type { KeptAnswer, KeptFacts } from "./kept-answer.ts";
 import type { KeptStream } from "./kept-stream.ts";
+import type { StoredRequest } from "./takeover.ts";
 
 /** Times in milliseconds, sizes in bytes. */
 export interface KeepOptions {
@@ -28,6 +29,14 @@ export type Claim =
 export interface StreamStore {
   /** @throws Failure `overloaded` where that cannot be known now. */
   find(id: string): Promise<KeptAnswer | undefined>;
-  /** The answer of that name, or else a new one: of two that ask at once one is first. */
-  claim(facts: KeptFacts, options: KeepOptions, name: RequestName | undefined): Promise<Claim>;
+  /**
+   * The answer of that name, or else a new one: of two that ask at once one is first.
+   * @param asked the request as it may be kept, should another replica have to go on with its answer; undefined where it may not.
+   */
+  claim(
+    facts: KeptFacts,
+    options: KeepOptions,
+    name: RequestName | undefined,
+    asked: () => StoredRequest | undefined,
+  ): Promise<Claim>;
 }

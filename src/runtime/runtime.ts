@@ -16,13 +16,16 @@ import type { Config } from "../config/schema.ts";
 import { HeldMemory } from "../core/held-memory.ts";
 import type { NamedUpstreamState } from "../core/upstream-state.ts";
 import { KeptStreams } from "../run/kept-streams.ts";
+import type { Successor } from "../run/takeover.ts";
 import type { ServerSettings } from "../server/create-server.ts";
 import { OpenExchanges } from "../server/open-exchanges.ts";
+import { createSuccessor } from "../server/successor.ts";
 import type { RedisStore } from "../store/redis-store.ts";
 import { createStoreLog } from "../telemetry/store-log.ts";
 import { type Backend, openBackend, planBackend, statesOf } from "./backend.ts";
-import { createSettings } from "./settings.ts";
+import { createSettings, type MadeSettings } from "./settings.ts";
 import { openTelemetry } from "./telemetry.ts";
+import type { WorkerAnswers, WorkerGroup } from "./worker-group.ts";
 
 export interface Runtime {
   readonly open: OpenExchanges;
@@ -33,6 +36,11 @@ export interface Runtime {
    * @throws ConfigError when it must not take the place of the old one, which then stays.
    */
   reload(config: Config): Promise<Reloaded>;
+  /**
+   * The same in two steps, for several processes of which all take it or none. The caller lets no other reload begin in between.
+   * @throws ConfigError
+   */
+  prepare(config: Config): Promise<PreparedReload>;
   /** Lets what runs come to its end, for `drain.timeout` at most; nothing may begin any more. */
   drain(): Promise<void>;
   /** After the drain: closes every connection to an upstream, also those of earlier configurations. */
@@ -45,6 +53,14 @@ export interface InForce {
   readonly pem: PemFiles;
   readonly backend: Backend;
   readonly settings: ServerSettings;
+  /** What this process says of itself, where others serve beside it. */
+  readonly answers: WorkerAnswers;
+}
+
+/** A new configuration that could be taken, and was not yet. */
+export interface PreparedReload {
+  commit(): Promise<Reloaded>;
+  cancel(): Promise<void>;
 }
 
 /** What a new configuration changed, as names of settings at the top level. */
@@ -57,31 +73,43 @@ export interface Reloaded {
 /** How long a collector of traces may take for the last of them, in milliseconds: it must not keep the program from ending. */
 const LAST_TRACES_MS = 2_000;
 
-/** @throws ConfigError when a file, or a proxy, that is named cannot be used. */
-export async function openRuntime(started: Config, logger: Logger): Promise<Runtime> {
+/**
+ * @param group where others serve beside this process; undefined where it serves alone.
+ * @throws ConfigError when a file, or a proxy, that is named cannot be used.
+ */
+export async function openRuntime(started: Config, logger: Logger, group?: WorkerGroup): Promise<Runtime> {
   prepareRecordFolder(started.record);
-  const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey);
+  const open = new OpenExchanges(started.limits.maxStreams, started.auth.maxStreamsPerKey, group?.places);
   const pem = readPemFiles(started);
   const held = new HeldMemory(started.limits.maxHeldBytes);
   const kept = new KeptStreams(held);
-  const store = started.store === false ? undefined : await openStore(started.store, kept, logger);
-  const sticky = new StickyUpstreams();
+  const store =
+    started.store === false
+      ? undefined
+      : await openStore(
+          started.store,
+          { local: kept, ca: pem.store, successor: createSuccessor(open, () => inForce.settings) },
+          logger,
+        );
+  const sticky = new StickyUpstreams(group?.makers);
   const retries = new RetryBudget();
   const hedging = new Hedging();
-  const rates = new RateLimiters(store?.rates);
+  const rates = new RateLimiters(store?.rates ?? group?.rates);
   const upstreams = (): readonly NamedUpstreamState[] => statesOf(inForce.config, inForce.backend);
-  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams, isStoreUp: () => store?.isUp });
-  const settingsOf = (config: Config, backend: Backend): Promise<ServerSettings> => {
+  const telemetry = await openTelemetry(logger, { open, held, kept, upstreams, isStoreUp: () => store?.isUp }, group);
+  const settingsOf = (config: Config, backend: Backend): Promise<MadeSettings> => {
     // Those that wait now are let in by the new limits as well: they are the upstream's, and not of one request.
     rates.configure(ownedRates(config));
-    return createSettings(config, { backend, telemetry, kept: store ?? kept, held, sticky, retries, hedging, rates });
+    const own = { backend, telemetry, kept: store ?? kept, held, sticky, retries, hedging, rates };
+    return createSettings(config, { ...own, group });
   };
   const backend = await openBackend(started, pem, logger);
-  let inForce: InForce = { config: started, pem, backend, settings: await settingsOf(started, backend) };
+  let inForce: InForce = { config: started, pem, backend, ...(await settingsOf(started, backend)) };
+  group?.answerWith(() => inForce.answers);
   let lastReload: Promise<unknown> = Promise.resolve();
   const retire = createRetirement(open);
 
-  async function apply(next: Config): Promise<Reloaded> {
+  async function prepare(next: Config): Promise<PreparedReload> {
     if (open.draining) throw new ConfigError(["Perennial is shutting down"]);
     const old = inForce;
     refuseReload(started.host, old.config, next);
@@ -89,16 +117,23 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     prepareRecordFolder(next.record);
     const isKept = isDeepStrictEqual(old.backend.plan, planBackend(next, pem));
     const backend = isKept ? old.backend : await openBackend(next, pem, logger);
-    inForce = { config: next, pem, backend, settings: await settingsOf(next, backend) };
-    open.max = next.limits.maxStreams;
-    held.maxBytes = next.limits.maxHeldBytes;
-    open.maxPerKey = next.auth.maxStreamsPerKey;
-    if (next.replay === false) kept.clear();
-    if (next.log.level !== old.config.log.level) logger.level = next.log.level;
-    if (!isKept) retire.add(old.backend);
     return {
-      changed: [...changedSettings(old.config, next), ...(isDeepStrictEqual(old.pem, pem) ? [] : ["certificates"])],
-      needsRestart: settingsForRestart(started, next),
+      async commit() {
+        inForce = { config: next, pem, backend, ...(await settingsOf(next, backend)) };
+        open.max = next.limits.maxStreams;
+        held.maxBytes = next.limits.maxHeldBytes;
+        open.maxPerKey = next.auth.maxStreamsPerKey;
+        if (next.replay === false) kept.clear();
+        if (next.log.level !== old.config.log.level) logger.level = next.log.level;
+        if (!isKept) retire.add(old.backend);
+        return {
+          changed: [...changedSettings(old.config, next), ...(isDeepStrictEqual(old.pem, pem) ? [] : ["certificates"])],
+          needsRestart: settingsForRestart(started, next),
+        };
+      },
+      async cancel() {
+        if (!isKept) await backend.close();
+      },
     };
   }
 
@@ -107,10 +142,11 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
     current: () => inForce,
     reload(next) {
       // One after the other: two signals at once must not open two backends and forget one.
-      const turn = lastReload.then(() => apply(next));
+      const turn = lastReload.then(async () => (await prepare(next)).commit());
       lastReload = turn.catch(() => {});
       return turn;
     },
+    prepare,
     drain() {
       inForce.backend.stopWarmUps();
       kept.drain();
@@ -126,9 +162,13 @@ export async function openRuntime(started: Config, logger: Logger): Promise<Runt
 }
 
 /** Loaded only where it is wanted. Without the server answers are kept here alone, and nothing fails for that. */
-async function openStore(config: StoreConfig, local: KeptStreams, logger: Logger): Promise<RedisStore> {
+async function openStore(
+  { url, prefix, takeover }: StoreConfig,
+  { local, ca, successor }: { readonly local: KeptStreams; readonly ca: string | undefined; readonly successor: Successor },
+  logger: Logger,
+): Promise<RedisStore> {
   const { RedisStore } = await import("../store/redis-store.ts");
-  const store = new RedisStore({ ...config, local, ...createStoreLog(logger) });
+  const store = new RedisStore({ url, prefix, ca, local, ...(takeover && { successor }), ...createStoreLog(logger) });
   await store.open();
   return store;
 }

@@ -15,8 +15,9 @@ import { createExchangeLog } from "../telemetry/exchange-log.ts";
 import type { Texts } from "../telemetry/history/texts.ts";
 import type { History } from "../telemetry/history.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { createTally } from "../telemetry/tally.ts";
+import { createTally, summarize } from "../telemetry/tally.ts";
 import type { Traces } from "../telemetry/traces.ts";
+import type { WorkerGroup } from "./worker-group.ts";
 
 /** What is counted when it is asked for. */
 export interface Counted {
@@ -45,7 +46,8 @@ export interface Telemetry {
   close(): Promise<void>;
 }
 
-export async function openTelemetry(logger: Logger, counted: Counted): Promise<Telemetry> {
+/** @param group where others serve beside this process, and one line for all is logged at the end. */
+export async function openTelemetry(logger: Logger, counted: Counted, group?: WorkerGroup): Promise<Telemetry> {
   const traces = await startTraces(logger);
   const tally = createTally();
   let metrics: Promise<Metrics> | undefined;
@@ -79,8 +81,9 @@ export async function openTelemetry(logger: Logger, counted: Counted): Promise<T
       return createExchangeRecorder(recorderOptions(config, config.record, recordings, logger));
     },
     async close() {
-      const summary = tally.summary();
+      const summary = group === undefined ? summarize(tally.counts) : undefined;
       if (summary !== undefined) logger.info(summary);
+      group?.tellOutcomes(tally.counts);
       await traces?.close();
     },
   };

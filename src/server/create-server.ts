@@ -52,7 +52,7 @@ export interface ServerSettings {
   /** Web pages from elsewhere that may use it all the same (`cors.origins`). */
   readonly corsOrigins: readonly string[];
   /** The upstream has been asked a first question and has answered it, where that is wanted. */
-  readonly isWarm: () => boolean;
+  readonly isWarm: () => boolean | Promise<boolean>;
   /** What `/metrics` answers; undefined when there is nothing at that path. */
   readonly metrics: { readonly public: boolean; read(): Promise<{ contentType: string; body: string }> } | undefined;
   /** What `/dashboard` shows; undefined when there is nothing at that path. */
@@ -121,9 +121,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return serve(request, reply);
   });
   app.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
-  app.get("/readyz", (_request, reply) => {
-    const status = open.draining ? "draining" : current().isWarm() ? "ready" : "warming up";
-    reply.code(status === "ready" ? 200 : 503).send({ status });
+  app.get("/readyz", async (_request, reply) => {
+    const isWarm = await current().isWarm();
+    const status = open.draining ? "draining" : isWarm ? "ready" : "warming up";
+    return reply.code(status === "ready" ? 200 : 503).send({ status });
   });
   app.get("/metrics", async (request, reply) => {
     const { metrics } = current();
@@ -191,7 +192,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const key = keyOf(request).id;
-    const slot = open.admit(key);
+    const admitted = open.admit(key);
+    const slot = admitted instanceof Promise ? await admitted : admitted;
     const held = new HeldRequest(current().context.held);
     try {
       const settings = current();
@@ -241,6 +243,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
       request: { method, path: target, headers, body, ...(decoded && { plain: decoded }) },
     });
     refuseModel(client, method, exchange.api?.request.model);
+    const learning = settings.relay.offers.length > 1 ? settings.context.sticky.learn(exchange.request) : undefined;
+    if (learning !== undefined) {
+      await learning;
+      open.refuseWhileDraining();
+    }
     const { relay: asked, context } = current();
     let arrival: Arrival | undefined;
     held.serve({ abort: (failure) => abortAll(exchange, arrival, failure) });

@@ -23,14 +23,14 @@ export async function answerOfStream(
     return;
   }
   if (method !== "GET") throw new Failure("not_found", `There is nothing for ${method} here.`);
-  const { state, characters, events, text, failure } = await stream.tell();
+  const { state, characters, events, last, text, failure } = await stream.tell();
   reply.send({
     id,
     object: "stream",
     state,
     characters,
     events,
-    last_event_id: events === 0 ? null : `${id}:${events}`,
+    last_event_id: events === 0 ? null : `${id}:${last}`,
     text: text ?? null,
     error: failure === undefined ? null : { code: failure.code, message: failure.message },
   });

@@ -14,6 +14,18 @@ export interface Slot {
 
 type Abortable = Pick<Exchange, "abort">;
 
+/** Places that several processes count together. */
+export interface SharedPlaces {
+  /** All of them are taken, or none. Never rejects. @returns what gives them back; or the place in the list of one that is not free. */
+  take(places: readonly SharedPlace[]): Promise<(() => void) | number>;
+}
+
+export interface SharedPlace {
+  /** The same for all that take of the same limit. */
+  readonly name: string;
+  readonly limit: number;
+}
+
 export class OpenExchanges {
   draining = false;
   /** How many exchanges may run at a time (`limits.maxStreams`). */
@@ -22,11 +34,14 @@ export class OpenExchanges {
   maxPerKey: number;
   readonly #running = new LinkedList<{ readonly exchange: Abortable; readonly work: Promise<void> }>();
   readonly #byKey = new Map<string, number>();
+  readonly #shared: SharedPlaces | undefined;
   #taken = 0;
 
-  constructor(max: number, maxPerKey: number) {
+  /** @param shared where several processes serve, and count together; undefined for one alone. */
+  constructor(max: number, maxPerKey: number, shared?: SharedPlaces) {
     this.max = max;
     this.maxPerKey = maxPerKey;
+    this.#shared = shared;
   }
 
   /** Exchanges that run; those whose body is still read have not begun. */
@@ -36,23 +51,48 @@ export class OpenExchanges {
 
   /**
    * @param key whose it would be; see createKeyCheck.
+   * @returns a promise only where other processes count as well.
    * @throws Failure `draining` or `overloaded` when no more may begin.
    */
-  admit(key: string): Slot {
+  admit(key: string): Slot | Promise<Slot> {
     this.refuseWhileDraining();
-    if (this.#taken >= this.max) {
-      throw new Failure(
-        "overloaded",
-        `Perennial is serving ${this.max} requests already (limits.maxStreams). Send the request again in a moment.`,
-      );
-    }
-    if (key !== NO_KEY_NEEDED && this.maxPerKey > 0 && (this.#byKey.get(key) ?? 0) >= this.maxPerKey) {
-      throw new Failure(
-        "overloaded",
-        `Perennial is serving ${this.maxPerKey} requests with this key already (auth.maxStreamsPerKey). Send the request again in a moment.`,
-      );
-    }
+    if (this.#shared !== undefined) return this.#admitShared(key, this.#shared);
+    if (this.#taken >= this.max) throw this.#tooMany();
+    if (this.#isLimited(key) && (this.#byKey.get(key) ?? 0) >= this.maxPerKey) throw this.#tooManyOfKey();
     return this.#take(key);
+  }
+
+  async #admitShared(key: string, shared: SharedPlaces): Promise<Slot> {
+    const all = { name: "streams", limit: this.max };
+    const ofKey = { name: `streams of ${key}`, limit: this.maxPerKey };
+    const answer = await shared.take(this.#isLimited(key) ? [all, ofKey] : [all]);
+    if (answer === 0) throw this.#tooMany();
+    if (typeof answer === "number") throw this.#tooManyOfKey();
+    try {
+      this.refuseWhileDraining();
+    } catch (draining) {
+      answer();
+      throw draining;
+    }
+    return this.#take(key, answer);
+  }
+
+  #isLimited(key: string): boolean {
+    return key !== NO_KEY_NEEDED && this.maxPerKey > 0;
+  }
+
+  #tooMany(): Failure {
+    return new Failure(
+      "overloaded",
+      `Perennial is serving ${this.max} requests already (limits.maxStreams). Send the request again in a moment.`,
+    );
+  }
+
+  #tooManyOfKey(): Failure {
+    return new Failure(
+      "overloaded",
+      `Perennial is serving ${this.maxPerKey} requests with this key already (auth.maxStreamsPerKey). Send the request again in a moment.`,
+    );
   }
 
   /** @throws Failure `draining`; asked again once the body is there, which may have taken its time. */
@@ -60,11 +100,12 @@ export class OpenExchanges {
     if (this.draining) throw new Failure("draining", "Perennial is shutting down. Send the request again in a moment.");
   }
 
-  #take(key: string): Slot {
+  #take(key: string, giveBack?: () => void): Slot {
     let state: "reserved" | "running" | "free" = "reserved";
     const free = (): void => {
       state = "free";
       this.#count(key, -1);
+      giveBack?.();
     };
     this.#count(key, 1);
     return {

@@ -5,22 +5,22 @@ import type { StreamEvent } from "../core/stream-event.ts";
 import { dialectNamed } from "../dialect/registry.ts";
 import type { KeptEnd, KeptFacts } from "../run/kept-answer.ts";
 
-/** Who makes it, and since when. */
-export interface Maker {
-  readonly replica: string;
-  /** Unix time in milliseconds. */
-  readonly startedAt: number;
-}
-
-export function writeFacts({ client, request, api }: KeptFacts, maker: Maker): string {
-  return JSON.stringify({ client, request, dialect: api.dialect.name, asked: api.request, ...maker });
+export function writeFacts({ client, request, api }: KeptFacts): string {
+  return JSON.stringify({ client, request, dialect: api.dialect.name, asked: api.request });
 }
 
 /** Undefined for what another version has written that this one cannot read. */
-export function readFacts(text: string): (KeptFacts & Maker) | undefined {
-  const { client, request, dialect: name, asked, replica, startedAt } = JSON.parse(text);
+export function readFacts(text: string): KeptFacts | undefined {
+  const { client, request, dialect: name, asked } = JSON.parse(text);
   const dialect = dialectNamed(name);
-  return dialect && { client, request, api: { dialect, request: asked }, replica, startedAt };
+  return dialect && { client, request, api: { dialect, request: asked } };
+}
+
+/** An entry of a Redis Stream. */
+export type Entry = readonly [id: string, fields: string[]];
+
+export function numberOf(entry: Entry | undefined): number | undefined {
+  return entry && Number(entry[0].split("-", 1)[0]);
 }
 
 /** The fields of an entry, which is event number n of its stream: Redis has them as pairs. */

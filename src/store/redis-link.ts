@@ -1,9 +1,12 @@
 /** The connections to Redis, or Valkey: one for commands, one for what others publish. What cannot be done now is not waited for. */
 import { Redis, type RedisOptions } from "ioredis";
+import { explainConnection } from "./explain-connection.ts";
 
 export interface RedisLinkOptions {
   /** `redis://` or `rediss://`, with a user and a password where the server wants them. */
   readonly url: string;
+  /** The authorities that are trusted for it, PEM; undefined for the well-known ones. */
+  readonly ca?: string | undefined;
   /** Told when it is lost, and when it is back; first of all, whether it is there. */
   onChange(isUp: boolean, reason: string): void;
   /** It is there, and refuses: it is full, or not all is allowed. */
@@ -28,8 +31,9 @@ export class RedisLink {
   #unanswered = 0;
   #isClosed = false;
 
-  constructor({ url, onChange, onRefusal }: RedisLinkOptions) {
+  constructor({ url, ca, onChange, onRefusal }: RedisLinkOptions) {
     const options = {
+      ...(ca !== undefined && /^rediss:/i.test(url) ? { tls: { ca } } : {}),
       commandTimeout: COMMAND_MS,
       connectTimeout: CONNECT_MS,
       // What is asked while it is away is not to be done when it is back.
@@ -46,7 +50,7 @@ export class RedisLink {
     this.#subscriber = new Redis(url, options);
     for (const redis of [this.#commands, this.#subscriber]) {
       redis.on("error", (error: Error) => {
-        this.#lastError = error.message;
+        this.#lastError = explainConnection(error);
       });
       redis.on("close", () => this.#change(false));
     }

@@ -3,19 +3,26 @@ import { randomUUID } from "node:crypto";
 import type { KeptAnswer, KeptFacts } from "../run/kept-answer.ts";
 import { type KeptStreams, nameOf, newStreamId } from "../run/kept-streams.ts";
 import type { Claim, KeepOptions, RequestName, StreamStore } from "../run/stream-store.ts";
+import type { StoredRequest, Successor } from "../run/takeover.ts";
 import { writeFacts } from "./kept-record.ts";
+import { CLAIM } from "./mirror-scripts.ts";
 import { createKeys, type RedisKeys } from "./redis-keys.ts";
 import { RedisLink } from "./redis-link.ts";
 import { LEASE_MS, RedisMirror } from "./redis-mirror.ts";
 import { RedisRates } from "./redis-rates.ts";
 import { RemoteStream } from "./remote-stream.ts";
+import { Takeovers } from "./takeovers.ts";
 
 export interface RedisStoreOptions {
   readonly url: string;
+  /** The authorities that are trusted for it, PEM; undefined for the well-known ones. */
+  readonly ca?: string | undefined;
   /** Of every key. */
   readonly prefix: string;
   /** Where what is made here is kept first of all. */
   readonly local: KeptStreams;
+  /** Goes on with answers whose makers have gone; undefined where no replica does. */
+  readonly successor?: Successor | undefined;
   onChange(isUp: boolean, reason: string): void;
   onRefusal(reason: string): void;
 }
@@ -26,16 +33,6 @@ const READING_MS = 5_000;
 /** Before its first beat. */
 const FIRST_MS = 60_000;
 
-/** The stream that has this name, unless it is the one that is not wanted; otherwise the new one takes the name. */
-const CLAIM = `
-local known = redis.call("GET", KEYS[1])
-if known and known ~= ARGV[2] then return known end
-redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[4])
-redis.call("HSET", KEYS[2], "facts", ARGV[3])
-redis.call("PEXPIRE", KEYS[2], ARGV[4])
-redis.call("SET", KEYS[3], "0", "PX", ARGV[5])
-return false`;
-
 export class RedisStore implements StreamStore {
   readonly #local: KeptStreams;
   /** The rate limits that all replicas count together. */
@@ -43,13 +40,17 @@ export class RedisStore implements StreamStore {
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   readonly #replica = randomUUID();
+  /** Undefined where no replica goes on with what another has begun. */
+  readonly #takeovers: Takeovers | undefined;
   readonly #beats: NodeJS.Timeout;
 
-  constructor({ url, prefix, local, onChange, onRefusal }: RedisStoreOptions) {
+  constructor({ url, ca, prefix, local, successor, onChange, onRefusal }: RedisStoreOptions) {
     this.#local = local;
     this.#keys = createKeys(prefix);
-    this.#link = new RedisLink({ url, onChange, onRefusal });
+    this.#link = new RedisLink({ url, ca, onChange, onRefusal });
     this.rates = new RedisRates(this.#link, this.#keys);
+    const at = { link: this.#link, keys: this.#keys, replica: this.#replica, local };
+    this.#takeovers = successor && new Takeovers({ ...at, successor, readingMs: READING_MS });
     this.#link.subscribe(this.#keys.replica(this.#replica), (message) => this.#onMessage(message));
     this.#beats = setInterval(() => this.#beat(), BEAT_MS).unref();
   }
@@ -63,19 +64,26 @@ export class RedisStore implements StreamStore {
   }
 
   async find(id: string): Promise<KeptAnswer | undefined> {
-    return this.#local.here(id) ?? (await RemoteStream.find(id, this.#link, this.#keys));
+    return this.#local.here(id) ?? (await this.#findRemote(id));
   }
 
-  async claim(facts: KeptFacts, options: KeepOptions, name: RequestName | undefined): Promise<Claim> {
+  async claim(
+    facts: KeptFacts,
+    options: KeepOptions,
+    name: RequestName | undefined,
+    askedFor: () => StoredRequest | undefined,
+  ): Promise<Claim> {
     if (!this.#link.isUp) return this.#local.claim(facts, options, name);
     const here = name && this.#local.findNamed(name);
     if (name !== undefined && here !== undefined && name.mayJoin(here)) return { kind: "known", stream: here };
     const id = newStreamId();
-    const known = await this.#claimName(id, facts, name);
+    const asked = this.#takeovers && askedFor();
+    const owner = asked && randomUUID();
+    const known = await this.#claimName(id, facts, name, owner && { owner, asked });
     if (known === "not done") return this.#local.claim(facts, options, name);
     if (known !== undefined) return { kind: "known", stream: known };
     const nameKey = name && this.#keys.name(nameOf(name));
-    const mirror = new RedisMirror({ link: this.#link, keys: this.#keys, id, nameKey, ttlMs: options.ttl });
+    const mirror = new RedisMirror({ link: this.#link, keys: this.#keys, id, nameKey, ttlMs: options.ttl, owner });
     return { kind: "new", stream: this.#local.open(facts, options, name, { id, mirror }) };
   }
 
@@ -86,26 +94,22 @@ export class RedisStore implements StreamStore {
   }
 
   /** @returns the answer that has the name; undefined when the new one has it. */
-  async #claimName(id: string, facts: KeptFacts, name: RequestName | undefined): Promise<KeptAnswer | "not done" | undefined> {
-    const text = writeFacts(facts, { replica: this.#replica, startedAt: Date.now() });
+  async #claimName(
+    id: string,
+    facts: KeptFacts,
+    name: RequestName | undefined,
+    owned: { readonly owner: string; readonly asked: StoredRequest | undefined } | undefined,
+  ): Promise<KeptAnswer | "not done" | undefined> {
+    const text = writeFacts(facts);
+    const asked = owned === undefined ? "" : JSON.stringify(owned.asked);
     const nameKey = name === undefined ? this.#keys.name(id) : this.#keys.name(nameOf(name));
     let unwanted = "";
     // Another may take the name in between.
     for (let tries = 0; tries < 3; tries++) {
-      const known = await this.#link.attempt((redis) =>
-        redis.eval(
-          CLAIM,
-          3,
-          nameKey,
-          this.#keys.meta(id),
-          this.#keys.lease(id),
-          id,
-          unwanted,
-          text,
-          String(FIRST_MS),
-          String(LEASE_MS),
-        ),
-      );
+      const keys = [nameKey, this.#keys.meta(id), this.#keys.lease(id)];
+      const made = [id, unwanted, text, this.#replica, String(FIRST_MS), String(LEASE_MS)];
+      const more = [owned?.owner ?? "", asked, name === undefined ? "" : nameKey];
+      const known = await this.#link.attempt((redis) => redis.eval(CLAIM, 3, ...keys, ...made, ...more), asked.length);
       if (known === undefined) return "not done";
       if (known === null) return undefined;
       const stream = await this.#usable(String(known), name);
@@ -115,9 +119,19 @@ export class RedisStore implements StreamStore {
     return "not done";
   }
 
+  #findRemote(id: string): Promise<RemoteStream | undefined> {
+    return RemoteStream.find(id, { link: this.#link, keys: this.#keys, takeOver: this.#takeovers && (() => this.#takeOver(id)) });
+  }
+
+  async #takeOver(id: string): Promise<boolean> {
+    return (await this.#takeovers?.take(id)) ?? false;
+  }
+
   async #usable(id: string, name: RequestName | undefined): Promise<KeptAnswer | undefined> {
-    const stream = await this.find(id).catch(() => undefined);
-    if (stream instanceof RemoteStream && stream.isLost) return undefined;
+    const found = await this.find(id).catch(() => undefined);
+    const isLost = found instanceof RemoteStream && found.isLost;
+    if (isLost && !(await this.#takeOver(id))) return undefined;
+    const stream = isLost ? await this.find(id).catch(() => undefined) : found;
     return stream !== undefined && name?.mayJoin(stream) ? stream : undefined;
   }
 

@@ -1,10 +1,6 @@
 /** Why an answer of another replica cannot be read to its end. */
 import { Failure } from "../core/failure.ts";
 
-export function makerLost(): Failure {
-  return new Failure("stream_truncated", "the replica of Perennial that made the answer has ended");
-}
-
 export function partLost(): Failure {
   return new Failure("stream_truncated", "the store of the answers could not take all of this one");
 }

@@ -34,6 +34,7 @@ function reading({ last, of, isWilling = true }: { last: number; of: number; isW
     }),
     onMore: () => () => {},
     onReading() {},
+    onLost: async () => false,
   }).ended.then((end) => {
     got.end = end;
   });

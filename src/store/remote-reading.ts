@@ -5,7 +5,8 @@ import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import type { RunClient } from "../run/journal.ts";
 import type { KeptEnd, ReadEnd } from "../run/kept-answer.ts";
-import { makerLost, partLost, unreachable } from "./remote-failures.ts";
+import { makerLost } from "../run/takeover.ts";
+import { partLost, unreachable } from "./remote-failures.ts";
 
 /** What the store has of a stream at one moment. */
 export interface Snapshot {
@@ -39,6 +40,8 @@ export interface RemoteReadingOptions {
   onMore(listener: () => void): () => void;
   /** It reads still; called every second. */
   onReading(): void;
+  /** Its maker has gone. @returns whether it is made again, by this replica or another */
+  onLost(): Promise<boolean>;
 }
 
 const TICK_MS = 1_000;
@@ -166,8 +169,13 @@ export class RemoteReading {
       return false;
     }
     if (got.lease !== undefined) this.#ticksLost = 0;
-    else if (why === "tick" && ++this.#ticksLost >= LOST_AFTER_TICKS) this.#leave(makerLost());
+    else if (why === "tick" && ++this.#ticksLost >= LOST_AFTER_TICKS) await this.#findMaker();
     return false;
+  }
+
+  async #findMaker(): Promise<void> {
+    if (await this.#options.onLost()) this.#ticksLost = 0;
+    else this.#leave(makerLost());
   }
 
   #leave(failure: Failure): void {

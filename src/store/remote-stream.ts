@@ -4,13 +4,31 @@ import type { Failure } from "../core/failure.ts";
 import type { RunClient } from "../run/journal.ts";
 import { type KeptAnswer, type KeptEnd, type KeptFacts, type KeptState, lastWords, type ReadEnd } from "../run/kept-answer.ts";
 import { textOf } from "../run/kept-text.ts";
-import { type Maker, readEnd, readEvent, readFacts } from "./kept-record.ts";
+import { makerLost } from "../run/takeover.ts";
+import { type Entry, numberOf, readEnd, readEvent, readFacts } from "./kept-record.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisLink } from "./redis-link.ts";
-import { makerLost, partLost, unreachable } from "./remote-failures.ts";
+import { partLost, unreachable } from "./remote-failures.ts";
 import { type More, RemoteReading, type Snapshot } from "./remote-reading.ts";
 
-type Entry = readonly [id: string, fields: string[]];
+/** Seconds, and microseconds. */
+type Time = readonly [string, string];
+type Found = [meta: (string | null)[], lease: string | null, first: Entry[], last: Entry[], time: Time];
+
+/** Where it is read from. */
+interface Place {
+  readonly link: RedisLink;
+  readonly keys: RedisKeys;
+  /** Goes on with it, where its maker has gone; undefined where no replica does. @returns whether it is made again, here or elsewhere */
+  readonly takeOver: (() => Promise<boolean>) | undefined;
+}
+
+interface FoundAt extends Place {
+  readonly quietMs: number;
+  readonly seen: Snapshot;
+  readonly replica: string;
+  readonly hasOwner: boolean;
+}
 
 export class RemoteStream implements KeptAnswer {
   readonly id: string;
@@ -18,48 +36,54 @@ export class RemoteStream implements KeptAnswer {
   readonly request: string;
   readonly api: Api;
   readonly isPiped = false;
-  readonly #maker: Maker;
+  /** Its maker. */
+  #replica: string;
+  /** Another replica may take it over. */
+  readonly #hasOwner: boolean;
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
-  readonly #leftAt: number;
+  readonly #takeOver: Place["takeOver"];
+  /** For how long it had been quiet when it was found, on the clock of the store; and when that was, on our own. */
+  readonly #quiet: { readonly ms: number; readonly at: number };
   #seen: Snapshot;
   #first = 1;
   #last = 0;
 
-  private constructor(
-    id: string,
-    facts: KeptFacts & Maker,
-    at: { link: RedisLink; keys: RedisKeys; leftAt: number; seen: Snapshot },
-  ) {
+  private constructor(id: string, facts: KeptFacts, at: FoundAt) {
     this.id = id;
     this.client = facts.client;
     this.request = facts.request;
     this.api = facts.api;
-    this.#maker = facts;
+    this.#replica = at.replica;
+    this.#hasOwner = at.hasOwner;
+    this.#takeOver = at.takeOver;
     this.#link = at.link;
     this.#keys = at.keys;
-    this.#leftAt = at.leftAt;
+    this.#quiet = { ms: at.quietMs, at: performance.now() };
     this.#seen = at.seen;
   }
 
   /** @returns undefined for one that the store does not have; throws where that cannot be known. */
-  static async find(id: string, link: RedisLink, keys: RedisKeys): Promise<RemoteStream | undefined> {
+  static async find(id: string, place: Place): Promise<RemoteStream | undefined> {
+    const { link, keys } = place;
     const got = await link.attempt((redis) =>
       redis
         .multi()
-        .hmget(keys.meta(id), "facts", "head", "end", "left", "last")
+        .hmget(keys.meta(id), "facts", "head", "end", "left", "last", "started", "replica", "owner")
         .get(keys.lease(id))
         .xrange(keys.events(id), "-", "+", "COUNT", 1)
         .xrevrange(keys.events(id), "+", "-", "COUNT", 1)
+        .time()
         .exec(),
     );
     if (!got) throw unreachable();
-    const [meta, lease, first, last] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[], Entry[]];
-    const [text, head, end, left, of] = meta;
+    const [meta, lease, first, last, time] = got.map(([, value]) => value) as Found;
+    const [text, head, end, left, of, started, replica, owner] = meta;
     const facts = text ? readFacts(text) : undefined;
     if (facts === undefined) return undefined;
     const seen = snapshotOf(head, end, of, lease);
-    const stream = new RemoteStream(id, facts, { link, keys, leftAt: Number(left ?? 0), seen });
+    const quietMs = timeOf(time) - Math.max(Number(started ?? 0), Number(left ?? 0));
+    const stream = new RemoteStream(id, facts, { ...place, quietMs, seen, replica: replica ?? "", hasOwner: Boolean(owner) });
     stream.#first = numberOf(first[0]) ?? 1;
     stream.#last = seen.last ?? numberOf(last[0]) ?? 0;
     return stream;
@@ -79,7 +103,7 @@ export class RemoteStream implements KeptAnswer {
   }
 
   get quietMs(): number {
-    return Date.now() - Math.max(this.#maker.startedAt, this.#leftAt);
+    return this.#quiet.ms + performance.now() - this.#quiet.at;
   }
 
   get #lastNumber(): number {
@@ -102,7 +126,8 @@ export class RemoteStream implements KeptAnswer {
       more: (number) => this.#more(number),
       onMore: (listener) => this.#link.subscribe(this.#keys.channel(this.id), listener),
       // Its maker has no other way to know that it does not make it in vain.
-      onReading: () => this.#link.publish(this.#keys.replica(this.#maker.replica), `read ${this.id}`),
+      onReading: () => this.#link.publish(this.#keys.replica(this.#replica), `read ${this.id}`),
+      onLost: async () => (await this.#takeOver?.()) ?? false,
     }).ended;
   }
 
@@ -112,18 +137,21 @@ export class RemoteStream implements KeptAnswer {
     const { events, end, last } = got;
     const hasAll = events.length === 0 || events[0]?.number === 1;
     const reached = events.at(-1)?.number ?? 0;
-    const failure = failureOf(end, this.isLost, reached < (last ?? 0));
+    // Whoever reads it will have it go on.
+    const isLost = this.isLost && !(this.#hasOwner && this.#takeOver !== undefined);
+    const failure = failureOf(end, isLost, reached < (last ?? 0));
     return {
       state: failure ? "failed" : end === undefined ? "running" : "whole",
       characters: events.reduce((sum, { event }) => sum + (event.characters ?? 0), 0),
       events: reached + lastWords(end, this.api),
+      last: reached + lastWords(end, this.api),
       text: hasAll ? textOf(this.api, events, end) : undefined,
       failure,
     };
   }
 
   async stop(): Promise<void> {
-    this.#link.publish(this.#keys.replica(this.#maker.replica), `stop ${this.id}`);
+    this.#link.publish(this.#keys.replica(this.#replica), `stop ${this.id}`);
     await this.#link.attempt((redis) =>
       redis.del(this.#keys.meta(this.id), this.#keys.events(this.id), this.#keys.lease(this.id)),
     );
@@ -135,7 +163,7 @@ export class RemoteStream implements KeptAnswer {
     const got = await this.#link.attempt((redis) =>
       redis
         .multi()
-        .hmget(this.#keys.meta(id), "head", "end", "facts", "last")
+        .hmget(this.#keys.meta(id), "head", "end", "facts", "last", "replica")
         .get(this.#keys.lease(id))
         .xrange(this.#keys.events(id), `(${number}-0`, "+", "COUNT", count)
         .exec(),
@@ -143,6 +171,7 @@ export class RemoteStream implements KeptAnswer {
     if (!got) return undefined;
     const [meta, lease, entries] = got.map(([, value]) => value) as [(string | null)[], string | null, Entry[]];
     this.#seen = snapshotOf(meta[0], meta[1], meta[3], lease);
+    this.#replica = meta[4] ?? this.#replica;
     const events = entries.map((entry) => ({ number: numberOf(entry) ?? 0, ...readEvent(entry[1]) }));
     return { ...this.#seen, events, isGone: !meta[2] };
   }
@@ -164,6 +193,7 @@ function snapshotOf(head: Field, end: Field, last: Field, lease: Field): Snapsho
   };
 }
 
-function numberOf(entry: Entry | undefined): number | undefined {
-  return entry && Number(entry[0].split("-", 1)[0]);
+/** Unix time in milliseconds, as the store has it: the clocks of two replicas may be minutes apart. */
+function timeOf([seconds, micros]: Time): number {
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }

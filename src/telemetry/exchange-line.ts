@@ -20,7 +20,7 @@ const OUTCOME_WIDTH = 11;
 
 /** @param show quotes what is not harmless: a client's text must not move the cursor. */
 export function exchangeLine(log: Fields, show: (value: unknown) => string): string {
-  const { outcome, model, dialect, failure, status, warning, durationMs, firstTokenMs, limitedMs, id } = log;
+  const { outcome, model, dialect, failure, status, warning, durationMs, firstTokenMs, limitedMs, worker, id } = log;
   const name = String(outcome);
   const first = typeof firstTokenMs === "number" ? ` (first word ${seconds(firstTokenMs)})` : "";
   return [
@@ -31,6 +31,7 @@ export function exchangeLine(log: Fields, show: (value: unknown) => string): str
     savedFrom(log),
     typeof limitedMs === "number" ? `waited ${seconds(limitedMs)} for a rate limit` : undefined,
     warning === undefined ? undefined : `▲ ${show(warning)}`,
+    worker === undefined ? undefined : `worker ${worker}`,
     id,
   ]
     .filter((part) => part !== undefined && part !== "")

@@ -127,6 +127,7 @@ function describeKept({ kept }: Exchange, { lingered }: ExchangeEnd): object {
   return {
     stream: kept.stream.slice(0, SHOWN_OF_ID),
     ...(kept.way === undefined ? {} : { cameBack: kept.way }),
+    ...(kept.takenOver ? { takenOver: true } : {}),
     ...(lingered === undefined ? {} : { lingeredMs: Math.round(lingered.ms), lingeredCharacters: lingered.characters }),
   };
 }

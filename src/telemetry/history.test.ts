@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Attempt } from "../core/attempt.ts";
 import { createExchangeStats, type Exchange, type ExchangeEnd } from "../core/exchange.ts";
 import { Failure, type FailureCode } from "../core/failure.ts";
-import { createHistory, type History } from "./history.ts";
+import { createHistory, type History, sumHistories } from "./history.ts";
 
 const SECRET = "S3CRET";
 
@@ -267,5 +267,48 @@ describe("the last hour", () => {
     expect(history.view().today).toMatchObject({ recovered: 1, characters: 10 });
     vi.setSystemTime(new Date(2026, 5, 2, 0, 0, 1));
     expect(history.view().today).toMatchObject({ recovered: 0, characters: 0, since: new Date(2026, 5, 2).getTime() });
+  });
+});
+
+describe("what several processes have seen", () => {
+  it("is what one would have seen, each stream in its place", () => {
+    const [one, two, all] = [createHistory(), createHistory(), createHistory()];
+    const see = (history: History, id: string, outcome: ExchangeEnd["outcome"], tried: readonly Attempt[]): void => {
+      for (const each of [history, all]) live(each, id, outcome, tried, 7);
+      vi.advanceTimersByTime(1_000);
+    };
+    see(one, "a", "complete", [attempt(1)]);
+    see(two, "b", "recovered", [attempt(1, "empty_stream"), attempt(2)]);
+    see(two, "c", "interrupted", [attempt(1, "stream_truncated")]);
+    vi.advanceTimersByTime(60_000);
+    see(one, "d", "recovered", [attempt(1, "empty_stream"), attempt(2)]);
+    const calm = exchange("calm", { attempts: [attempt(1)] });
+    for (const history of [one, all]) history.observer.onExchangeStart?.(calm);
+    for (const history of [one, all]) history.observer.onAttemptStart?.(calm, attempt(1));
+    vi.advanceTimersByTime(10);
+    const mended = exchange("mended", { attempts: [attempt(1, "empty_stream"), attempt(2)] });
+    for (const history of [two, all]) history.observer.onExchangeStart?.(mended);
+    for (const history of [two, all]) history.observer.onQueueStart?.(mended, "main");
+    const sum = sumHistories([one.part(), structuredClone(two.part())]);
+    expect(sum).toEqual(all.view());
+    expect(sum.open.streams.map(({ id }) => id)).toEqual(["mended", "calm"]);
+    expect(sum.recent.map(({ id }) => id)).toEqual(["d", "c", "b", "a"]);
+    expect(sum.today).toMatchObject({ recovered: 2, interrupted: 1, total: 4, characters: 14 });
+  });
+
+  it("takes as large a share of each one's times as it has seen, however many it kept", () => {
+    const [busy, quiet] = [createHistory(), createHistory()];
+    const time = (history: History, count: number, firstTokenMs: number): void => {
+      for (let n = 0; n < count; n++) {
+        const each = exchange(`${firstTokenMs}-${n}`);
+        each.stats.firstTokenMs = firstTokenMs;
+        history.observer.onExchangeEnd?.(each, end());
+      }
+    };
+    time(busy, 2_000, 100);
+    time(quiet, 400, 9_000);
+    // A sixth of all was slow, although each of them has kept 200.
+    const { firstToken } = sumHistories([busy.part(), quiet.part()]);
+    expect(firstToken.hour).toMatchObject({ count: 240, p50: 100, p99: 9_000 });
   });
 });

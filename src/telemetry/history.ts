@@ -3,7 +3,7 @@ import type { Exchange } from "../core/exchange.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Outcome, outcomeOfRefusal } from "../core/outcome.ts";
 import { faultOf } from "./history/fault.ts";
-import { LastHour } from "./history/last-hour.ts";
+import { LastHour, type Minute } from "./history/last-hour.ts";
 import { Ring } from "./history/ring.ts";
 import { OpenStream, viewRefusal } from "./history/stream-record.ts";
 import type { EndedStream, HistoryView, Saved, StreamView } from "./history/view.ts";
@@ -17,8 +17,15 @@ const MAX_RECENT_ROWS = 40;
 export interface History {
   readonly observer: Observer;
   view(): HistoryView;
+  /** The same, to be added to what other processes have seen: see sumHistories. */
+  part(): HistoryPart;
   /** @returns undefined for an id that is not known, or not any more. */
   find(id: string): StreamView | undefined;
+}
+
+/** What one process has seen. */
+export interface HistoryPart extends Omit<HistoryView, "minutes" | "causes" | "firstToken" | "longestGap" | "tallies"> {
+  readonly hour: readonly Minute[];
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -60,6 +67,21 @@ export function createHistory(): History {
     return streams;
   }
 
+  function standing() {
+    const now = Date.now();
+    if (!isSameDay(today.since, now)) today = beginDay(midnight(now));
+    return {
+      now,
+      startedAt,
+      open: viewOpen(open),
+      total,
+      today,
+      queues: countQueues(open.values()),
+      recent: latestOf(ended),
+      troubled: latestOf(troubled),
+    };
+  }
+
   const observer: Observer = {
     onExchangeStart: (exchange) => void open.set(exchange.id, new OpenStream(exchange)),
     onQueueStart: ({ id }, upstream) => open.get(id)?.queueAt(upstream),
@@ -91,25 +113,18 @@ export function createHistory(): History {
   return {
     observer,
     find: (id) => open.get(id)?.view() ?? byId.get(id),
-    view() {
-      const now = Date.now();
-      if (!isSameDay(today.since, now)) today = beginDay(midnight(now));
-      return {
-        now,
-        startedAt,
-        open: viewOpen(open),
-        total,
-        today,
-        minutes: hour.minutes(now),
-        causes: hour.causes(now),
-        firstToken: hour.timing(now, "firstToken"),
-        longestGap: hour.timing(now, "longestGap"),
-        tallies: hour.tallies(now),
-        queues: countQueues(open.values()),
-        recent: latestOf(ended),
-        troubled: latestOf(troubled),
-      };
-    },
+    view: () => ({ ...standing(), ...viewHour(hour, Date.now()) }),
+    part: () => ({ ...standing(), hour: hour.raw }),
+  };
+}
+
+function viewHour(hour: LastHour, now: number) {
+  return {
+    minutes: hour.minutes(now),
+    causes: hour.causes(now),
+    firstToken: hour.timing(now, "firstToken"),
+    longestGap: hour.timing(now, "longestGap"),
+    tallies: hour.tallies(now),
   };
 }
 
@@ -128,6 +143,54 @@ function viewOpen(open: ReadonlyMap<string, OpenStream>): HistoryView["open"] {
   }
   const streams = [...troubled, ...calm].slice(0, MAX_OPEN_ROWS).map((stream) => stream.view());
   return { count: open.size, ...counts, perSecond, streams };
+}
+
+/** @param parts of one process each; one at least. */
+export function sumHistories(parts: readonly HistoryPart[]): HistoryView {
+  const now = Math.max(...parts.map((part) => part.now));
+  const sum = (of: (part: HistoryPart) => number): number => parts.reduce((total, part) => total + of(part), 0);
+  const latest = (of: (part: HistoryPart) => readonly StreamView[]): StreamView[] =>
+    parts
+      .flatMap(of)
+      .sort((a, b) => b.startedAt + b.ms - (a.startedAt + a.ms))
+      .slice(0, MAX_RECENT_ROWS);
+  const queues: Record<string, number> = {};
+  for (const part of parts) for (const [name, count] of Object.entries(part.queues)) queues[name] = (queues[name] ?? 0) + count;
+  return {
+    now,
+    startedAt: Math.min(...parts.map((part) => part.startedAt)),
+    open: {
+      count: sum(({ open }) => open.count),
+      held: sum(({ open }) => open.held),
+      queued: sum(({ open }) => open.queued),
+      waiting: sum(({ open }) => open.waiting),
+      retrying: sum(({ open }) => open.retrying),
+      flowing: sum(({ open }) => open.flowing),
+      perSecond: sum(({ open }) => open.perSecond),
+      streams: inTrouble(parts.flatMap(({ open }) => open.streams)).slice(0, MAX_OPEN_ROWS),
+    },
+    total: sum(({ total }) => total),
+    today: sumDays(parts.map(({ today }) => today)),
+    ...viewHour(LastHour.sum(parts.map(({ hour }) => hour)), now),
+    queues,
+    recent: latest(({ recent }) => recent),
+    troubled: latest(({ troubled }) => troubled),
+  };
+}
+
+function sumDays(days: readonly Saved[]): Saved {
+  const sum = beginDay(Math.min(...days.map(({ since }) => since)));
+  for (const { since: _, ...counts } of days) {
+    for (const [name, count] of Object.entries(counts) as [keyof typeof counts, number][]) sum[name] += count;
+  }
+  return sum;
+}
+
+/** Those in trouble first, then the oldest. */
+function inTrouble(streams: readonly StreamView[]): StreamView[] {
+  const trouble = ({ state, attempts }: StreamView): number =>
+    Number(state.at === "held" || state.at === "retrying" || attempts.length > 1);
+  return streams.toSorted((a, b) => trouble(b) - trouble(a) || a.startedAt - b.startedAt);
 }
 
 function countQueues(streams: Iterable<OpenStream>): Record<string, number> {

@@ -1,5 +1,13 @@
 /** Counters and histograms for Prometheus: an observer that counts, and the text that /metrics serves. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import type { Exchange } from "../core/exchange.ts";
 import { FAILURES } from "../core/failure.ts";
 import type { Observer } from "../core/observer.ts";
@@ -25,7 +33,12 @@ export interface Metrics {
   readonly observer: Observer;
   /** The metrics as they stand now, in the text format of Prometheus. */
   read(): Promise<MetricsText>;
+  /** The same, to be added to those of other processes: see sum-metrics.ts. */
+  collect(): Promise<readonly MetricSample[]>;
 }
+
+/** One metric of one process, with all its values. */
+export type MetricSample = MetricObjectWithValues<MetricValue<string>>;
 
 export interface MetricsText {
   readonly contentType: string;
@@ -235,6 +248,12 @@ export function createMetrics({
     labelNames: ["way", "found"],
     registers,
   });
+  const takeovers = new Counter({
+    name: "perennial_takeovers_total",
+    help: "Answers that another replica had begun, and this one has gone on with, by how they ended (store.takeover).",
+    labelNames: ["outcome"],
+    registers,
+  });
   const lingered = new Counter({
     name: "perennial_lingered_seconds_total",
     help: "Time for which answers were made on while no client listened (replay.linger).",
@@ -346,6 +365,7 @@ export function createMetrics({
       if (longestGapMs !== undefined) longestGap.observe({ dialect }, longestGapMs / 1_000);
       if (outcome !== "rejected") duration.observe({ dialect }, durationMs / 1_000);
       clientBytes.inc({ dialect }, bytes);
+      if (exchange.kept?.takenOver) takeovers.inc({ outcome });
       if (span === undefined) return;
       lingered.inc(span.ms / 1_000);
       lingeredCharacters.inc(span.characters);
@@ -362,6 +382,7 @@ export function createMetrics({
   return {
     observer,
     read: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    collect: () => registry.getMetricsAsJSON(),
   };
 }
 

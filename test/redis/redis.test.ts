@@ -162,6 +162,36 @@ describe("two replicas", () => {
   });
 });
 
+test("a retry joins the request before it by the store's clock, whatever the replicas' own say", async ({
+  startUpstream: start,
+  startPerennial,
+  spawnPerennial,
+}) => {
+  const upstream = await start((socket) => socket.write(STREAM_HEAD + WHOLE.slice(0, 3).join("")));
+  const replay = settings(own, { joinRetries: true });
+  const folder = await mkdtemp(join(tmpdir(), "perennial-redis-"));
+  const file = join(folder, "perennial.yaml");
+  await writeFile(file, JSON.stringify({ port: 0, upstreams: [{ baseUrl: upstream.baseUrl }], ...replay }));
+  const hourLate = "data:text/javascript,const{now}=Date;Date.now=()=>now()-3600000";
+  const one = await spawnPerennial(["--config", file], { NODE_OPTIONS: `--import=${hourLate}` });
+  const other = await startPerennial(upstream.baseUrl, replay);
+  const ask = (to: { url: string }, retries: number) =>
+    post(to, { leaveAfter: 2, headers: { "x-stainless-retry-count": String(retries) } });
+  const first = await ask(one, 0);
+  const stream = streamOf(first);
+  expect(streamOf(await ask(other, 1))).toBe(stream);
+  // And is another one when it comes late: 20 s, as the store sees it.
+  const client = new Redis(own);
+  for (const field of ["started", "left"]) {
+    await expect.poll(() => client.hexists(`perennial:stream:${stream}`, field)).toBe(1);
+    await client.hincrby(`perennial:stream:${stream}`, field, -20_000);
+  }
+  client.disconnect();
+  expect(streamOf(await ask(other, 1))).not.toBe(stream);
+  expect(upstream.requests).toHaveLength(2);
+  await rm(folder, { recursive: true });
+});
+
 test("a replica that is told to stop lets a client elsewhere read for drain.timeout, and ends then", async ({
   startUpstream: start,
   startPerennial,

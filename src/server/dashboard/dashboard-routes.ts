@@ -9,8 +9,9 @@ import { isTryable, tryStream } from "./try-stream.ts";
 
 /** What there is to show. */
 export interface Dashboard {
+  /** A promise where several processes have something to show. */
   view(): unknown;
-  /** One stream; undefined for an id that is not known. */
+  /** One stream; undefined for an id that is not known; a promise as well. */
   find(id: string): unknown;
   readonly sessions: Sessions;
   /** Where the sandbox listens, if it is there and anybody who may look may ask it. */
@@ -121,9 +122,9 @@ function sendFeed(asked: Asked, feed: Feed): void {
   if (!feed.add({ response: reply.raw, mayLook: hasKey })) reply.raw.writeHead(503, { "retry-after": "10" }).end();
 }
 
-function sendStream(asked: Asked): unknown {
+async function sendStream(asked: Asked): Promise<unknown> {
   refuseStrangers(asked);
-  const stream = asked.dashboard.find((asked.request.params as { id: string }).id);
+  const stream = await asked.dashboard.find((asked.request.params as { id: string }).id);
   // Not an error: a page that looks for it is told that it is not there.
   return asked.reply.headers({ ...SAFE, "cache-control": "no-store" }).send(stream ?? { unknown: true });
 }

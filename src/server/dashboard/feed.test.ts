@@ -91,3 +91,22 @@ it("a defect in what is shown ends the pages, and not the program", () => {
   expect(() => vi.advanceTimersByTime(1_000)).not.toThrow();
   expect(response.ended).toBe("ended");
 });
+
+it("tells what is only promised once it is there, and not those who have left meanwhile", async () => {
+  let keep: (seen: unknown) => void = () => {};
+  const feed = createFeed(() => new Promise((resolve) => (keep = resolve)));
+  const [stays, leaves] = [page(), page()];
+  feed.add(leaves.viewer);
+  keep({ n: 1 });
+  await vi.advanceTimersByTimeAsync(0);
+  feed.add(stays.viewer);
+  leaves.response.end();
+  keep({ n: 2 });
+  await vi.advanceTimersByTimeAsync(0);
+  expect([leaves.written.length, stays.written]).toEqual([1, ['data: {"n":2}\n\n']]);
+  const broken = createFeed(() => Promise.reject(new Error("a defect")));
+  const last = page();
+  broken.add(last.viewer);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(last.response.ended).toBe("ended");
+});

@@ -24,7 +24,7 @@ const HEAD = {
   "x-content-type-options": "nosniff",
 };
 
-/** @param view what is told; undefined when there is no dashboard any more. What it throws ends the pages, and nothing else. */
+/** @param view what is told, or a promise of it; undefined when there is no dashboard any more. What it throws ends the pages, and nothing else. */
 export function createFeed(view: () => unknown): Feed {
   /** Each with how many events in a row it could not be told. */
   const viewers = new Map<Viewer, number>();
@@ -37,8 +37,17 @@ export function createFeed(view: () => unknown): Feed {
     timer = undefined;
   }
 
-  function tell(told: Iterable<Viewer>): void {
+  function tell(told: readonly Viewer[]): void {
     const now = safely(view);
+    if (now instanceof Promise) {
+      // Some may have closed their page meanwhile.
+      const isThere = (viewer: Viewer): boolean => viewers.has(viewer) && !viewer.response.writableEnded;
+      const showLate = (seen: unknown): void => show(told.filter(isThere), seen);
+      now.then(showLate, () => showLate(undefined));
+    } else show(told, now);
+  }
+
+  function show(told: readonly Viewer[], now: unknown): void {
     const event = `data: ${JSON.stringify(now)}\n\n`;
     for (const viewer of told) {
       if (now === undefined || !viewer.mayLook()) finish(viewer.response);

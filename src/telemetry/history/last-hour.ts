@@ -21,7 +21,8 @@ interface Tally {
   failed: number;
 }
 
-interface Minute {
+/** Raw, so that those of several processes can be added up. */
+export interface Minute {
   /** Minutes since 1970. */
   readonly number: number;
   readonly outcomes: Partial<Record<Outcome, number>>;
@@ -35,6 +36,19 @@ interface Minute {
 
 export class LastHour {
   readonly #minutes = new Map<number, Minute>();
+
+  /** What several processes have counted. */
+  static sum(all: readonly (readonly Minute[])[]): LastHour {
+    const sum = new LastHour();
+    for (const [number, minutes] of Map.groupBy(all.flat(), ({ number }) => number))
+      sum.#minutes.set(number, sumMinutes(minutes));
+    return sum;
+  }
+
+  /** All that is known; to be read, and not to be kept. */
+  get raw(): readonly Minute[] {
+    return [...this.#minutes.values()];
+  }
 
   countOutcome(now: number, outcome: Outcome, fault: Fault | undefined): void {
     const minute = this.#at(now);
@@ -113,15 +127,7 @@ export class LastHour {
     const number = Math.floor(now / MINUTE_MS);
     const known = this.#minutes.get(number);
     if (known !== undefined) return known;
-    const minute: Minute = {
-      number,
-      outcomes: {},
-      lost: 0,
-      causes: new Map(),
-      tallies: new Map(),
-      firstToken: { seen: 0, kept: [] },
-      longestGap: { seen: 0, kept: [] },
-    };
+    const minute = emptyMinute(number);
     this.#minutes.set(number, minute);
     // The clock may have been put back: whatever is not of this hour goes.
     for (const old of this.#minutes.keys()) if (old <= number - MINUTES || old > number) this.#minutes.delete(old);
@@ -136,6 +142,49 @@ export class LastHour {
       return [number, this.#minutes.get(number)];
     });
   }
+}
+
+function emptyMinute(number: number): Minute {
+  return {
+    number,
+    outcomes: {},
+    lost: 0,
+    causes: new Map(),
+    tallies: new Map(),
+    firstToken: { seen: 0, kept: [] },
+    longestGap: { seen: 0, kept: [] },
+  };
+}
+
+function sumMinutes(minutes: readonly Minute[]): Minute {
+  const sum = {
+    ...emptyMinute(minutes[0]?.number ?? 0),
+    firstToken: joinSamples(minutes.map(({ firstToken }) => firstToken)),
+    longestGap: joinSamples(minutes.map(({ longestGap }) => longestGap)),
+  };
+  for (const { outcomes, lost, causes, tallies } of minutes) {
+    sum.lost += lost;
+    for (const [outcome, count] of Object.entries(outcomes) as [Outcome, number][]) {
+      sum.outcomes[outcome] = (sum.outcomes[outcome] ?? 0) + count;
+    }
+    for (const [key, cause] of causes) {
+      sum.causes.set(key, { ...cause, count: cause.count + (sum.causes.get(key)?.count ?? 0) });
+    }
+    for (const [name, { attempts, failed }] of tallies) {
+      const before = sum.tallies.get(name) ?? { attempts: 0, failed: 0 };
+      sum.tallies.set(name, { attempts: before.attempts + attempts, failed: before.failed + failed });
+    }
+  }
+  return sum;
+}
+
+/** The same share of what each has seen: of a fair sample the first part is a fair sample too. */
+function joinSamples(all: readonly Samples[]): Samples {
+  const share = Math.min(1, ...all.filter(({ seen }) => seen > 0).map(({ seen, kept }) => kept.length / seen));
+  return {
+    seen: all.reduce((sum, { seen }) => sum + seen, 0),
+    kept: all.flatMap(({ seen, kept }) => kept.slice(0, Math.round(share * seen))),
+  };
 }
 
 function percentilesOf(values: readonly number[]): Percentiles | undefined {
