@@ -148,10 +148,16 @@ test.each(PAGES)("%s has lines that an editor shows whole", (page) => {
 
 test.each(PAGES.filter((page) => page.endsWith(".zh-CN.md")))("%s says what its English sibling says", (page) => {
   const [chinese, english] = [read(page), read(page.replace(".zh-CN", ""))];
-  const outline = (text: string) => ({
-    headings: [...text.replace(/^```.*?^```/gms, "").matchAll(/^(#+) /gm)].map(([, depth]) => depth),
-    fences: [...text.matchAll(/^```(\w*)\n/gm)].map(([, language]) => language),
-  });
+  const outline = (text: string) => {
+    const prose = text.replace(/^```.*?^```/gms, "");
+    return {
+      headings: [...prose.matchAll(/^(#+) /gm)].map(([, depth]) => depth),
+      fences: [...text.matchAll(/^```(\w*)\n/gm)].map(([, language]) => language),
+      rows: [...prose.matchAll(/^\|/gm)].length,
+      items: [...prose.matchAll(/^ *(?:-|\d+\.) /gm)].length,
+      pictures: [...prose.matchAll(/^!\[/gm)].length,
+    };
+  };
   expect(outline(chinese)).toEqual(outline(english));
   const base = (path: string): string => path.split("/").at(-1) ?? path;
   expect(english).toContain(`(${base(page)})`);

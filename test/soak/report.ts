@@ -106,6 +106,8 @@ export function soakPage(soak: Soak): string {
   const mix = Object.entries(SHARES).map(([kind, share]) => `${kind} ${percent(share)}`);
   return `# Soak
 
+([中文](soak.zh-CN.md))
+
 Many streams at once, for a long time, against an upstream that breaks ${percent(soak.rate)} of what it is asked: does every client get
 a whole answer or an error, and does Perennial hold afterwards what it held before? \`npm run soak\` asks that, and exits with 1 when it does not.
 This page is what it wrote with ${soak.versions.join(", ")}.
