@@ -19,7 +19,7 @@ export interface Continuing {
   /** The model makes the same answer each time it is asked: it takes the likeliest token, or one by a seed. */
   isDeterministic(body: unknown): { readonly greedy: boolean; readonly seeded: boolean };
   /**
-   * The tokens that an answer may not go past, in the request's own words, or by what servers take for granted.
+   * The tokens that an answer may not go past, in the request's own words; 0 where it may be what the server takes for granted.
    * @param made so many, at least, it has already.
    */
   maxTokens(body: unknown, made: number): number | undefined;

@@ -32,7 +32,8 @@ const ENDINGS: ReadonlySet<string> = new Set(["stop_reason", "matched_stop"]);
 export const continueCompletions: Continuing = {
   record: () => recordChoices(shape),
   isDeterministic: determinismOf,
-  maxTokens: (body, made) => maxTokensOf(body) ?? (made > USUAL_LIMIT ? undefined : USUAL_LIMIT),
+  // Of a limit that the request does not name no rest can be asked for: the server would take it for granted once more.
+  maxTokens: (body, made) => maxTokensOf(body) ?? (made > USUAL_LIMIT ? undefined : 0),
   asksForJson,
   openLeg: (given, leg) => new ChoicesLeg(given, leg, shape),
   refusesTrailingSpace: false,

@@ -177,8 +177,8 @@ test("how an answer is chosen, and how long it may be", () => {
     [true, false],
     [false, false],
   ]);
-  // Where a request sets no limit, completions have a usual one, until more was made.
-  expect([1, 16, 17].map((made) => continueCompletions.maxTokens({}, made))).toEqual([16, 16, undefined]);
+  // Where a request sets no limit, completions may have a usual one, until more was made.
+  expect([1, 16, 17].map((made) => continueCompletions.maxTokens({}, made))).toEqual([0, 0, undefined]);
   expect([8, "8", " ", 0].map((max_tokens) => continueMessages.maxTokens({ max_tokens }, 1))).toEqual([
     8,
     8,

@@ -13,6 +13,7 @@ const MESSAGES = [{ role: "user", content: "Why do streams break?" }];
 const WORDS = ["A stream", " is a small", " promise:", " the first word", " arrives before", " the last one"];
 
 interface Setup {
+  readonly continuing?: Continuing;
   readonly body?: object;
   readonly words?: readonly string[];
   /** More that was given. */
@@ -38,7 +39,8 @@ const delta = (value: object, finish_reason: string | null = null): StreamEvent 
 
 /** What is decided after these attempts, for a chat at temperature 0 unless told otherwise. */
 function decide(legs: readonly PastLeg[], setup: Setup = {}) {
-  const record = continueChat.record();
+  const { continuing = continueChat } = setup;
+  const record = continuing.record();
   for (const content of setup.words ?? WORDS) record.add(delta({ content }));
   for (const one of setup.and ?? []) record.add(one as StreamEvent);
   return nextLeg(
@@ -57,7 +59,7 @@ function decide(legs: readonly PastLeg[], setup: Setup = {}) {
           ...setup.resume,
         },
       },
-      continuing: continueChat,
+      continuing,
       known: {
         kept: () => (setup.kept === undefined ? undefined : { path: setup.kept, from: "beginning" }),
         hasRefused: () => setup.hasRefused ?? false,
@@ -290,8 +292,13 @@ describe("how the rest is asked for", () => {
       max_tokens: 7,
       stream: true,
     });
-    // Where no limit is asked for, most servers have one.
-    expect([16, 17].map((made) => continueCompletions.maxTokens({ prompt: "a" }, made))).toEqual([16, undefined]);
+    // Where no limit is asked for, most servers have one, of which no rest can be asked for.
+    expect([16, 17].map((made) => continueCompletions.maxTokens({ prompt: "a" }, made))).toEqual([0, undefined]);
+    const unlimited = { continuing: continueCompletions, body: { prompt: "Once", temperature: 0.8 } };
+    const ten = Array.from({ length: 10 }, (_, index) => ({ text: " upon", usage: { completion_tokens: index + 1 } }));
+    const events = ten.map(({ text, usage }) => event({ choices: [{ index: 0, text }], usage }));
+    expect(decide([CUT], { ...unlimited, words: [], and: events })).toEqual({ rule: "max-tokens" });
+    expect(inWords(decide([CUT], { ...unlimited, words: [], and: [...events, ...events] }))).toBe("continue");
     expect(continueCompletions.maxTokens({ prompt: "a", max_tokens: 40 }, 10)).toBe(40);
     expect(continueCompletions.obstacleIn({ prompt: ["a", "b"] }, { tools: false, structured: false })).toBe("unsupported");
     expect(continueCompletions.obstacleIn({ prompt: "a", suffix: "b" }, { tools: false, structured: false })).toBe("unsupported");
