@@ -137,9 +137,13 @@ test(
     configure("limits: { maxStreams: 6 }\nreplay: {}");
     program.process.kill("SIGHUP");
     await expect.poll(() => program.output(), PATIENT).toContain("with replay, 2 workers need a store");
-    configure("limits: { maxStreams: 3 }");
+    configure("limits: { maxStreams: 3 }\ntimeouts: { connect: 4s }");
     program.process.kill("SIGHUP");
     await expect.poll(() => program.output(), PATIENT).toContain("configuration reloaded");
+    // What only workers can refuse takes nothing away from what they have taken before.
+    configure("limits: { maxStreams: 3 }\nrecord: { dir: no/such }");
+    program.process.kill("SIGHUP");
+    await expect.poll(() => program.output(), PATIENT).toContain("cannot be written to");
     const fewer = openStreams(program, 5).map((each) => each.then((seen) => seen.status));
     expect(await Promise.race(fewer)).toBe(503);
     await expect.poll(() => a.requests.length, PATIENT).toBe(15);

@@ -37,10 +37,19 @@ export function prepareRecordFolder(settings: RecordSettings): void {
   if (settings === false) return;
   try {
     // Not with all of its parents: a folder that is misspelt is more likely, and on /proc Node would try for ever.
-    if (!existsSync(settings.dir)) mkdirSync(settings.dir, { mode: 0o700 });
+    if (!existsSync(settings.dir)) makeFolder(settings.dir);
     if (!statSync(settings.dir).isDirectory()) throw Object.assign(new Error("no folder"), { code: "ENOTDIR" });
     accessSync(settings.dir, constants.W_OK);
   } catch (error) {
     throw new ConfigError([`record.dir: ${settings.dir}: cannot be written to (${(error as NodeJS.ErrnoException).code})`]);
+  }
+}
+
+/** Another worker may be making it at the same moment. */
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }

@@ -57,6 +57,8 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, account?: 
     });
     incoming.once("error", brokeOff);
     incoming.once("close", onClose);
+    // Its client may have left while a place was waited for: then neither will come any more.
+    if (incoming.destroyed) onClose();
   });
 }
 

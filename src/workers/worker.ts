@@ -2,12 +2,12 @@
 import { type App, startApp } from "../app.ts";
 import { endProcess, untilThreadsAreFree } from "../cli/end-process.ts";
 import { partOfWorker } from "../config/worker-settings.ts";
-import type { PreparedReload } from "../runtime/runtime.ts";
 import { openProgramLog, type ProgramLog } from "../telemetry/program-log.ts";
 import { type Beginning, type Begun, type PrimaryCalls, WORKER_VARIABLE, type WorkerCalls } from "./calls.ts";
 import { Channel } from "./channel.ts";
 import { joinGroup } from "./group-over-channel.ts";
 import { refusalOf } from "./refusals.ts";
+import { ReloadTurn } from "./reload-turn.ts";
 
 /** For the log's last lines to be written, in milliseconds. */
 const LAST_LINES_MS = 500;
@@ -27,7 +27,7 @@ export function runWorker(): void {
   let log: ProgramLog | undefined;
   let starting: Promise<App> = Promise.reject(new Error("it has not begun"));
   starting.catch(() => {});
-  let prepared: PreparedReload | undefined;
+  const reload = new ReloadTurn();
 
   const own: WorkerCalls = {
     async begin({ worker, config, isFirst }: Beginning): Promise<Begun> {
@@ -48,20 +48,14 @@ export function runWorker(): void {
     },
     async prepare(config) {
       try {
-        prepared = await (await starting).prepare(partOfWorker(config, number));
+        await reload.prepare(starting.then((app) => app.prepare(partOfWorker(config, number))));
         return "prepared";
       } catch (error) {
         return refusalOf(error);
       }
     },
-    async commit() {
-      if (prepared === undefined) throw new Error("there is nothing to commit");
-      return prepared.commit();
-    },
-    async cancel() {
-      await prepared?.cancel();
-      prepared = undefined;
-    },
+    commit: () => reload.commit(),
+    cancel: () => reload.cancel(),
     async drain() {
       const app = await starting.catch(() => undefined);
       await app?.close();
