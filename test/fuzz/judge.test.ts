@@ -45,6 +45,13 @@ test.each([
     whole + DONE,
     "called whole in spite of: debris of JSON on a line that is no event",
   ],
+  ["an object of no part, under a name that is nearly one", `datA: {"type":"ping"}\n\n${whole}`, whole + DONE, "right"],
+  [
+    "a piece under such a name",
+    `datA: ${chunk("a").slice(6)}${whole}`,
+    whole + DONE,
+    "called whole in spite of: debris of JSON on a line that is no event",
+  ],
   ["a comment, and words that are nothing", `: hi\n\nhello\n\n${whole}`, whole + DONE, "right"],
 ])("%s", (_name, upstream, client, expected) => {
   expect(verdict(upstream, client)).toBe(expected);

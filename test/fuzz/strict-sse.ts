@@ -53,7 +53,8 @@ function nameOf(line: string): string {
   // Or what is left of it.
   if (/^[^{}"]*\[DONE\]\s*$|^(?:data: ?|ata: ?|ta: ?|a: ?|: ?| )?(?:DONE|ONE|NE|E)?\]\s*$/.test(line))
     return "[DONE] on a line that is no event";
-  const said = line.replace(/^\s*(?:data: ?)?/, "");
+  // A letter of the name may have been changed with the rest left whole.
+  const said = line.replace(/^\s*(?:data: ?)?/i, "");
   if (/^\{.*\}$/.test(said) && oddComment(`:${said}`) === "JSON in a comment") return "words on a line that is no event";
   return /^[{}\]]|\}\s*,?\s*$|[\w"]"\s*:|",?\s*$/.test(line.replace(/^\s*(?:data: ?)?/, ""))
     ? "debris of JSON on a line that is no event"
