@@ -236,6 +236,32 @@ describe("secrets", () => {
     expect(readStream(again.body)).toMatchObject({ text: `${"x".repeat(12)} 1 \n`, done: true });
   });
 
+  test("what an answer says again of the request, cites or lists is masked; words of the API and errors are not", () => {
+    const said = {
+      instructions: "Geheim",
+      docs: ["Geheim 1", 'Ge"heim', "长流"],
+      annotations: [{ cited_text: "Geheim", title: "Geheim" }],
+      logprobs: [{ token: "Geheim" }],
+      output: [{ type: "function_call_output", output: "Geheim" }],
+      error: { code: "rate_limit_exceeded", message: "Slow down" },
+      finish_reason: "stop",
+      stop: ["END"],
+    };
+    const head = "HTTP/1.1 200 OK\r\n\r\n";
+    const body = JSON.stringify(said);
+    const masked = maskResponse(Buffer.from(head + body), { secrets: [], texts: true });
+    expect(masked.length).toBe(Buffer.byteLength(head + body));
+    const text = masked.toString();
+    expect(text).not.toMatch(/Geheim|heim|长/);
+    expect(JSON.parse(text.slice(head.length))).toMatchObject({
+      docs: ["xxxxxx 1", 'xx"xxxx', "xxxxxx"],
+      output: [{ type: "function_call_output", output: "xxxxxx" }],
+      error: said.error,
+      finish_reason: "stop",
+      stop: ["END"],
+    });
+  });
+
   test("a mask moves no byte, whatever is masked", () => {
     const bytes = Buffer.concat([
       Buffer.from(`${HEAD}${chunk(ROLE)}${chunk(HELLO)}`),

@@ -14,9 +14,12 @@ const SECRET_HEADERS =
   /^((?:set-cookie|cookie|authorization|[\w-]*(?:api-key|token|secret|organization|project))[ \t]*:[ \t]*)([^\r\n]+)/gim;
 /** Keys as providers write them, and what stands behind `Bearer`. */
 const KEYS = /\b(?:sk|gsk|xai|hf)[-_][A-Za-z0-9_-]{12,}|\bAIza[A-Za-z0-9_-]{20,}|(?<=\bBearer )[A-Za-z0-9._~+/=-]{8,}/g;
-/** Where the APIs put words of people and of models. */
+/** Where the APIs put words of people and of models, also what they say again of the request: one text, or a list of them. */
 const TEXTS =
-  /"(?:content|text|refusal|reasoning|reasoning_content|thinking|signature|delta|arguments|partial_json|input|query|answer|docs|response)"\s*:\s*"((?:[^"\\]|\\.)*)/gs;
+  /"(?:content|text|refusal|reasoning|reasoning_content|thinking|signature|delta|arguments|partial_json|input|instructions|prompt|suffix|query|answer|docs|response|output|result|results|logs|quote|cited_text|title|description|transcript|queries|token)"\s*:\s*(?:"(?:[^"\\]|\\.)*|\[\s*"(?:[^"\\]|\\.)*"?(?:\s*,\s*"(?:[^"\\]|\\.)*"?)*)/gs;
+/** Of such a place: what stands before its first text, and each text. */
+const BEFORE_TEXT = /^"\w+"\s*:\s*/;
+const EACH_TEXT = /"((?:[^"\\]|\\.)*)("?)/gs;
 
 /** @param bytes of one connection, from the status line on, as Latin-1 would read them. */
 export function maskResponse(bytes: Buffer, { secrets, texts }: MaskOptions): Buffer {
@@ -84,7 +87,10 @@ function maskSecrets(text: string, secrets: readonly string[]): string {
 }
 
 function maskTexts(body: string): string {
-  return body.replace(TEXTS, (all, words: string) => all.slice(0, all.length - words.length) + hideWords(words));
+  return body.replace(TEXTS, (all) => {
+    const [before = ""] = BEFORE_TEXT.exec(all) ?? [];
+    return before + all.slice(before.length).replace(EACH_TEXT, (_, words: string, end: string) => `"${hideWords(words)}${end}`);
+  });
 }
 
 /** Words become as many x and 1. Escapes, white space, punctuation and bytes that are no UTF-8 stay: a failure may hang on them. */

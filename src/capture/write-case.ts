@@ -53,7 +53,8 @@ export function toCase({ id, model, path, body, responses }: CaseParts): object 
 /** The credentials that a client presented, with their scheme and without. */
 export function secretsOf(headers: Readonly<Record<string, string | string[] | undefined>>): string[] {
   const presented = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"].flatMap((name) => headers[name] ?? []);
-  return presented.flatMap((value) => [value, value.replace(/^\S+ /, "")]);
+  const cookies = presented.flatMap((value) => value.split(/;\s*/).map((cookie) => cookie.slice(cookie.indexOf("=") + 1)));
+  return [...presented.flatMap((value) => [value, value.replace(/^\S+ /, "")]), ...cookies];
 }
 
 /** @returns undefined for what is no JSON object. */

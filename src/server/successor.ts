@@ -13,17 +13,19 @@ import { readRequestPath } from "./request-path.ts";
 
 export function createSuccessor(open: OpenExchanges, current: () => ServerSettings): Successor {
   return async (): Promise<Place | undefined> => {
-    const { relay, context } = current();
     const slot = await admit(open);
-    if (slot === undefined || relay.replay === undefined) {
+    const { replay } = current().relay;
+    if (slot === undefined || replay === undefined) {
       slot?.release();
       return undefined;
     }
     return {
-      keep: relay.replay,
+      keep: replay,
       release: () => slot.release(),
       begin(taken) {
         const { stream } = taken;
+        // A reload since may have closed what was in force when the place was taken.
+        const { relay, context } = current();
         try {
           const exchange = exchangeOf(taken);
           slot.hold({ abort: (failure) => stream.giveUp(failure) }, continueKept(exchange, taken, relay, context));
