@@ -330,7 +330,10 @@ describe("another leg", () => {
       characters: 5,
     });
     expect(leg.adapt(chunk({ role: "assistant", content: "" }, {}, other), "")).toBeUndefined();
-    expect(leg.adapt(chunk({ role: "assistant" }, { content_filter_results: { hate: {} } }, other), "")).toBeDefined();
+    expect(parsed(leg.adapt(chunk({ role: "assistant" }, { content_filter_results: { hate: {} } }, other), ""))).toMatchObject({
+      ...names,
+      choices: [{ delta: {}, content_filter_results: { hate: {} } }],
+    });
     expect(
       parsed(
         leg.adapt(
