@@ -1,6 +1,6 @@
 /** Perennial as it ships, and with what costs more; the cheapest proxy that Node can be; nginx; and nothing at all. */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -76,7 +76,10 @@ export const withReplay: Row = {
 
 function startPerennial(upstream: string, settings: object, headers: Readonly<Record<string, string>> = {}): Promise<Running> {
   return startProgram((port) => {
-    const config = join(FOLDER, `perennial-${port}.yaml`);
+    // Its folder is watched, and must not be that of the log.
+    const folder = join(FOLDER, "config");
+    mkdirSync(folder, { recursive: true });
+    const config = join(folder, `perennial-${port}.yaml`);
     // YAML takes JSON.
     writeFileSync(
       config,
