@@ -12,6 +12,7 @@ import { STREAM_HEAD } from "../support/replies.ts";
 import { type Asked, type Got, lastId, splitEvents, visit } from "../support/returning-client.ts";
 import type { SpawnedPerennial } from "../support/spawn-perennial.ts";
 import { type Tools, test } from "../support/test.ts";
+import { keptKeys } from "./kept-keys.ts";
 import { type RedisProcess, startRedis, startWay } from "./redis-process.ts";
 
 const PROMPT = "the-secret-prompt";
@@ -196,21 +197,9 @@ async function startFleet(
 
 /** All that stands in Redis. */
 async function allThatIsKept(): Promise<string> {
-  const texts: string[] = [];
-  for (const key of await client.keys("*")) {
-    const type = await client.type(key);
-    const value =
-      type === "stream"
-        ? await client.xrange(key, "-", "+")
-        : type === "hash"
-          ? await client.hgetall(key)
-          : type === "string"
-            ? await client.get(key)
-            : "";
-    texts.push(key + JSON.stringify(value));
-    expect(await client.pttl(key), key).toBeGreaterThan(0);
-  }
-  return texts.join("\n");
+  const kept = await keptKeys(client);
+  for (const { key, ttlMs } of kept) expect(ttlMs, key).toBeGreaterThan(0);
+  return kept.map(({ key, text }) => key + text).join("\n");
 }
 
 test("a replica that is killed: another one goes on as recovery allows, for each way back, and nothing is told twice", async ({
