@@ -65,16 +65,17 @@ export function fails(failure: Failure): Answers {
 export class MemoryResponse extends EventEmitter {
   readonly req = { httpVersionMinor: 1, httpVersion: "1.1", method: "POST", headers: {}, socket: null };
   readonly socket = null;
-  readonly writableNeedDrain = false;
-  readonly writableLength = 0;
   headersSent = false;
+  /** It takes what it is given when it is told to, and not before. */
+  isSlow = false;
+  #isEnded = false;
   statusCode = OK;
   headers: Record<string, unknown> = {};
   body = "";
   end_: "clean" | "cut" | undefined;
 
   get writableEnded(): boolean {
-    return this.end_ === "clean";
+    return this.#isEnded;
   }
 
   get writableFinished(): boolean {
@@ -83,6 +84,14 @@ export class MemoryResponse extends EventEmitter {
 
   get destroyed(): boolean {
     return this.end_ !== undefined;
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.isSlow && this.writableLength > 0;
+  }
+
+  get writableLength(): number {
+    return this.isSlow && !this.destroyed ? this.body.length : 0;
   }
 
   writeHead(status: number, headers: Record<string, unknown>): this {
@@ -103,15 +112,23 @@ export class MemoryResponse extends EventEmitter {
   }
 
   write(data: string | Uint8Array, onWritten?: () => void): boolean {
-    if (this.destroyed) throw new Error("written to after its end");
+    if (this.destroyed || this.#isEnded) throw new Error("written to after its end");
     this.body += Buffer.from(data as string).toString("utf8");
     onWritten?.();
-    return true;
+    return !this.isSlow;
   }
 
   end(data?: string | Uint8Array): this {
     if (data !== undefined) this.write(data);
-    return this.#over("clean");
+    this.#isEnded = true;
+    return this.isSlow ? this : this.#over("clean");
+  }
+
+  /** Its client takes what is there. */
+  take(): void {
+    this.isSlow = false;
+    this.emit("drain");
+    if (this.#isEnded && !this.destroyed) this.#over("clean");
   }
 
   destroy(): this {
@@ -120,7 +137,8 @@ export class MemoryResponse extends EventEmitter {
 
   #over(how: "clean" | "cut"): this {
     this.end_ = how;
-    this.emit("close");
+    // As a real one does.
+    process.nextTick(() => this.emit("close"));
     return this;
   }
 }
@@ -133,9 +151,10 @@ export interface Asked {
   readonly body?: unknown;
   readonly client?: ClientKey;
   readonly key?: string;
-  readonly arrival?: Arrival;
+  /** Where its answer is kept. */
+  readonly arrive?: (exchange: Exchange) => Promise<Arrival | undefined>;
   /** Told of the exchange before it is relayed. */
-  readonly onExchange?: (exchange: Exchange) => void;
+  readonly onExchange?: (exchange: Exchange, response: MemoryResponse) => void;
 }
 
 export interface Relayed {
@@ -237,8 +256,8 @@ export function relayed(
     async send(asked = {}) {
       const exchange = exchangeOf(asked);
       const response = new MemoryResponse();
-      asked.onExchange?.(exchange);
-      await relay(exchange, response as unknown as ServerResponse, settings, context, asked.arrival);
+      asked.onExchange?.(exchange, response);
+      await relay(exchange, response as unknown as ServerResponse, settings, context, await asked.arrive?.(exchange));
       const end = ends.get(exchange);
       if (end === undefined) throw new Error("the exchange has not ended");
       const { headers, body, end_: how } = response;
@@ -296,9 +315,7 @@ function fakeUpstream(name: string, answers: readonly Answers[], seen: SeenReque
         abort() {
           isOver = true;
         },
-        release() {
-          isOver = true;
-        },
+        release() {},
       };
     },
     async close() {},
