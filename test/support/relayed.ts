@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 import { createUpstreamShared } from "../../src/balance/candidate.ts";
 import { Hedging } from "../../src/balance/hedging.ts";
 import { RateLimiters } from "../../src/balance/rate/rate-limiters.ts";
+import type { SharedRates } from "../../src/balance/rate/shared-rates.ts";
 import { RetryBudget } from "../../src/balance/retry-budget.ts";
 import { StickyUpstreams } from "../../src/balance/sticky-upstreams.ts";
 import { ownedRates } from "../../src/config/owned-rates.ts";
@@ -185,7 +186,7 @@ export type RigConfig = { readonly upstreams?: Readonly<Record<string, object>> 
 export function relayed(
   answers: Readonly<Record<string, Answers | readonly Answers[]>>,
   { upstreams, ...config }: RigConfig = {},
-  more: Partial<RelayContext> = {},
+  { shared, ...more }: Partial<RelayContext> & { readonly shared?: SharedRates } = {},
 ): Rig {
   const parsed = configSchema.parse(
     applyProfile({
@@ -197,7 +198,7 @@ export function relayed(
   );
   const seen: SeenRequest[] = [];
   const made = Object.entries(answers).map(([name, each]) => fakeUpstream(name, [each].flat(), seen));
-  const rates = new RateLimiters();
+  const rates = new RateLimiters(shared);
   rates.configure(ownedRates(parsed));
   const offers = offersOf(
     parsed,
