@@ -117,3 +117,16 @@ test("what a request has made is known by its id, also what passes through; what
   await send({ method: "GET", path: "/files/file-2" });
   expect(context.sticky.find(["file-1", "file-2"])).toEqual(new Map([["file-1", "a"]]));
 });
+
+test("an answer of one upstream goes on where another's would not, and the other way round it does not", async () => {
+  for (const [recovery, other] of [
+    [CONTINUES, { recovery: "error" }],
+    [{ recovery: "error" }, CONTINUES],
+  ] as const) {
+    const rig = relayed({ a: [broken, goesOn], b: goesOn }, { upstreams: { a: recovery, b: other } });
+    const { body, end } = await rig.send({ body: GREEDY });
+    const goes = recovery === CONTINUES;
+    expect([textOf(body), end.outcome]).toEqual([goes ? TEXT : GIVEN, goes ? "resumed" : "interrupted"]);
+    expect(rig.seen.length).toBe(goes ? 2 : 1);
+  }
+});

@@ -108,6 +108,7 @@ const goesOn: Answers = (to, request) => {
   const rest = TEXT.slice(JSON.parse(request.body).messages.at(-1).content.length);
   streams(chatEvents([rest.slice(0, 9), rest.slice(9)]))(to, request);
 };
+const DEFECT = new Error("of ours");
 const own = [1, "a", "stream_truncated", 200];
 
 test("its exchange has no client, and says so", async () => {
@@ -197,6 +198,7 @@ test.each<[string, Case, string]>([
   ["its client had said so", { upstream: PROVED, headers: { "x-perennial-recovery": "error" } }, ""],
   ["some of it is lost", { upstream: PROVED, isCut: true }, ""],
   ["who made it is not asked any more", { upstream: PROVED, legs: [{ upstream: "gone" }] }, ""],
+  ["nobody knows who made it", { upstream: PROVED, legs: [] }, ""],
   ["there is too little of it", { upstream: PROVED, made: 3 }, " It could not be continued (too-short)."],
 ])("is broken for its clients where %s: nobody is asked", async (_what, it, seam) => {
   const got = await takeOver(it);
@@ -248,22 +250,29 @@ test("what it was told by its own credentials it is asked without: none are kept
   });
 });
 
-test("a defect ends it for its clients, and is told as one", async () => {
-  const thrown = new Error("of ours");
-  const broken: Answers = () => {
-    throw thrown;
-  };
-  const rig = relayed(
-    { a: broken },
-    {},
+test.each([
+  [
+    "on the way",
     {
       propagator: {
         headersFor() {
-          throw thrown;
+          throw DEFECT;
         },
       },
     },
-  );
+  ],
+  [
+    "before it is asked for",
+    {
+      hedging: {
+        request() {
+          throw DEFECT;
+        },
+      } as never,
+    },
+  ],
+] as const)("a defect %s ends it for its clients, and is told as one", async (_what, broken) => {
+  const rig = relayed({ a: streams(EVENTS), b: streams(EVENTS) }, { hedge: { after: "1s" } }, broken);
   const exchange = rig.exchangeOf();
   const facts = { client: "c", request: "r", api: exchange.api as NonNullable<Exchange["api"]> };
   const stream = (rig.context.kept as KeptStreams).open(facts, KEEP);
@@ -271,5 +280,6 @@ test("a defect ends it for its clients, and is told as one", async () => {
   const observer = { onExchangeEnd: (_exchange: Exchange, end: unknown) => ends.push(end) };
   const request = { method: "POST", path: "/chat/completions", headers: {}, body: "{}" };
   await continueKept(exchange, { stream, request, legs: [], isCut: false }, rig.settings, { ...rig.context, observer });
-  expect(ends).toMatchObject([{ outcome: "failed", failure: "internal_error", defect: thrown }]);
+  expect(ends).toMatchObject([{ outcome: "failed", failure: "internal_error", defect: DEFECT }]);
+  expect(stream.end).toMatchObject({ kind: "failed", errorEvent: expect.stringContaining("please report it"), seams: [] });
 });

@@ -102,6 +102,27 @@ test.each<[string, Answers, Asked, Config, Told]>([
     },
   ],
   [
+    "what may pass at a time that nobody knows: no time is told",
+    fails(new Failure("overloaded", "no room")),
+    {},
+    {},
+    { status: 503, headers: { ...OURS, "x-perennial-attempts": "1" }, code: "overloaded" },
+  ],
+  [
+    "what may pass in less than a second: in whole ones",
+    fails(new Failure("overloaded", "no room", { retryAfterMs: 1_001 })),
+    {},
+    {},
+    { status: 503, headers: { ...OURS, "x-perennial-attempts": "1", "retry-after": "2" }, code: "overloaded" },
+  ],
+  [
+    "a shutdown: in a second another replica may answer",
+    fails(new Failure("draining", "Perennial is shutting down")),
+    {},
+    {},
+    { status: 503, headers: { ...OURS, "x-perennial-attempts": "1", "retry-after": "1" }, code: "draining" },
+  ],
+  [
     "a model that nobody serves: no upstream, no attempt",
     silent,
     {},
