@@ -73,18 +73,18 @@ export class MemoryResponse extends EventEmitter {
   statusCode = OK;
   headers: Record<string, unknown> = {};
   body = "";
-  end_: "clean" | "cut" | undefined;
+  how: "clean" | "cut" | undefined;
 
   get writableEnded(): boolean {
     return this.#isEnded;
   }
 
   get writableFinished(): boolean {
-    return this.end_ === "clean";
+    return this.how === "clean";
   }
 
   get destroyed(): boolean {
-    return this.end_ !== undefined;
+    return this.how !== undefined;
   }
 
   get writableNeedDrain(): boolean {
@@ -137,7 +137,7 @@ export class MemoryResponse extends EventEmitter {
   }
 
   #over(how: "clean" | "cut"): this {
-    this.end_ = how;
+    this.how = how;
     // As a real one does.
     process.nextTick(() => this.emit("close"));
     return this;
@@ -261,7 +261,7 @@ export function relayed(
       await relay(exchange, response as unknown as ServerResponse, settings, context, await asked.arrive?.(exchange));
       const end = ends.get(exchange);
       if (end === undefined) throw new Error("the exchange has not ended");
-      const { headers, body, end_: how } = response;
+      const { headers, body, how } = response;
       return { status: response.headersSent ? response.statusCode : undefined, headers, body, how, end, exchange };
     },
   };
