@@ -190,3 +190,48 @@ test.each<[string, string, string, string]>([
   await send({ body, headers: encoding === "" ? { "x-theirs": "1" } : { "x-theirs": "1", "content-encoding": encoding } });
   expect(seen.map((request) => [request.body, request.headers])).toEqual([[sent, { "x-theirs": "1" }]]);
 });
+
+test("a refusal that is large is not kept for when no other has a better word; a small one is", async () => {
+  for (const [size, isKept] of [
+    [65_000, true],
+    [66_000, false],
+  ] as const) {
+    const words = "x".repeat(size);
+    const { send } = relayed({ a: status(500, words), b: status(404, "none here") }, { retry: { maxAttempts: 2 } });
+    const got = await send();
+    expect([got.status, got.headers["x-perennial-upstream"], got.end.failure]).toEqual([500, "a", "upstream_status"]);
+    expect(got.body.includes('"code":"upstream_status"')).toBe(!isKept);
+  }
+});
+
+test("one that keeps failing rests: nobody asks it while another can be asked", async () => {
+  const { send, seen } = relayed({ a: [status(500), ok], b: ok }, { breaker: { failures: 1, window: "30s", rest: "1h" } });
+  for (let count = 0; count < 3; count++) expect((await send()).headers["x-perennial-upstream"]).toBe("b");
+  // Another model of it may be well.
+  expect((await send({ body: { ...CHAT, model: "other" } })).headers["x-perennial-upstream"]).toBe("a");
+  expect(seen.map(({ upstream }) => upstream)).toEqual(["a", "b", "b", "b", "a"]);
+});
+
+test("a key that is refused rests, and the next one is asked; what is no matter of keys is asked of none of the others", async () => {
+  const keys = { upstreams: { a: { apiKeys: ["one", "two"] } } };
+  for (const [code, asked] of [
+    [401, 3],
+    [402, 3],
+    [404, 3],
+    [400, 2],
+  ] as const) {
+    const { send, seen } = relayed({ a: [status(code), ok] }, keys);
+    const [first, second] = [await send(), await send()];
+    expect([first.status, second.status, seen.length], `${code}`).toEqual([code === 400 ? 400 : 200, 200, asked]);
+  }
+});
+
+test("no second upstream is asked beside one that is slow where its limits would make it wait", async () => {
+  const late: Answers = (to, request) => void setTimeout(() => ok(to, request), 30);
+  const upstreams = { b: { rate: { requests: "1/h" }, priority: 1 }, a: { priority: 0 } };
+  const { send, seen } = relayed({ a: late, b: ok }, { upstreams, hedge: { after: "2ms", percent: 50 } });
+  const by: unknown[] = [];
+  for (let count = 0; count < 4; count++) by.push((await send()).headers["x-perennial-upstream"]);
+  expect(seen.filter(({ upstream }) => upstream === "b").length).toBe(1);
+  expect(by).toEqual(["a", "b", "a", "a"]);
+});
