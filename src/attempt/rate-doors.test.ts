@@ -90,6 +90,31 @@ describe("a place that another has", () => {
   });
 });
 
+test("a place that was got while the upstream is out is given back by a client that leaves", async () => {
+  const { told, observer } = noting();
+  let fail = (): void => {};
+  const down = new Failure("upstream_unreachable", "down", { outage: "connection" });
+  const first: Answers = (to) => {
+    fail = () => to.onFailure(down);
+  };
+  const config = { upstreams: { a: { rate: { concurrent: 1 } } }, retry: { backoff: { initial: "100ms", jitter: false } } };
+  const { send, seen } = relayed({ a: [first, ok] }, config, { observer });
+  const waiting = send();
+  await until(() => seen.length === 1);
+  let leave = (): void => {};
+  const leaving = send({
+    onExchange(exchange) {
+      leave = () => exchange.abort(left);
+    },
+  });
+  await until(() => told.length === 1);
+  fail();
+  await until(() => told.length === 2);
+  leave();
+  expect((await leaving).end.outcome).toBe("cancelled");
+  expect([(await waiting).end.outcome, (await send()).end.outcome, seen.length]).toEqual(["recovered", "complete", 3]);
+});
+
 describe("tokens are counted as the upstream tells them, else by the length of texts", () => {
   const long = "word".repeat(1_000);
   const usage = (total: number): Answers => replies({ ...JSON.parse(chatAnswer("hi")), usage: { total_tokens: total } });
