@@ -181,12 +181,19 @@ describe("an answer whose maker has gone", () => {
       /The store is away/,
     ],
   ])("that %s is broken for its client", async (_what, find, code, words) => {
-    const rig = relayed({ a: () => {} }, {}, { kept: { find } as Rig["context"]["kept"] });
+    let asked = 0;
+    const counted: typeof find = (id) => {
+      asked++;
+      return find(id);
+    };
+    const rig = relayed({ a: () => {} }, {}, { kept: { find: counted } as Rig["context"]["kept"] });
     const got = await rig.send({
       ...joins(moved),
       onExchange: (exchange) => code === "overloaded" && exchange.abort(new Failure("draining", "Perennial is shutting down")),
     });
     expect(inShort(got).slice(2)).toEqual(["clean", "interrupted", code, [], undefined]);
+    // For a client that is served no more it is not sought again and again.
+    expect(asked).toBe(1);
     expect(got.body).toMatch(words);
     expect(got.body.startsWith(numbered(ID, 1, WORDS.slice(0, 2)))).toBe(true);
   });
