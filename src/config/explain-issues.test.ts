@@ -43,6 +43,44 @@ test.each<[settings: object, ...problems: (string | RegExp)[]]>([
   [{ heartbeat: { after: "x" } }, /^heartbeat\.after: /],
   [{ heartbeat: "x" }, /^heartbeat: /],
   [{ prot: 1, open: 1 }, /^open: /, /^prot: /],
+  [{ timeouts: { tota: 1 } }, "timeouts.tota: unknown key; did you mean total?"],
+  [{ upstreams: [{ baseUrl: "http://a", apikeys2: 1 }] }, "upstreams.0.apikeys2: unknown key; did you mean apiKeys?"],
+  [
+    { upstreams: [{ baseUrl: "http://a", apiKey: "a", apiKeys: ["b"] }] },
+    "upstreams.0.apiKeys: apiKey stands beside it: put that one into the list, or leave one of the two out",
+  ],
+  [
+    { upstreams: [{ baseUrl: "http://a", apiKey: "a", clientKey: true }] },
+    "upstreams.0.clientKey: a key of yours is sent in place of the client's own key: leave one of the two out",
+  ],
+  [{ upstreams: [{ baseUrl: "http://a", clientKey: true }] }],
+  [
+    { upstreams: [{ baseUrl: "http://a", finish: "done", requireDone: true }] },
+    "upstreams.0.finish: done takes [DONE] alone for a finish, and requireDone wants it beside one: set one of the two",
+  ],
+  [{ upstreams: [{ baseUrl: "http://a", finish: "done" }] }],
+  [{ upstreams: [{ baseUrl: "http://a", requireDone: true }] }],
+  [{ warmup: { path: "/v1/messages" } }],
+  [
+    { warmup: { path: "/x" } },
+    /^warmup\.path: expected a path at which this upstream is asked \(\/v1\/chat\/completions, \/v1\//,
+  ],
+  [
+    { upstreams: [{ baseUrl: "http://a", warmup: { path: "/x" } }] },
+    /^upstreams\.0\.warmup\.path: expected a path at which this upstream is asked \(/,
+  ],
+  [
+    { upstreams: [{ baseUrl: "http://a", api: "chatchat", mount: "/" }], warmup: { path: "/v1/messages" } },
+    /^warmup\.path: expected a path at which this upstream is asked \(\/chat/,
+  ],
+  [{ cors: { origins: ["https://a.b", "app://x", "HTTP://A:80/"] } }],
+  ...["a.b", "https://a.b/c", "https://a b", "//a", "https://"].map((origin): [object, string] => [
+    { cors: { origins: [origin] } },
+    `cors.origins.0: expected the origin of a page, such as https://chat.example or https://chat.example:8443, got ${JSON.stringify(origin)}`,
+  ]),
+  [{ cors: { origins: ["https://u@a"] } }, /^cors\.origins\.0: .* got some text \(not shown\)$/],
+  [{ auth: { keys: ["a", { key: "b", name: "key-1" }] } }, "auth.keys.1.name: this name is used twice"],
+  [{ auth: { keys: [{ key: "b", name: "key-2" }, "a"] } }, "auth.keys.1.name: this name is used twice"],
 ])("%j", (settings, ...problems) => {
   expect([...problemsOf(settings)].sort()).toEqual(
     problems.map((problem) => (typeof problem === "string" ? problem : expect.stringMatching(problem))),

@@ -185,6 +185,25 @@ describe("which source wins", () => {
     expect(both.upstreams).toMatchObject([{ baseUrl: "http://b", apiKey: "k" }]);
   });
 
+  it("changes the first of several upstreams, and keeps the others", () => {
+    const several = "upstreams: [{ baseUrl: http://a, name: a }, { baseUrl: http://b, name: b }]";
+    expect(configOf(several, { flags: { upstream: "http://c" } }).upstreams).toMatchObject([
+      { name: "a", baseUrl: "http://c" },
+      { name: "b", baseUrl: "http://b" },
+    ]);
+  });
+
+  it("takes --quiet and --json for what they are short for, and --log-level over --quiet", () => {
+    const log = (flags: object) => configOf("log: { level: debug }", { flags }).log;
+    expect(log({ quiet: true, json: true })).toEqual({ level: "warn", format: "json" });
+    expect(log({ quiet: false, json: false })).toEqual({ level: "debug", format: "auto" });
+    expect(log({ quiet: true, logLevel: "info" })).toEqual({ level: "info", format: "auto" });
+  });
+
+  it("finds a folder that is named from where the file is", () => {
+    expect(configOf("record: { dir: captures, maxFiles: 7 }").record).toMatchObject({ dir: join(cwd, "captures"), maxFiles: 7 });
+  });
+
   it("takes an empty variable for one that is not set, and ignores variables it does not know", () => {
     expect(configOf(yaml, { env: { PERENNIAL_PORT: "", PERENNIAL_CONFIG: "", PERENNIAL_COLOUR: "x" } }).port).toBe(1001);
   });
@@ -288,6 +307,12 @@ describe("mistakes", () => {
     ]);
   });
 
+  it("says so as well when the file has an empty list of them", () => {
+    expect(problemsOf("upstreams: []", { env: { PERENNIAL_API_KEY: "sk-1" } })).toEqual([
+      "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
+    ]);
+  });
+
   it("says so when there is a profile but no upstream, or a profile that is not known", () => {
     expect(problemsOf(undefined, { flags: { profile: "llamacpp" } })).toEqual([
       "--profile: there is no upstream for this profile; give --upstream too, or name one in the file",
@@ -299,6 +324,11 @@ describe("mistakes", () => {
   it("says so when the file cannot be read", () => {
     expect(problemsOf(undefined, { file: "nope.yaml" })).toEqual(["nope.yaml: cannot be read: there is no such file"]);
     expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
+    expect(problemsOf(undefined, { file: "/dev/null" })).toEqual(["/dev/null: cannot be read: it is not a regular file"]);
+    const list = (anchor: string, item: string): string => `${anchor}: &${anchor} [${Array(20).fill(item).join(", ")}]`;
+    expect(problemsOf([list("a", "x"), list("b", "*a"), list("c", "*b"), list("d", "*c")].join("\n"))).toEqual([
+      "perennial.yaml: cannot be read: its aliases expand to far too much",
+    ]);
   });
 
   it("refuses a takeover that would lack the clients' keys, or has nothing to take over", () => {
