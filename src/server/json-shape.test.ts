@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { checkJsonShape } from "./json-shape.ts";
 
 const nested = (depth: number, [opens, closes]: readonly [string, string]): string => opens.repeat(depth) + closes.repeat(depth);
-const list = (count: number, value: string): string => `[${Array(count).fill(value).join(",")}]`;
-const keys = (count: number): string => `{${Array(count).fill('"":0').join(",")}}`;
+const list = (count: number, value: string): string => `[${`${value},`.repeat(count - 1)}${value}]`;
+const keys = (count: number): string => `{${'"":0,'.repeat(count - 1)}"":0}`;
 /** What would be far too deep if it were not in a string. */
 const DEEP = "[{".repeat(150);
 
