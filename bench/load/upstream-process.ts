@@ -70,15 +70,16 @@ function answer(response: ServerResponse, ask: Ask): void {
       });
     return;
   }
+  const { socket } = response;
+  /** Each event is a chunk of its own, as servers write them; what the system would put together is put together here. */
   const pour = (): void => {
-    while (!isOver()) {
-      let text = "";
-      for (let i = 0; i < EVENTS_PER_WRITE && next < events; i++) text += event(next++);
-      if (!response.write(text, "latin1")) {
-        response.once("drain", pour);
-        return;
-      }
+    let isTaken = true;
+    while (isTaken && !isOver()) {
+      socket?.cork();
+      for (let i = 0; i < EVENTS_PER_WRITE && next < events; i++) isTaken = response.write(event(next++), "latin1");
+      socket?.uncork();
     }
+    if (!isTaken) response.once("drain", pour);
   };
   pour();
 }

@@ -38,16 +38,23 @@ type Holding = Extract<HoldState, { at: "holding" }>;
 const OPEN: HoldState = { at: "open" };
 
 export class ToolCallHold implements EventSink {
+  readonly #next: EventSink;
   readonly #options: ToolCallHoldOptions;
   #state: HoldState = OPEN;
   #toolBytesBefore = 0;
 
   constructor(options: ToolCallHoldOptions) {
+    this.#next = options.next;
     this.#options = options;
     options.held.onPressure(() => this.#releaseEarly());
   }
 
   push(event: StreamEvent, kind: EventKind): void {
+    // Nearly every event: no call is under way, and none begins.
+    if (this.#state === OPEN && kind !== "tool-call") {
+      this.#next.push(event, kind);
+      return;
+    }
     const { next, inspector } = this.#options;
     const isOpen = inspector.hasOpenToolCall();
     const holding = this.#holdingFor(kind, isOpen);
@@ -63,7 +70,7 @@ export class ToolCallHold implements EventSink {
   }
 
   flush(): boolean {
-    return this.#options.next.flush();
+    return this.#next.flush();
   }
 
   finish(): void {

@@ -217,10 +217,16 @@ export function callUpstream<T>(options: CallOptions, readBody: ReaderFactory<T>
             control.fail(toFailure(thrown));
           }
         },
+        // Written out, since it is done for each read: `take` would make a closure for it.
         onData(chunk) {
           fingerprint.add(chunk);
           turns.onRead(chunk.length);
-          take((body) => body.onData(chunk));
+          if (settled || reader === undefined) return;
+          try {
+            (inflater ?? reader).onData(chunk);
+          } catch (thrown) {
+            control.fail(toFailure(thrown));
+          }
         },
         onEnd: () => take((body) => body.onEnd(undefined)),
         onFailure(failure) {

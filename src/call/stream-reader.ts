@@ -78,20 +78,21 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   }
 
   /** What the decoder makes of more bytes, or of their end. A failure there, or of a station, is the stream's. */
-  function decode<T>(step: () => T): T | undefined {
+  function decode(chunk: Buffer | undefined): "event" | "line" | undefined {
+    let stopped: "event" | "line" | undefined;
     try {
-      return step();
+      if (chunk === undefined) stopped = decoder.flush();
+      else decoder.feed(chunk);
     } catch (thrown) {
       verdict ??= toFailure(thrown);
-      return undefined;
-    } finally {
-      // What came before a failure is part of the answer.
-      const isFlowing = sink.flush();
-      countUnfinished();
-      if (phase === "reading") control.notice(signOf());
-      hasContent = false;
-      if (!isFlowing) control.pause();
     }
+    // What came before a failure is part of the answer.
+    const isFlowing = sink.flush();
+    countUnfinished();
+    if (phase === "reading") control.notice(signOf());
+    hasContent = false;
+    if (!isFlowing) control.pause();
+    return stopped;
   }
 
   function countUnfinished(): void {
@@ -132,13 +133,13 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   return {
     onData(chunk) {
       if (phase === "over") return;
-      decode(() => decoder.feed(chunk));
+      decode(chunk);
       if (verdict !== undefined) finish(undefined, false);
     },
     onEnd(cause) {
       if (phase === "over") return;
       phase = "flushing";
-      const stopped = decode(() => decoder.flush());
+      const stopped = decode(undefined);
       finish(cause, stopped === "line" || (stopped === "event" && !hasLastEvent));
     },
   };

@@ -75,45 +75,46 @@ export class EventTemplate {
 
 function fill(gaps: readonly Gap[], bytes: Buffer, from: number): boolean {
   let at = from;
-  for (const { kind, holder, key, behind } of gaps) {
-    const end = kind === "text" ? endOfText(bytes, at) : endOfNumber(bytes, at);
-    if (end === -1 || !startsWith(bytes, behind, end)) return false;
-    const value = kind === "text" ? textIn(bytes, at, end) : Number(bytes.toString("latin1", at, end));
-    if (value === undefined) return false;
+  for (const gap of gaps) {
     // A match that fails further on leaves a value that is no event's, until the next one that fits fills all of them.
-    holder[key] = value;
-    at = end + behind.length;
+    const end = gap.kind === "text" ? fillText(gap, bytes, at) : fillNumber(gap, bytes, at);
+    if (end === -1 || !startsWith(bytes, gap.behind, end)) return false;
+    at = end + gap.behind.length;
   }
   return at === bytes.length;
 }
 
-/** @returns where the quote is that ends a string, or -1. */
-function endOfText(bytes: Buffer, from: number): number {
-  for (let at = from; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (byte === QUOTE) return at;
+/** @returns where the quote is that ends the string, or -1 where it is none. */
+function fillText({ holder, key }: Gap, bytes: Buffer, from: number): number {
+  let isPlain = true;
+  let at = from;
+  for (; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) break;
+    if (byte >= SPACE && byte !== BACKSLASH) continue;
+    isPlain = false;
     if (byte === BACKSLASH) at++;
   }
-  return -1;
+  if (at >= bytes.length) return -1;
+  const value = isPlain ? bytes.toString("utf8", from, at) : parseValue(bytes.toString("utf8", from - 1, at + 1));
+  if (value === undefined) return -1;
+  holder[key] = value;
+  return at;
 }
 
-/** @returns what a string says, or undefined where it is none. */
-function textIn(bytes: Buffer, from: number, to: number): string | undefined {
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] as number;
-    if (byte === BACKSLASH || byte < SPACE) return parseValue(bytes.toString("utf8", from - 1, to + 1)) as string | undefined;
-  }
-  return bytes.toString("utf8", from, to);
-}
-
-function endOfNumber(bytes: Buffer, from: number): number {
+/** @returns where its digits end, or -1. */
+function fillNumber({ holder, key }: Gap, bytes: Buffer, from: number): number {
+  let value = 0;
   let at = from;
   for (; at < bytes.length; at++) {
     const byte = bytes[at] as number;
     if (byte < ZERO || byte > NINE) break;
+    value = value * 10 + (byte - ZERO);
   }
   const digits = at - from;
-  return digits === 0 || digits > MOST_DIGITS || (bytes[from] === ZERO && digits > 1) ? -1 : at;
+  if (digits === 0 || digits > MOST_DIGITS || (bytes[from] === ZERO && digits > 1)) return -1;
+  holder[key] = value;
+  return at;
 }
 
 function startsWith(bytes: Buffer, part: Buffer, at: number): boolean {

@@ -8,6 +8,7 @@ import type { Progress } from "../core/progress.ts";
 import type { ReplyHeaders } from "../core/reply.ts";
 import type { StreamEvent } from "../core/stream-event.ts";
 import { encodeComment, KEEP_ALIVE, KEEP_ALIVE_LINE } from "../sse/encode.ts";
+import { Batch } from "./batch.ts";
 import { cut, endInterrupted, endWhole, giveUpStalled } from "./connection-end.ts";
 import { failsOnCommentBlocks, raisesErrorEvents } from "./known-clients.ts";
 import { PipedBody } from "./piped-body.ts";
@@ -56,7 +57,7 @@ export class ClientStream {
   /** See {@link takeOrLeave}. */
   #isToTake = false;
   /** What one read of the upstream's socket brought, to be written at once. */
-  readonly #batch: (string | Buffer)[] = [];
+  readonly #batch = new Batch();
   #isWriteDue = false;
   /** Its head has been made, and leaves with the first bytes. */
   #isHeadDue = false;
@@ -144,7 +145,7 @@ export class ClientStream {
   push(event: StreamEvent, kind: EventKind): void {
     const dialect = this.#dialect as Dialect;
     const encoded = dialect.encodeEvent(event);
-    this.#batch.push(this.#ids === undefined ? encoded : this.#numbered(String(encoded)));
+    this.#batch.add(this.#ids === undefined ? encoded : this.#numbered(String(encoded)));
     if (isContent(kind)) this.#batchHasContent = true;
     const { stats } = this.#exchange;
     stats.events++;
@@ -157,22 +158,25 @@ export class ClientStream {
    * @returns false when the client reads too slowly: wait for {@link onDrain}.
    */
   flush(): boolean {
-    if (this.#batch.length > 0) this.#writeSoon();
+    if (!this.#batch.isEmpty) this.#writeSoon();
     return !this.#countUnread();
   }
 
   #writeSoon(): void {
     if (this.#isWriteDue) return;
     this.#isWriteDue = true;
-    queueMicrotask(() => {
-      this.#isWriteDue = false;
-      this.#writeBatch();
-      // Nothing has come with it after all.
-      if (this.#isHeadDue && !this.#raw.writableEnded && !this.#raw.destroyed) this.#raw.flushHeaders();
-      this.#isHeadDue = false;
-      this.#countUnread();
-    });
+    queueMicrotask(this.#writeDue);
   }
+
+  /** Made once, and not for each read. */
+  readonly #writeDue = (): void => {
+    this.#isWriteDue = false;
+    this.#writeBatch();
+    // Nothing has come with it after all.
+    if (this.#isHeadDue && !this.#raw.writableEnded && !this.#raw.destroyed) this.#raw.flushHeaders();
+    this.#isHeadDue = false;
+    this.#countUnread();
+  };
 
   /** @returns whether the client is slow. */
   #countUnread(): boolean {
@@ -183,7 +187,7 @@ export class ClientStream {
 
   /** What follows, the terminator or the error event, may leave with what is there. */
   finish(): void {
-    if (this.#batch.length > 0) this.#writeSoon();
+    if (!this.#batch.isEmpty) this.#writeSoon();
   }
 
   takeOrLeave(): void {
@@ -282,9 +286,8 @@ export class ClientStream {
   }
 
   #writeBatch(): void {
-    if (this.#batch.length === 0) return;
-    const bytes = bytesOf(this.#batch);
-    this.#batch.length = 0;
+    if (this.#batch.isEmpty) return;
+    const bytes = this.#batch.take();
     this.#isQuiet = false;
     if (this.#batchHasContent) this.#measureGap();
     this.#batchHasContent = false;
@@ -310,18 +313,6 @@ export class ClientStream {
     this.#exchange.stats.bytes += bytes.length;
     this.#raw.write(bytes);
   }
-}
-
-/** How many times its own size bytes may keep in memory while they wait to be written. */
-const MOST_KEPT = 2;
-
-function bytesOf(batch: readonly (string | Buffer)[]): Buffer {
-  const [first = "", ...others] = batch;
-  if (others.length === 0) {
-    // A small piece would keep all that was read with it for as long as its client does not take it.
-    return typeof first === "string" || first.length * MOST_KEPT < first.buffer.byteLength ? Buffer.from(first) : first;
-  }
-  return Buffer.concat(batch.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
 }
 
 /** Names of upstreams are letters, digits, dots and dashes: nothing in it can end the line. */
