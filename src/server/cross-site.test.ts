@@ -101,7 +101,7 @@ it("answers a browser that asks whether its page may ask, and takes no other for
     "access-control-max-age": "7200",
     vary: "origin, access-control-request-method, access-control-request-headers",
   };
-  expect(preflightHeaders({ ...asks, "access-control-request-private-network": "false" })).toEqual(always);
+  expect(preflightHeaders({ ...asks, "access-control-request-private-network": "false" })).toStrictEqual(always);
   expect(
     preflightHeaders({ "access-control-request-headers": "x-a, x-b", "access-control-request-private-network": "true" }),
   ).toEqual({ ...always, "access-control-allow-headers": "x-a, x-b", "access-control-allow-private-network": "true" });

@@ -43,7 +43,6 @@ export function foreignPage(): Failure {
 }
 
 function fromFastify(thrown: unknown): Failure {
-  if (thrown instanceof Failure) return thrown;
   const { statusCode } = thrown as FastifyError;
   if (typeof statusCode === "number" && statusCode >= 400 && statusCode < 500) {
     return new Failure("invalid_request", (thrown as Error).message, { status: statusCode });
