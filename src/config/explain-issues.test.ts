@@ -60,6 +60,14 @@ test.each<[settings: object, ...problems: (string | RegExp)[]]>([
   ],
   [{ upstreams: [{ baseUrl: "http://a", finish: "done" }] }],
   [{ upstreams: [{ baseUrl: "http://a", requireDone: true }] }],
+  ...[{ open: true }, { auth: { open: true } }].map((open): [object, string] => [
+    { ...open, dashboard: { text: true } },
+    "dashboard.text: everybody could read what others ask and are answered: add a key to auth.keys, or take open: true away",
+  ]),
+  [{ open: true, dashboard: { text: true }, auth: { keys: ["k"] } }],
+  [{ open: true, dashboard: { text: false } }],
+  [{ open: true, dashboard: true }],
+  [{ dashboard: { text: true } }],
   [{ warmup: { path: "/v1/messages" } }],
   [
     { warmup: { path: "/x" } },
@@ -109,5 +117,15 @@ test("rates are those of upstreams and of keys that have some", () => {
   expect(ownedRates(config).map(({ scope, name, policy }) => [scope, name, policy.requests?.amount])).toEqual([
     ["upstream", "a", 2],
     ["key", "k", 2],
+  ]);
+});
+
+test("origins are kept as browsers write them", () => {
+  const origins = ["https://Chat.Example:443/", "HTTP://a:8080", "App://Some.Thing/", "vscode-webview://x"];
+  expect(configFrom({ cors: { origins } }).cors.origins).toEqual([
+    "https://chat.example",
+    "http://a:8080",
+    "app://some.thing",
+    "vscode-webview://x",
   ]);
 });

@@ -160,9 +160,30 @@ describe("which source wins", () => {
     expect(same).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
     const other = load(yaml, { flags: { upstream: "http://b" }, env: { PERENNIAL_API_KEY: "of-env" } });
     expect(other).toMatchObject({ config: { upstreams: [{ apiKey: "of-env" }] }, warnings: [] });
+    // Whatever else is told beside it.
+    const port = { port: "5" };
+    expect(load(yaml, { flags: port })).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+    expect(load(yaml, { flags: { ...port, upstream: "http://a/v2" } }).config.upstreams[0]?.apiKey).toBe("of-file");
+    expect(load(yaml, { flags: port, env: { PERENNIAL_UPSTREAM: "http://b" } }).warnings).toEqual([
+      expect.stringMatching(/^PERENNIAL_UPSTREAM names another host/),
+    ]);
     // Without a host of its own, the key was written for whichever the environment names.
     const alone = load("upstreams: [{ apiKey: of-file }]", { flags: { upstream: "http://b" } });
     expect(alone).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+  });
+
+  it("warns of keys that cannot be right, once for each upstream and each reason", () => {
+    const yaml = `upstreams:
+      - { name: none, baseUrl: "https://api.openai.com/v1" }
+      - { name: right, baseUrl: "https://api.openai.com/v1", apiKey: sk-abc }
+      - { name: wrong, baseUrl: "https://api.openai.com/v1", apiKey: gsk_abc }
+      - { name: several, baseUrl: "https://api.openai.com/v1", apiKeys: [sk-abc, gsk_a, gsk_b, Bearer] }`;
+    const shape = "the key has not the shape of OpenAI's keys (sk-…): it may be another provider's";
+    expect(load(yaml).warnings).toEqual([
+      `upstream wrong: ${shape}`,
+      `upstream several: ${shape}`,
+      "upstream several: the key begins with Bearer: give it without that word, which is put before it",
+    ]);
   });
 
   it("does not ask for the variables of a key that is not sent", () => {
