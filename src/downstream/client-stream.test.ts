@@ -246,6 +246,18 @@ describe("events", () => {
       await Promise.resolve();
     }
     expect(stats.longestGapMs).toBe(430);
+    const meta = open();
+    meta.stream.commit({});
+    for (const [kind, expected] of [
+      ["meta", undefined],
+      ["content", 200],
+    ] as const) {
+      vi.advanceTimersByTime(100);
+      meta.stream.push(event("a"), kind as never);
+      meta.stream.finish();
+      await Promise.resolve();
+      expect(meta.stats.longestGapMs).toBe(expected);
+    }
     // Of a stream that has no beginning of its own the first silence is not one.
     const joined = open();
     for (const expected of [undefined, 70]) {
