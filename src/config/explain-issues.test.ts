@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { ConfigError } from "./config-error.ts";
 import { configFrom } from "./config-from.ts";
 import { ownedRates } from "./owned-rates.ts";
+import { readPemFiles } from "./pem-files.ts";
+import { configSchema } from "./schema.ts";
 
 const problemsOf = (settings: object): readonly string[] => {
   try {
@@ -68,6 +70,13 @@ test.each<[settings: object, ...problems: (string | RegExp)[]]>([
   [{ open: true, dashboard: { text: false } }],
   [{ open: true, dashboard: true }],
   [{ dashboard: { text: true } }],
+  [{ gate: { lag: "1m" } }],
+  [{ gate: { lag: "60001ms" } }, 'gate.lag: expected a duration of at most 1m, such as 400ms, got "60001ms"'],
+  [{ tls: { cert: "a", key: "b", kxx: 1 } }, "tls.kxx: unknown key; known here: cert, key"],
+  [
+    { workers: 8, limits: { maxClientConnections: 7 } },
+    "limits.maxClientConnections: expected at least 8, one for each worker (workers), got 7",
+  ],
   [{ warmup: { path: "/v1/messages" } }],
   [
     { warmup: { path: "/x" } },
@@ -100,6 +109,11 @@ test("files that settings name are looked at as well", () => {
     "tls.cert: /nowhere.pem: there is no such file",
     "tls.key: /: is not a regular file",
   ]);
+  const [cert, key] = ["/nowhere.pem", "/"];
+  expect(() => readPemFiles(configSchema.parse({ tls: { cert, key } }))).toThrow(
+    new ConfigError(["tls.cert: /nowhere.pem: there is no such file", "tls.key: /: is not a regular file"]),
+  );
+  expect(configFrom({ upstreams: [{ baseUrl: "http://a", ca: "" }] }).upstreams[0]).toMatchObject({ ca: undefined });
   expect(problemsOf({ upstreams: [{ baseUrl: "http://a", ca: import.meta.filename }] })).toEqual([
     `upstreams.0.ca: ${import.meta.filename}: holds no certificate in PEM form`,
   ]);
@@ -127,5 +141,34 @@ test("origins are kept as browsers write them", () => {
     "http://a:8080",
     "app://some.thing",
     "vscode-webview://x",
+  ]);
+});
+
+test.each<[path: string, value: unknown, resolved: unknown]>([
+  ["hedge.after", "800ms", 800],
+  ["hedge.after", "p95", "p95"],
+  ["breaker", { failures: 7 }, { failures: 7, window: 30_000, rest: 10_000 }],
+  ["health.every", "20s", 20_000],
+  ["timeouts.stream", "30m", 1_800_000],
+  ["gate.lag", "400ms", 400],
+  ["heartbeat", { after: "5s" }, { after: 5_000, every: 15_000 }],
+  ["replay", { ttl: "7m" }, expect.objectContaining({ ttl: 420_000, linger: 0, joinRetries: false })],
+  ["warmup", { on: "idle" }, { on: "idle", after: 300_000, request: {} }],
+  ["record", { dir: "a" }, { dir: "a", texts: false, maxFiles: 100, maxFileBytes: 4_194_304 }],
+])("%s may be off, or %j", (path, value, resolved) => {
+  const come = (to: unknown): unknown => {
+    const config = configFrom(path.split(".").reduceRight((inner, key) => ({ [key]: inner }), to) as object);
+    return path.split(".").reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], config);
+  };
+  expect([come("off"), come(false), come(value)]).toEqual([false, false, resolved]);
+});
+
+test("a store is an address, or more of it; memory is none", () => {
+  const store = (value: unknown) => configFrom({ store: value } as never).store;
+  const url = "redis://h:6379/1";
+  expect([store("memory"), store(url), store({ url, prefix: "p" })]).toEqual([
+    false,
+    { url, prefix: "perennial", takeover: false },
+    { url, prefix: "p", takeover: false },
   ]);
 });

@@ -167,6 +167,8 @@ describe("which source wins", () => {
     expect(load(yaml, { flags: port, env: { PERENNIAL_UPSTREAM: "http://b" } }).warnings).toEqual([
       expect.stringMatching(/^PERENNIAL_UPSTREAM names another host/),
     ]);
+    // An empty one is none.
+    expect(load('upstreams: [{ baseUrl: http://a, apiKey: "" }]', { flags: { upstream: "http://b" } }).warnings).toEqual([]);
     // Without a host of its own, the key was written for whichever the environment names.
     const alone = load("upstreams: [{ apiKey: of-file }]", { flags: { upstream: "http://b" } });
     expect(alone).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
@@ -318,6 +320,25 @@ describe("mistakes", () => {
     ]);
     expect(problemsOf("port: 1", { flags: { logLevel: "loud" } })).toEqual([
       '--log-level: expected trace, debug, info, warn, error, fatal or silent, got "loud"',
+    ]);
+  });
+
+  it("says what stands where a flag's value would, when that is no place for it", () => {
+    const flags = { upstream: "http://a", quiet: true };
+    expect(problemsOf("upstreams: text\nlog: text\n", { flags })).toEqual([
+      "perennial.yaml:1:1: upstreams: expected a list, got some text (not shown)",
+      "perennial.yaml:2:1: log: expected a mapping, got some text (not shown)",
+    ]);
+    expect(problemsOf("upstreams: { a: 1 }\nlog: [a]\n", { flags })).toEqual([
+      "perennial.yaml:1:1: upstreams: expected a list, got a mapping",
+      "perennial.yaml:2:1: log: expected a mapping, got a list",
+    ]);
+  });
+
+  it("names what was told from outside before the first line of the file", () => {
+    expect(problemsOf("open: 1", { env: { PERENNIAL_PORT: "x" } })).toEqual([
+      'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
+      "perennial.yaml:1:1: open: expected true or false, got 1",
     ]);
   });
 
