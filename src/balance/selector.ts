@@ -39,6 +39,7 @@ export function isAvailable({ outage }: Pick<Standing, "outage">): boolean {
  * @param random between 0 and 1; for the shares.
  */
 export function selectCandidate(standings: readonly [Standing, ...Standing[]], random: number): Candidate {
+  if (standings.length === 1) return standings[0].candidate;
   const available = standings.filter(isAvailable);
   const free = available.filter(({ hasRoom }) => hasRoom);
   // None can be asked at once: where limits make all of them wait, those that do so for the shortest time.

@@ -25,43 +25,54 @@ export type OnDefect = (thrown: unknown) => void;
 
 /** @param observers told in this order; those that are not there are left out. */
 export function combineObservers(observers: readonly (Observer | undefined)[], onDefect: OnDefect): Observer {
-  const present = observers.filter((observer) => observer !== undefined);
-  const tell = (event: keyof Observer) => {
-    return (...told: unknown[]): void => {
-      for (const observer of present) {
-        const listen = observer[event] as ((...told: unknown[]) => unknown) | undefined;
-        if (listen !== undefined) guard(() => listen.apply(observer, told), onDefect);
-      }
-    };
-  };
-  return Object.fromEntries((Object.keys(EVENTS) as (keyof Observer)[]).map((event) => [event, tell(event)]));
+  const tellDefect = defectTeller(onDefect);
+  const combined: Partial<Record<keyof Observer, (...told: unknown[]) => void>> = {};
+  for (const event of Object.keys(EVENTS) as (keyof Observer)[]) {
+    const listeners = observers.flatMap((observer) => {
+      const listen = observer?.[event] as ((...told: unknown[]) => unknown) | undefined;
+      return listen === undefined ? [] : [listen.bind(observer)];
+    });
+    // Nobody is called for what nobody listens to.
+    if (listeners.length > 0) combined[event] = (...told) => tellAll(listeners, told, tellDefect);
+  }
+  return combined;
 }
 
 /** The headers of all of them; one that throws adds none. */
 export function combinePropagators(propagators: readonly (Propagator | undefined)[], onDefect: OnDefect): Propagator {
+  const tellDefect = defectTeller(onDefect);
   return {
     headersFor(exchange, attempt) {
       const headers: Record<string, string> = {};
       for (const propagator of propagators) {
-        guard(() => void Object.assign(headers, propagator?.headersFor(exchange, attempt)), onDefect);
+        try {
+          Object.assign(headers, propagator?.headersFor(exchange, attempt));
+        } catch (thrown) {
+          tellDefect(thrown);
+        }
       }
       return headers;
     },
   };
 }
 
-function guard(act: () => unknown, onDefect: OnDefect): void {
-  // The defect may be the log's own, and telling of it then fails as well.
-  const tell = (thrown: unknown): void => {
+function tellAll(listeners: readonly ((...told: unknown[]) => unknown)[], told: readonly unknown[], tellDefect: OnDefect): void {
+  for (const listen of listeners) {
+    try {
+      const result = listen(...told);
+      // An async function suits the type too, and its rejection would end the process.
+      if (result instanceof Promise) result.catch(tellDefect);
+    } catch (thrown) {
+      tellDefect(thrown);
+    }
+  }
+}
+
+/** The defect may be the log's own, and telling of it then fails as well. */
+function defectTeller(onDefect: OnDefect): OnDefect {
+  return (thrown) => {
     try {
       onDefect(thrown);
     } catch {}
   };
-  try {
-    const result = act();
-    // An async function suits the type too, and its rejection would end the process.
-    if (result instanceof Promise) result.catch(tell);
-  } catch (thrown) {
-    tell(thrown);
-  }
 }

@@ -28,7 +28,6 @@ const PARENTS = [
   "request.headers",
   "exchange.request.headers",
   "res.headers",
-  "upstream",
   "upstreams[*]",
   "config.upstreams[*]",
 ];
@@ -39,6 +38,11 @@ const REDACTED = [
   "config.auth.keys",
   "config.auth.named",
 ];
+
+/** Lines say `upstream` for its name, and nothing else of it. Not by a path above, which each of these lines would be searched for. */
+function nameOf(upstream: unknown): unknown {
+  return typeof upstream === "object" ? (upstream as { readonly name?: unknown } | null)?.name : upstream;
+}
 
 /** @param destination where the lines go. @defaultValue stdout */
 export function createLogger({ level, format }: LogOptions, destination?: DestinationStream): Logger {
@@ -51,6 +55,7 @@ export function createLogger({ level, format }: LogOptions, destination?: Destin
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: REDACTED, censor: "[redacted]" },
+    serializers: { upstream: nameOf },
   };
   if (isPretty) return pino(options, createPrettyStream(destination, isTerminal && process.env.NO_COLOR === undefined));
   return destination ? pino(options, destination) : pino(options);
