@@ -1,10 +1,11 @@
 /** What the server answers by itself, and what becomes of an answer that its client may come back to. */
+import { type IncomingMessage, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pino from "pino";
 import { expect, it, onTestFinished } from "vitest";
 import { chat, send } from "../../test/support/client.ts";
-import { chatEvents, SSE_HEAD, startRawUpstream } from "../../test/support/raw-upstream.ts";
+import { chatEvents, type RawUpstream, SSE_HEAD, startRawUpstream } from "../../test/support/raw-upstream.ts";
 import { configSchema } from "../config/schema.ts";
 import { openRuntime } from "../runtime/runtime.ts";
 import { createServer, type ServerSettings } from "./create-server.ts";
@@ -89,12 +90,9 @@ it("closes on a head that is odd, names what it speaks instead of WebSocket, and
   ]);
 });
 
-it("ends an answer that is kept for its client as well, where there is no room for its request any more", async () => {
-  const upstream = await startRawUpstream((socket) =>
-    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["Hello"], { finish: null, done: false }).join("")}`),
-  );
-  const limits = { maxHeldBytes: "2MiB" };
-  const config = configSchema.parse({ upstreams: [{ baseUrl: upstream.baseUrl }], replay: { linger: "10m" }, limits });
+/** A whole server in front of an upstream. */
+async function behind(upstream: RawUpstream, settings: object) {
+  const config = configSchema.parse({ upstreams: [{ baseUrl: upstream.baseUrl }], ...settings });
   const runtime = await openRuntime(config, pino({ level: "silent" }));
   const app = createServer({ open: runtime.open, tls: undefined, current: () => runtime.current().settings });
   onTestFinished(async () => {
@@ -103,7 +101,33 @@ it("ends an answer that is kept for its client as well, where there is no room f
     await runtime.close();
     await upstream.close();
   });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  return { runtime, app, url: await app.listen({ host: "127.0.0.1", port: 0 }) };
+}
+
+it("refuses a request whose body was still on its way when it began to drain", async () => {
+  const upstream = await startRawUpstream((socket) => socket.end());
+  const { runtime, app, url } = await behind(upstream, {});
+  const body = JSON.stringify({ model: "m", messages: [] });
+  const headers = { "content-length": body.length };
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const asked = request(`${url}/v1/chat/completions`, { method: "POST", headers, agent: false }, resolve).on("error", reject);
+    asked.write(body.slice(0, 9));
+    app.server.once("request", async () => {
+      await sleep(20);
+      runtime.open.draining = true;
+      asked.end(body.slice(9));
+    });
+  });
+  const said = JSON.parse(String(Buffer.concat(await answer.toArray())));
+  expect([answer.statusCode, answer.headers.connection, said.error.code]).toEqual([503, "close", "draining"]);
+  expect(upstream.requests).toEqual([]);
+});
+
+it("ends an answer that is kept for its client as well, where there is no room for its request any more", async () => {
+  const upstream = await startRawUpstream((socket) =>
+    socket.write(`${SSE_HEAD}connection: close\r\n\r\n${chatEvents(["Hello"], { finish: null, done: false }).join("")}`),
+  );
+  const { runtime, app, url } = await behind(upstream, { replay: { linger: "10m" }, limits: { maxHeldBytes: "2MiB" } });
   const others = runtime.current().settings.context.held.open();
   const left = new Promise<string>((resolve) => {
     const onRead = (body: string, leave: () => void): void => {
