@@ -37,10 +37,12 @@ export interface Asked {
 
 /** Those that can serve a request, in the order of the configuration. */
 export function candidatesFor(offers: readonly Offer[], { path, dialect, model }: Asked): readonly Candidate[] {
-  const [plain = "", ...query] = path.split(/(?=\?)/);
+  const mark = path.indexOf("?");
+  const plain = mark === -1 ? path : path.slice(0, mark);
+  const query = path.slice(plain.length);
   const reachable = offers.flatMap((offer) => {
     const own = offer.serves.pathOf(plain);
-    return own === undefined ? [] : [{ offer, own, path: own === plain ? undefined : own + query.join("") }];
+    return own === undefined ? [] : [{ offer, own, path: own === plain ? undefined : own + query }];
   });
   const speaking = reachable.filter(({ offer, own }) => offer.serves.speaks(own, dialect));
   const native = speaking.filter(({ offer }) => dialect === undefined || offer.serves.isNative(dialect));

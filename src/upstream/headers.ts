@@ -75,13 +75,22 @@ export function toClientHeaders(headers: Headers): Record<string, string | strin
   return without(headers, NOT_RETURNED);
 }
 
-/** Without what ends here; `x-perennial-*` is between the client and us, and the upstream may neither see nor forge it. */
-function without(headers: Headers, dropped: ReadonlySet<string>): Record<string, string | string[]> {
-  const named = new Set(
-    String(headers.connection ?? "")
+const NONE: ReadonlySet<string> = new Set();
+
+/** The fields that `connection` names, which are for the next hop only as well. */
+function namedBy(connection: string | string[] | undefined): ReadonlySet<string> {
+  // Nearly always, and dropped whether it is named or not.
+  if (connection === undefined || connection === "keep-alive") return NONE;
+  return new Set(
+    String(connection)
       .split(",")
       .map((name) => name.trim().toLowerCase()),
   );
+}
+
+/** Without what ends here; `x-perennial-*` is between the client and us, and the upstream may neither see nor forge it. */
+function without(headers: Headers, dropped: ReadonlySet<string>): Record<string, string | string[]> {
+  const named = namedBy(headers.connection);
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || dropped.has(name) || named.has(name) || name.startsWith("x-perennial-")) continue;

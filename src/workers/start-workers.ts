@@ -146,16 +146,19 @@ class Primary {
     const worker = new WorkerProcess(number, (self) => this.#shared.answersFor(self));
     const bornAt = performance.now();
     this.#alive.add(worker);
-    void worker.ended.then(async ({ code, signal }) => {
+    void worker.ended.then(async ({ code, signal, failure }) => {
       this.#alive.delete(worker);
       this.#listening.delete(worker);
       await this.#shared.forget(worker);
       if (this.#state !== "serving") return;
       const { pid } = worker;
-      this.#logger.error(
-        { worker: number, pid, code, signal },
-        "a worker has died: its streams are cut, and another takes its place",
-      );
+      // Of one that never was a process its beginning tells.
+      if (failure === undefined) {
+        this.#logger.error(
+          { worker: number, pid, code, signal },
+          "a worker has died: its streams are cut, and another takes its place",
+        );
+      }
       const failed = performance.now() - bornAt < SETTLED_MS ? failures + 1 : 0;
       const delayMs = failed <= 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failed - 2));
       const timer = setTimeout(() => {

@@ -1,14 +1,15 @@
 /** A worker as the primary sees it. */
 import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
 import { isSea } from "node:sea";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Beginning, type Begun, type PrimaryCalls, WORKER_VARIABLE, type WorkerCalls } from "./calls.ts";
-import { Channel } from "./channel.ts";
+import { Channel, ChannelClosed } from "./channel.ts";
 
 export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: string | null;
+  /** Why there never was a process: no file descriptor, no memory, no room among the user's processes. */
+  readonly failure?: Error;
 }
 
 /** The same program again, whichever way it was started. */
@@ -32,8 +33,14 @@ export class WorkerProcess {
     this.#worker = cluster.fork({ [WORKER_VARIABLE]: String(number) });
     const { process: child } = this.#worker;
     this.#channel = new Channel(child, answer(this));
-    this.ended = Promise.all([once(child, "exit"), once(child, "disconnect")]).then(([[code, signal]]) => ({ code, signal }));
-    child.on("error", () => {});
+    // Not with `once` of node:events, which takes any error for the end: of a message that was not sent, too.
+    const disconnected = new Promise<void>((resolve) => void child.once("disconnect", resolve));
+    this.ended = new Promise((resolve) => {
+      child.once("exit", (code, signal) => void disconnected.then(() => resolve({ code, signal })));
+      this.#worker.on("error", (failure) => {
+        if (child.pid === undefined) resolve({ code: null, signal: null, failure });
+      });
+    });
   }
 
   get pid(): number | undefined {
@@ -45,8 +52,14 @@ export class WorkerProcess {
     return this.#worker.isConnected();
   }
 
-  begin(beginning: Omit<Beginning, "worker">): Promise<Begun> {
-    return this.#channel.call("begin", { ...beginning, worker: this.number });
+  /** @throws ChannelClosed where it has ended; why there never was a process. */
+  async begin(beginning: Omit<Beginning, "worker">): Promise<Begun> {
+    try {
+      return await this.#channel.call("begin", { ...beginning, worker: this.number });
+    } catch (error) {
+      const failure = error instanceof ChannelClosed ? (await this.ended).failure : undefined;
+      throw failure ?? error;
+    }
   }
 
   get call(): Channel<WorkerCalls>["call"] {
