@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { fitToDescriptors, readDescriptorLimit } from "../src/server/file-descriptors.ts";
 import { toTransportFailure } from "../src/upstream/transport-failure.ts";
 import { chat } from "./support/client.ts";
 import { startPerennial, type TestPerennial } from "./support/perennial.ts";
@@ -88,36 +87,6 @@ test("connections that are being answered stay, and it is the newcomer that is c
   expect(log).toContainEqual(expect.objectContaining({ refused: 1, silent: 0 }));
 });
 
-test("what does not fit the limit of open files is lowered, and the reason is said", () => {
-  const limits = { maxClientConnections: 4_000, maxStreams: 1_000, other: 1 };
-  expect(fitToDescriptors(limits, undefined)).toEqual({ limits, warning: undefined });
-  expect(fitToDescriptors(limits, 5_100)).toEqual({ limits, warning: undefined });
-  const { limits: lowered, warning } = fitToDescriptors(limits, 5_099);
-  expect(lowered.maxClientConnections + lowered.maxStreams).toBe(4_999);
-  expect(lowered).toMatchObject({ maxStreams: 999, maxClientConnections: 4_000, other: 1 });
-  expect(warning).toMatch(/5099.*ulimit -n.*4000 and 999/);
-  for (const descriptors of [0, 1, 20, 64, 256, 1_024]) {
-    const { maxClientConnections, maxStreams } = fitToDescriptors(limits, descriptors).limits;
-    expect(Math.min(maxClientConnections, maxStreams)).toBeGreaterThanOrEqual(1);
-    expect(maxClientConnections + maxStreams).toBeLessThanOrEqual(Math.max(2, descriptors));
-  }
-});
-
-test("of several workers each must have files for its part of the clients, and for as many streams", () => {
-  const limits = { maxClientConnections: 4_000, maxStreams: 1_000 };
-  expect(fitToDescriptors(limits, 3_100, 2)).toEqual({ limits, warning: undefined });
-  expect(fitToDescriptors(limits, 1_100, 8)).toEqual({ limits, warning: undefined });
-  const { limits: lowered, warning } = fitToDescriptors(limits, 3_099, 2);
-  expect(lowered).toEqual({ maxClientConnections: 2 * 1_999, maxStreams: 1_000 });
-  expect(warning).toMatch(/3099.*each of 2 workers.*3998 and 1000/);
-  for (const descriptors of [1, 20, 256, 1_024]) {
-    const { maxClientConnections, maxStreams } = fitToDescriptors(limits, descriptors, 3).limits;
-    const ofEach = maxClientConnections / 3;
-    expect(Math.min(ofEach, maxStreams)).toBeGreaterThanOrEqual(1);
-    expect(ofEach + Math.min(maxStreams, ofEach)).toBeLessThanOrEqual(Math.max(2, descriptors));
-  }
-});
-
 test.each(["EMFILE", "ENFILE"])("%s is a limit of ours, and not the upstream's fault", (code) => {
   const error = Object.assign(new Error(`connect ${code}`), { code });
   for (const each of [error, new AggregateError([error, error])]) {
@@ -125,11 +94,6 @@ test.each(["EMFILE", "ENFILE"])("%s is a limit of ours, and not the upstream's f
     expect(failure).toMatchObject({ code: "overloaded", status: 503, source: "internal" });
     expect(failure.message).toMatch(/ulimit -n/);
   }
-});
-
-test("the limit is read where the system says it, and is no trouble where it does not", () => {
-  expect(readDescriptorLimit("/nowhere/limits")).toBeUndefined();
-  if (process.platform === "linux") expect(readDescriptorLimit()).toBeGreaterThan(10);
 });
 
 test.skipIf(process.platform !== "linux")(

@@ -148,7 +148,6 @@ function pathKey(path: Path): string {
 function reason(error: unknown): string {
   const code = (error as { code?: unknown }).code;
   if (code === "ENOENT") return "there is no such file";
-  if (code === "EISDIR") return "it is a directory";
   if (code === "EACCES") return "permission denied";
   return error instanceof Error ? error.message : String(error);
 }

@@ -13,6 +13,7 @@ it.each([
   ["https://api.groq.com/openai/v1", "gsk_abc"],
   ["https://my.openai.azure.com", HEX],
   // A server of one's own takes any text.
+  ["http://127.0.0.1:8000/v1", '"begins like a quotation'],
   ["http://127.0.0.1:8000/v1", "EMPTY"],
   ["http://127.0.0.1:8000/v1", "none"],
 ])("takes a key that fits: %s %s", (baseUrl, key) => {

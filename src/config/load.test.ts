@@ -160,9 +160,32 @@ describe("which source wins", () => {
     expect(same).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
     const other = load(yaml, { flags: { upstream: "http://b" }, env: { PERENNIAL_API_KEY: "of-env" } });
     expect(other).toMatchObject({ config: { upstreams: [{ apiKey: "of-env" }] }, warnings: [] });
+    // Whatever else is told beside it.
+    const port = { port: "5" };
+    expect(load(yaml, { flags: port })).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+    expect(load(yaml, { flags: { ...port, upstream: "http://a/v2" } }).config.upstreams[0]?.apiKey).toBe("of-file");
+    expect(load(yaml, { flags: port, env: { PERENNIAL_UPSTREAM: "http://b" } }).warnings).toEqual([
+      expect.stringMatching(/^PERENNIAL_UPSTREAM names another host/),
+    ]);
+    // An empty one is none.
+    expect(load('upstreams: [{ baseUrl: http://a, apiKey: "" }]', { flags: { upstream: "http://b" } }).warnings).toEqual([]);
     // Without a host of its own, the key was written for whichever the environment names.
     const alone = load("upstreams: [{ apiKey: of-file }]", { flags: { upstream: "http://b" } });
     expect(alone).toMatchObject({ config: { upstreams: [{ apiKey: "of-file" }] }, warnings: [] });
+  });
+
+  it("warns of keys that cannot be right, once for each upstream and each reason", () => {
+    const yaml = `upstreams:
+      - { name: none, baseUrl: "https://api.openai.com/v1" }
+      - { name: right, baseUrl: "https://api.openai.com/v1", apiKey: sk-abc }
+      - { name: wrong, baseUrl: "https://api.openai.com/v1", apiKey: gsk_abc }
+      - { name: several, baseUrl: "https://api.openai.com/v1", apiKeys: [sk-abc, gsk_a, gsk_b, Bearer] }`;
+    const shape = "the key has not the shape of OpenAI's keys (sk-…): it may be another provider's";
+    expect(load(yaml).warnings).toEqual([
+      `upstream wrong: ${shape}`,
+      `upstream several: ${shape}`,
+      "upstream several: the key begins with Bearer: give it without that word, which is put before it",
+    ]);
   });
 
   it("does not ask for the variables of a key that is not sent", () => {
@@ -183,6 +206,25 @@ describe("which source wins", () => {
     ]);
     const both = configOf(undefined, { env: { PERENNIAL_API_KEY: "k" }, flags: { upstream: "http://b" } });
     expect(both.upstreams).toMatchObject([{ baseUrl: "http://b", apiKey: "k" }]);
+  });
+
+  it("changes the first of several upstreams, and keeps the others", () => {
+    const several = "upstreams: [{ baseUrl: http://a, name: a }, { baseUrl: http://b, name: b }]";
+    expect(configOf(several, { flags: { upstream: "http://c" } }).upstreams).toMatchObject([
+      { name: "a", baseUrl: "http://c" },
+      { name: "b", baseUrl: "http://b" },
+    ]);
+  });
+
+  it("takes --quiet and --json for what they are short for, and --log-level over --quiet", () => {
+    const log = (flags: object) => configOf("log: { level: debug }", { flags }).log;
+    expect(log({ quiet: true, json: true })).toEqual({ level: "warn", format: "json" });
+    expect(log({ quiet: false, json: false })).toEqual({ level: "debug", format: "auto" });
+    expect(log({ quiet: true, logLevel: "info" })).toEqual({ level: "info", format: "auto" });
+  });
+
+  it("finds a folder that is named from where the file is", () => {
+    expect(configOf("record: { dir: captures, maxFiles: 7 }").record).toMatchObject({ dir: join(cwd, "captures"), maxFiles: 7 });
   });
 
   it("takes an empty variable for one that is not set, and ignores variables it does not know", () => {
@@ -281,10 +323,35 @@ describe("mistakes", () => {
     ]);
   });
 
+  it("says what stands where a flag's value would, when that is no place for it", () => {
+    const flags = { upstream: "http://a", quiet: true };
+    expect(problemsOf("upstreams: text\nlog: text\n", { flags })).toEqual([
+      "perennial.yaml:1:1: upstreams: expected a list, got some text (not shown)",
+      "perennial.yaml:2:1: log: expected a mapping, got some text (not shown)",
+    ]);
+    expect(problemsOf("upstreams: { a: 1 }\nlog: [a]\n", { flags })).toEqual([
+      "perennial.yaml:1:1: upstreams: expected a list, got a mapping",
+      "perennial.yaml:2:1: log: expected a mapping, got a list",
+    ]);
+  });
+
+  it("names what was told from outside before the first line of the file", () => {
+    expect(problemsOf("open: 1", { env: { PERENNIAL_PORT: "x" } })).toEqual([
+      'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
+      "perennial.yaml:1:1: open: expected true or false, got 1",
+    ]);
+  });
+
   it("says so when there is a key but no upstream", () => {
     expect(problemsOf(undefined, { env: { PERENNIAL_API_KEY: "sk-1", PERENNIAL_PORT: "x" } })).toEqual([
       "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
       'PERENNIAL_PORT: expected a whole number from 0 to 65535, got "x"',
+    ]);
+  });
+
+  it("says so as well when the file has an empty list of them", () => {
+    expect(problemsOf("upstreams: []", { env: { PERENNIAL_API_KEY: "sk-1" } })).toEqual([
+      "PERENNIAL_API_KEY: there is no upstream for this key; set PERENNIAL_UPSTREAM too, or name one in the file",
     ]);
   });
 
@@ -299,6 +366,11 @@ describe("mistakes", () => {
   it("says so when the file cannot be read", () => {
     expect(problemsOf(undefined, { file: "nope.yaml" })).toEqual(["nope.yaml: cannot be read: there is no such file"]);
     expect(problemsOf(undefined, { env: { PERENNIAL_CONFIG: "." } })).toEqual([".: cannot be read: it is a directory"]);
+    expect(problemsOf(undefined, { file: "/dev/null" })).toEqual(["/dev/null: cannot be read: it is not a regular file"]);
+    const list = (anchor: string, item: string): string => `${anchor}: &${anchor} [${Array(20).fill(item).join(", ")}]`;
+    expect(problemsOf([list("a", "x"), list("b", "*a"), list("c", "*b"), list("d", "*c")].join("\n"))).toEqual([
+      "perennial.yaml: cannot be read: its aliases expand to far too much",
+    ]);
   });
 
   it("refuses a takeover that would lack the clients' keys, or has nothing to take over", () => {

@@ -69,7 +69,6 @@ function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof RangeError) return message;
   if (code === "ENOENT") return "there is no such file";
-  if (code === "EISDIR") return "it is a directory";
   if (code === "EACCES") return "permission denied";
   if (code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH") return "the private key belongs to another certificate";
   return `cannot be used${code === undefined ? "" : ` (${code})`}`;

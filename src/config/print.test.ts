@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { parse } from "yaml";
 import { printConfig } from "./print.ts";
+import { printSettings } from "./print-settings.ts";
 import { applyProfile } from "./profiles.ts";
 import { configSchema } from "./schema.ts";
 
@@ -43,6 +44,7 @@ it("prints whatever may be set, and loads it again as the same", () => {
       dashboard: { text: true },
     },
     { replay: { ttl: "7m", linger: "3s", maxStreamBytes: "5MiB", maxTotalBytes: 99, joinRetries: true }, dashboard: false },
+    { record: { dir: "/captures", texts: true, maxFiles: 7, maxFileBytes: "5MiB" } },
     { store: "redis://localhost:6379/3", replay: {}, tls: { cert: "a", key: "b" }, cors: { origins: ["http://a"] } },
   ]) {
     const config = configSchema.parse(applyProfile(input));
@@ -119,4 +121,11 @@ it("prints what a profile presets with its upstream, and loads again as the same
     timeouts: { firstToken: "3m", alive: "10m", unstreamed: "1h", stream: "off" },
     warmup: "off",
   });
+});
+
+it("prints settings to be pasted, each on a line of its own however long", () => {
+  const url = `http://a/${"b ".repeat(60)}c`;
+  expect(printSettings({ upstreams: [{ name: "a", baseUrl: url }], open: true })).toBe(
+    `upstreams:\n  - name: a\n    baseUrl: ${url}\nopen: true\n`,
+  );
 });

@@ -112,10 +112,15 @@ test("a section without a value, or of the wrong kind, is left for the schema to
   expect(() => withProfile("chatglm3", {}, { timeouts: "fast" })).toThrow();
   expect(applyProfile({ upstreams: "none" })).toEqual({ upstreams: "none" });
   expect(applyProfile(null)).toBeNull();
+  const [unset] = [{ profile: "chatglm3", emptyFallback: null, timeouts: null }];
+  expect(applyProfile({ upstreams: [unset], timeouts: null, gate: null })).toMatchObject({
+    upstreams: [{ emptyFallback: "next", timeouts: { firstToken: "5m" } }],
+  });
 });
 
 test("the list names every profile, and why it changes what it changes", () => {
   const text = listProfiles();
   for (const name of PROFILE_NAMES) expect(text).toContain(name);
+  expect(text).toContain("    nothing: the defaults fit\n");
   expect(text).toMatch(/chatglm3.*emptyFallback: next\n\s+an answer of 7 characters/s);
 });

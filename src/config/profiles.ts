@@ -196,7 +196,7 @@ const LIST_HEAD =
 export function listProfiles(): string {
   const blocks = Object.entries(PROFILES as Record<string, Profile>).map(([name, { summary, presets }]) => {
     const lines = presets.map(({ key, value, why }) => {
-      const shown = typeof value === "object" ? JSON.stringify(value).replaceAll('"', "") : String(value);
+      const shown = JSON.stringify(value).replaceAll('"', "");
       return `    ${key}: ${shown}\n        ${why}`;
     });
     return [`${name.padEnd(12)}${summary}`, ...(lines.length > 0 ? lines : ["    nothing: the defaults fit"])].join("\n");

@@ -17,6 +17,13 @@ it("gives workers parts of what each counts by itself, which add up to the whole
   expect(parts.map(({ limits }) => limits.maxHeldBytes)).toEqual([34, 33, 33]);
   expect(parts.map(({ retry }) => retry.budget.min)).toEqual([1, 1, 0]);
   expect(parts.map(({ upstreams }) => upstreams[0]?.maxConnections)).toEqual([2, 2, 1]);
+  const store = "redis://127.0.0.1:1";
+  const kept = (maxTotalBytes: number) =>
+    [1, 2, 3].map(
+      (worker) => partOfWorker(configFrom({ workers: 3, store, replay: { maxTotalBytes, ttl: "7s" } }), worker).replay,
+    );
+  expect(kept(100)).toMatchObject([34, 33, 33].map((maxTotalBytes) => ({ maxTotalBytes, ttl: 7_000 })));
+  expect(kept(1)).toMatchObject([1, 1, 1].map((maxTotalBytes) => ({ maxTotalBytes })));
   // These all count together.
   expect(parts.map(({ limits }) => limits.maxStreams)).toEqual([1000, 1000, 1000]);
   const alone = configFrom({ upstreams });
@@ -63,4 +70,12 @@ it("has a worker that starts late begin with what the others run with", () => {
     log: { level: "warn" },
     tls: false,
   });
+  // A new certificate is the others' by now; that there is one at all stays as it was at the start.
+  const [old, renewed] = [
+    { cert: "a", key: "b" },
+    { cert: "c", key: "d" },
+  ];
+  const tlsOf = (before: typeof old | false, since: typeof old | false) =>
+    withFixed({ ...started, tls: before }, { ...running, tls: since }).tls;
+  expect([tlsOf(old, renewed), tlsOf(old, false), tlsOf(false, renewed)]).toEqual([renewed, old, false]);
 });

@@ -21,6 +21,7 @@ interface Setup {
 function open({ options = {}, client = {}, httpVersionMinor = 1, ...setup }: Setup = {}) {
   const writes: string[] = [];
   const heads: unknown[][] = [];
+  const steps: string[] = [];
   const unread: number[] = [];
   const socket = { timeout: 0, setTimeout() {}, resetAndDestroy: () => void ends.push("reset"), destroy() {} };
   const ends: string[] = [];
@@ -30,15 +31,19 @@ function open({ options = {}, client = {}, httpVersionMinor = 1, ...setup }: Set
     req: { httpVersionMinor },
     getHeader: () => undefined,
     writeHead: (status: number, headers: object) => void heads.push([status, headers]),
-    flushHeaders() {},
+    flushHeaders: () => void steps.push("head"),
     write(bytes: Buffer | string, done?: () => void) {
       if (bytes.length > 0) writes.push(bytes.toString());
+      if (bytes.length > 0) steps.push(bytes.toString());
       done?.();
       return !raw.writableNeedDrain;
     },
-    end: () => void ends.push("end"),
+    end() {
+      ends.push("end");
+      steps.push("end");
+    },
     destroy: () => void ends.push("destroy"),
-    setTimeout() {},
+    setTimeout: (ms: number) => void steps.push(`${ms} ms`),
   });
   const stats = createExchangeStats();
   const dialect = {
@@ -56,7 +61,7 @@ function open({ options = {}, client = {}, httpVersionMinor = 1, ...setup }: Set
   const stream = new ClientStream(raw as never, exchange as never, { interruptEnd: "auto", heartbeat: HEARTBEAT, ...options }, {
     set: (bytes: number) => void unread.push(bytes),
   } as never);
-  return { stream, raw, writes, heads, ends, unread, stats };
+  return { stream, raw, writes, heads, ends, unread, stats, steps };
 }
 
 const event = (data: string, characters?: number) => ({ event: undefined, data, characters });
@@ -177,6 +182,33 @@ describe("events", () => {
     expect(stats.events).toBe(4);
   });
 
+  test("take the head along that was made for them; it leaves alone where none come, and not behind the end", async () => {
+    const [alone, together, over] = [open(), open(), open()];
+    for (const { stream } of [alone, together, over]) stream.commit({});
+    together.stream.push(event("a"), "content" as never);
+    over.raw.writableEnded = true;
+    expect([alone.steps, together.steps]).toEqual([[], []]);
+    await Promise.resolve();
+    expect([alone.steps, together.steps, over.steps]).toEqual([["head"], ["data: a\n\n"], []]);
+  });
+
+  test("that came with the end leave before it, in dialects without a terminator too", () => {
+    for (const terminator of ["", "data: [DONE]\n\n"]) {
+      const { stream, steps } = open();
+      stream.push(event("a"), "content" as never);
+      stream.flush();
+      stream.end(terminator);
+      expect(steps).toEqual(["data: a\n\n", ...(terminator === "" ? [] : [terminator]), "end", "30000 ms"]);
+    }
+  });
+
+  test("that a client takes none of are given up once, however often it is asked to take or leave them", () => {
+    const { stream, steps } = open();
+    stream.takeOrLeave();
+    stream.takeOrLeave();
+    expect(steps).toEqual(["30000 ms"]);
+  });
+
   test("are written one by one in dialects whose clients read so", () => {
     const { stream, writes } = open({ dialect: { oneEventPerWrite: true } });
     stream.push(event("a"), "content" as never);
@@ -214,12 +246,34 @@ describe("events", () => {
       await Promise.resolve();
     }
     expect(stats.longestGapMs).toBe(430);
+    const meta = open();
+    meta.stream.commit({});
+    for (const [kind, expected] of [
+      ["meta", undefined],
+      ["content", 200],
+    ] as const) {
+      vi.advanceTimersByTime(100);
+      meta.stream.push(event("a"), kind as never);
+      meta.stream.finish();
+      await Promise.resolve();
+      expect(meta.stats.longestGapMs).toBe(expected);
+    }
+    // Of a stream that has no beginning of its own the first silence is not one.
+    const joined = open();
+    for (const expected of [undefined, 70]) {
+      vi.advanceTimersByTime(70);
+      joined.stream.push(event("a"), "content" as never);
+      joined.stream.finish();
+      await Promise.resolve();
+      expect(joined.stats.longestGapMs).toBe(expected);
+    }
   });
 
   test("that a slow client has not read are counted, until it has", async () => {
     const { stream, raw, unread } = open();
     stream.push(event("a"), "content" as never);
-    expect([stream.flush(), unread]).toEqual([true, []]);
+    Object.assign(raw, { writableLength: 9 });
+    expect([stream.flush(), stream.write(Buffer.from("x")), unread]).toEqual([true, true, []]);
     Object.assign(raw, { writableNeedDrain: true, writableLength: 77 });
     await Promise.resolve();
     expect(unread).toEqual([77]);
@@ -246,6 +300,13 @@ describe("events", () => {
     own.stream.giveIds("s", 0);
     own.stream.interrupt("data: e\n\n");
     expect([whole.writes, own.writes]).toEqual([["data: [DONE]\nid: s:1\n\n"], ["data: e\n\n"]]);
+    const [moved, plain] = [open(), open()];
+    moved.stream.giveIds("s", 4);
+    for (const each of [moved, plain]) {
+      each.stream.renumber(3);
+      each.stream.end("data: [DONE]\n\n");
+    }
+    expect([moved.writes, plain.writes]).toEqual([["data: [DONE]\nid: s:8\n\n"], ["data: [DONE]\n\n"]]);
   });
 });
 
@@ -323,7 +384,7 @@ describe("a body that is passed through", () => {
 describe("progress", () => {
   const first = { at: "attempt", number: 2, of: 3, upstream: "b" } as never;
   test("is told once for each thing, where it is wanted and may be", () => {
-    const { stream, writes, stats } = open({ options: { progress: true } });
+    const { stream, writes, stats, heads } = open({ options: { progress: true } });
     stream.progress(first);
     expect(writes).toEqual([]);
     stream.keepAlive(() => true);
@@ -335,7 +396,7 @@ describe("progress", () => {
       ": perennial 2 ahead in the queue\n\n",
       ": perennial next in the queue\n\n",
     ]);
-    expect([stats.heartbeats, stream.status]).toEqual([4, 200]);
+    expect([stats.heartbeats, stream.status, heads.length]).toEqual([4, 200, 1]);
     vi.advanceTimersByTime(1_000);
     expect(writes).toHaveLength(4);
   });

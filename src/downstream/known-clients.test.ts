@@ -56,6 +56,9 @@ describe("clients that raise an error event to their user", () => {
       },
     ],
     ["an SDK of another house, made from the same template", { "user-agent": "Together/Python 1.5.0", ...stainless("python") }],
+    ["a program with one of the SDK's headers", { "user-agent": "Cline/3.0", "x-stainless-lang": "js" }],
+    ["a program with the other one", { "user-agent": "Cline/3.0", "x-stainless-package-version": "1.0.0" }],
+    ["a program whose header is empty", { "user-agent": "Cline/3.0", ...stainless(" ") }],
     ["a name that only holds another", { "user-agent": "my-codex-like-thing/1.0" }],
     ["a browser", { "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0" }],
   ])("not %s", (_name, headers) => expect(raisesErrorEvents(headers)).toBe(false));

@@ -26,6 +26,7 @@ test.each<[method: string, status: number, headers: Record<string, string>, firs
   ["GET", 200, { "content-type": "application/octet-stream" }, "data: {}\n\n", true],
   ["GET", 200, { "content-type": "text/plain2" }, "data: {}\n\n", false],
   ["GET", 200, { "content-type": "application/json" }, "data: {}\n\n", false],
+  ["GET", 200, { "content-type": "application/json; like=text/plain" }, "data: {}\n\n", false],
 ])("%s %i %o that begins with %j", (method, status, headers, first, isEvents) => {
   const body = new PipedBody(method, status, headers);
   body.append(Buffer.alloc(0));

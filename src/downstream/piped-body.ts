@@ -82,5 +82,5 @@ function endsWithBlankLine(bytes: Buffer): boolean {
   const last = bytes.at(-1);
   const endOfLine = last === LF && bytes.at(-2) === CR ? 2 : last === LF || last === CR ? 1 : 0;
   const before = bytes.at(-1 - endOfLine);
-  return endOfLine > 0 && (before === LF || before === CR);
+  return before === LF || before === CR;
 }

@@ -117,7 +117,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
       return showsPage ? reply.redirect("dashboard") : reply.send(ABOUT);
     }
     // Here the root is the upstream's.
-    keyOf(request);
     return serve(request, reply);
   });
   app.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));

@@ -43,11 +43,7 @@ export function foreignPage(): Failure {
 }
 
 function fromFastify(thrown: unknown): Failure {
-  if (thrown instanceof Failure) return thrown;
-  const { code, statusCode } = thrown as FastifyError;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
-    return new Failure("body_too_large", "The request body is larger than limits.maxBodyBytes allows.");
-  }
+  const { statusCode } = thrown as FastifyError;
   if (typeof statusCode === "number" && statusCode >= 400 && statusCode < 500) {
     return new Failure("invalid_request", (thrown as Error).message, { status: statusCode });
   }

@@ -40,7 +40,7 @@ export function readRequestPath(url: string, { mount, basePath = "", bare = [] }
   refuseWaysOut(whole);
   const prefix = mount === "/" || bare.some((start) => whole.startsWith(start)) ? "" : mount;
   if (!whole.startsWith(`${prefix}/`)) {
-    throw new Failure("not_found", `There is nothing at ${whole}. Models are served under ${mount}${mount === "/" ? "" : "/"}.`);
+    throw new Failure("not_found", `There is nothing at ${whole}. Models are served under ${mount}/.`);
   }
   const path = whole.slice(prefix.length);
   const plain = toPlain(path);

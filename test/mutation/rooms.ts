@@ -108,6 +108,10 @@ export const ROOMS: ReadonlyMap<string, Room> = new Map([
     "connections",
     "shutdown",
     "metrics",
+    "dashboard",
+    "observers",
+    "replay",
+    "background-responses",
   ]),
 ]);
 
