@@ -102,7 +102,7 @@ test("whatever comes, and however it is cut into reads", () => {
     { numRuns: 2_000 },
   );
   // A comparison in which nothing is plain would prove nothing.
-  expect(kept).toBeGreaterThan(1_000);
+  expect(kept).toBeGreaterThan(500);
 });
 
 describe("events keep their bytes", () => {
