@@ -21,6 +21,7 @@ it.each([
   [{ type: "response.output_text.done", text: "Hi" }, ""],
   [{ type: "response.completed", response: { output: [{ content: [{ text: "Hi" }] }] } }, ""],
   [{ type: "response.output_item.added", item: { type: "function_call", name: "f", arguments: "" } }, "tool: f "],
+  [{ type: "response.output_item.done", item: { type: "function_call", name: "f", arguments: "{}" } }, ""],
   [{ type: "response.function_call_arguments.delta", delta: "{" }, "tool: {"],
   [{ answer: "Hi" }, "text: Hi"],
 ])("of %j it reads %j", (json, expected) => {
@@ -67,4 +68,18 @@ it.each([
   [{ messages: "no" }, []],
 ])("of the request %j it reads what is asked", (body, expected) => {
   expect(promptOf(body).map(({ role, text }) => `${role}: ${text}`)).toEqual(expected);
+});
+
+it("names a message by what it is only where it says nothing", () => {
+  expect(
+    promptOf({
+      input: [
+        { type: "message", role: "user", content: "Hi" },
+        { type: "reasoning", content: "" },
+      ],
+    }),
+  ).toEqual([
+    { role: "user", text: "Hi" },
+    { role: "reasoning", text: "[reasoning]" },
+  ]);
 });

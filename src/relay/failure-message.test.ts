@@ -1,11 +1,13 @@
 /** A failure in words: what happened, how far the answer had come, and advice that is true. */
 import { expect, test } from "vitest";
 import { Failure, type FailureCode, type FailureDetails } from "../core/failure.ts";
+import { createJsonRoute } from "../dialect/json-routes.ts";
+import { openAiChat } from "../dialect/openai-chat.ts";
 import { failureMessage } from "./failure-message.ts";
 
 interface Asked {
-  /** Passed through; otherwise a chat, streamed or not. */
-  readonly as?: "passthrough" | "stream" | "whole";
+  /** Passed through; otherwise a chat, streamed or not, or what is never streamed. */
+  readonly as?: "passthrough" | "stream" | "whole" | "embeddings";
   readonly method?: string;
   readonly attempts?: number;
   readonly characters?: number;
@@ -15,7 +17,10 @@ interface Asked {
 function messageOf(code: FailureCode, details: FailureDetails, asked: Asked, text = "it broke"): string {
   const { as = "stream", method = "POST", attempts = 1, characters = 0, bytes = 0 } = asked;
   const exchange = {
-    api: as === "passthrough" ? undefined : { request: { stream: as === "stream" } },
+    api:
+      as === "passthrough"
+        ? undefined
+        : { request: { stream: as === "stream" }, dialect: as === "embeddings" ? createJsonRoute("embeddings") : openAiChat },
     request: { method, headers: {}, body: method === "GET" ? null : Buffer.from("{}") },
     attempts: Array(attempts).fill({}),
     stats: { characters, bytes },
@@ -83,6 +88,12 @@ test.each<[FailureCode, FailureDetails, Asked, string]>([
     { attempts: 0, as: "whole" },
     "It broke. To get it whole, raise timeouts.total, or stream.",
   ],
+  ...(["passthrough", "embeddings"] as const).map((as): [FailureCode, FailureDetails, Asked, string] => [
+    "deadline_exceeded",
+    { setting: "timeouts.total" },
+    { attempts: 0, as },
+    "It broke. To get it whole, raise timeouts.total.",
+  ]),
   [
     "stream_stalled",
     { setting: "timeouts.idle" },

@@ -39,13 +39,18 @@ function adviceFor(failure: Failure, exchange: Exchange): string {
   if (setting !== undefined) {
     const raise = `raise ${setting}`;
     // The same request would take as long as before.
-    if (code === "deadline_exceeded") return `To get it whole, ${raise}${exchange.api?.request.stream ? "" : ", or stream"}.`;
+    if (code === "deadline_exceeded") return `To get it whole, ${raise}${canStream(exchange) ? ", or stream" : ""}.`;
     return `${sendAgain(exchange)}; if that happens each time, ${raise}.`;
   }
   if (code === "draining") return `${sendAgain(exchange)} in a moment.`;
   if (SAYS_ALL.has(code)) return "";
   if (scope === "again") return `${sendAgain(exchange)}.`;
   return scope === "elsewhere" ? "This upstream would refuse the same request again." : "The same request would fail again.";
+}
+
+/** It was not streamed, and could have been: embeddings and what passes through cannot. */
+function canStream({ api }: Exchange): boolean {
+  return api !== undefined && !api.request.stream && api.dialect.askStreamed({}, true) !== undefined;
 }
 
 function sendAgain(exchange: Exchange): string {

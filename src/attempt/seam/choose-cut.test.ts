@@ -21,6 +21,11 @@ function given(...events: string[]): AnswerRecord {
   };
 }
 
+test("an answer of as many characters as it must have is continued, one of fewer is not", () => {
+  expect(chooseCut(given("12345", "67890"), { ...OPTIONS, tail: 5 })).toMatchObject({ prefix: "12345", tail: "67890" });
+  expect(chooseCut(given("1234", "67890"), { ...OPTIONS, tail: 5 })).toBe("too-short");
+});
+
 test("a count of fewer tokens than there were events is none", () => {
   const counting = (tokens: number): unknown =>
     chooseCut({ ...given("one ", "two ", "three ", "four"), tokens: Array(4).fill(tokens) }, OPTIONS);
