@@ -59,7 +59,10 @@ test.each([
   ["in one read", [`data: ${"x".repeat(2_000)}\n\n`]],
   ["in many reads", Array.from({ length: 200 }, () => "data: 0123456789")],
 ])("an event over the limit is refused %s", (_how, texts) => {
-  expect(() => decode(texts.map((text) => Buffer.from(text)))).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+  // The same answer would be too large again, wherever it is asked for.
+  expect(() => decode(texts.map((text) => Buffer.from(text)))).toThrow(
+    expect.objectContaining({ code: "stream_corrupted", scope: "never" }),
+  );
 });
 
 test("the events before bytes that are no UTF-8 are handed over, behind a byte order mark as well", () => {
@@ -72,8 +75,25 @@ test("the events before bytes that are no UTF-8 are handed over, behind a byte o
       );
       for (const read of first) decoder.feed(read);
       const bytes = Buffer.concat([Buffer.from(`${first.length === 0 ? mark : ""}data: 水\n\ndata: `), Buffer.from([0xff])]);
-      expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+      expect(() => decoder.feed(bytes)).toThrow(
+        expect.objectContaining({ code: "stream_corrupted", cause: expect.any(TypeError) }),
+      );
       expect(data).toEqual(first.length === 0 ? ["水"] : ["1", "水"]);
+    }
+  }
+});
+
+test("so are they where the read before ended within a character of theirs, the first and the last of each length", () => {
+  for (const character of ["\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"]) {
+    const bytes = Buffer.from(`data: ${character}\n\n`);
+    const length = Buffer.byteLength(character);
+    for (let cut = 1; cut < length; cut++) {
+      const data: string[] = [];
+      const decoder = createSseDecoder({ onEvent: (event) => data.push(event.data), onStrayLine() {} }, 1_000);
+      decoder.feed(bytes.subarray(0, 6 + cut));
+      const rest = Buffer.concat([bytes.subarray(6 + cut, 6 + length + 2), Buffer.from([0xff])]);
+      expect(() => decoder.feed(rest)).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+      expect(data, `${character.codePointAt(0)?.toString(16)} cut behind ${cut}`).toEqual([character]);
     }
   }
 });
@@ -115,9 +135,16 @@ test("bytes that are no UTF-8 are refused, half a character at the end of a read
   expect(decode([water.subarray(0, 7), water.subarray(7)]).events).toEqual([{ event: undefined, data: "水" }]);
 });
 
-test.each([1_000, 20_000])("a line that is no field and never ends is refused, not kept (%i characters at a time)", (size) => {
-  const reads = Array.from({ length: 60 }, () => Buffer.from("x".repeat(size)));
-  expect(() => decode(reads)).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+test.each([
+  [1_000, 17],
+  [16_383, 2],
+  [16_384, 1],
+  [20_000, 1],
+])("a line that is no field and never ends is refused, not kept (%i characters at a time)", (size, reads) => {
+  const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 100_000);
+  const line = Buffer.from("x".repeat(size));
+  for (let read = 1; read < reads; read++) decoder.feed(line);
+  expect(() => decoder.feed(line)).toThrow(expect.objectContaining({ code: "stream_corrupted", scope: "again" }));
 });
 
 test.each(["\n", "\r\n", "\r"])("a body that stops within an event says so (%j)", (eol) => {

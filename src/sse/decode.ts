@@ -90,7 +90,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     const lineStart = text.endsWith("\n") ? text.length : Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
     const startsLine = lineStart > 0 || isAtLineStart;
     let isTooLong = false;
-    if (startsLine && lineStart < text.length) {
+    if (startsLine) {
       const line = text.slice(lineStart);
       if (!FIELD_OR_COMMENT.test(line)) {
         if (line.length < MAX_STRAY_CHARACTERS) {
