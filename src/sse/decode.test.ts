@@ -43,6 +43,14 @@ test("whatever the reads and the line ends, the data comes out as it was written
   );
 });
 
+test.each([1, 7_000, 20_000])("a whole line that is no field may be so long, and no longer (%i characters at a time)", (size) => {
+  const read = (line: string): Buffer[] =>
+    (line.match(new RegExp(`.{1,${size}}|\\n`, "gs")) ?? []).map((part) => Buffer.from(part));
+  const longest = "x".repeat(16_383);
+  expect(decode(read(`${longest}\n`)).stray).toEqual([longest]);
+  expect(() => decode(read(`${longest}x\n`))).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+});
+
 test("names are kept, ids and comments are not events", () => {
   const bytes = Buffer.from(`: hello\n\nid: 1\n${encodeNamed("error", "{}")}event: lonely\n\n`);
   expect(decode([bytes]).events).toEqual([{ event: "error", data: "{}" }]);
@@ -85,15 +93,16 @@ test("the events before bytes that are no UTF-8 are handed over, behind a byte o
 
 test("so are they where the read before ended within a character of theirs, the first and the last of each length", () => {
   for (const character of ["\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"]) {
-    const bytes = Buffer.from(`data: ${character}\n\n`);
-    const length = Buffer.byteLength(character);
-    for (let cut = 1; cut < length; cut++) {
-      const data: string[] = [];
-      const decoder = createSseDecoder({ onEvent: (event) => data.push(event.data), onStrayLine() {} }, 1_000);
-      decoder.feed(bytes.subarray(0, 6 + cut));
-      const rest = Buffer.concat([bytes.subarray(6 + cut, 6 + length + 2), Buffer.from([0xff])]);
-      expect(() => decoder.feed(rest)).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
-      expect(data, `${character.codePointAt(0)?.toString(16)} cut behind ${cut}`).toEqual([character]);
+    for (const end of ["\n\n", "\r\n\r\n"]) {
+      const bytes = Buffer.concat([Buffer.from(`data: ${character}${end}`), Buffer.from([0xff])]);
+      for (let cut = 1; cut < Buffer.byteLength(character); cut++) {
+        const data: string[] = [];
+        const decoder = createSseDecoder({ onEvent: (event) => data.push(event.data), onStrayLine() {} }, 1_000);
+        const at = "data: ".length + cut;
+        decoder.feed(bytes.subarray(0, at));
+        expect(() => decoder.feed(bytes.subarray(at))).toThrow(expect.objectContaining({ code: "stream_corrupted" }));
+        expect(data, `${character.codePointAt(0)?.toString(16)} cut behind ${cut}`).toEqual([character]);
+      }
     }
   }
 });
@@ -105,6 +114,7 @@ test("a read of half a character alone does not begin a line", () => {
     [Buffer.from("data: a"), water.subarray(0, 1), water.subarray(1), Buffer.from(`${long}\n\n`)],
     [Buffer.from("data: a"), water.subarray(0, 2), Buffer.concat([water.subarray(2), Buffer.from(`${long}\n\n`)])],
     [Buffer.from("data: a"), Buffer.alloc(0), Buffer.from(`水${long}\n\n`)],
+    [Buffer.from("data: a"), water.subarray(0, 2), Buffer.concat([water.subarray(2), Buffer.from(long)]), Buffer.from("\n\n")],
   ])
     expect(decode(reads, 30_000)).toEqual({ events: [{ event: undefined, data: `a水${long}` }], stray: [] });
 });
@@ -144,7 +154,8 @@ test.each([
   const decoder = createSseDecoder({ onEvent() {}, onStrayLine() {} }, 100_000);
   const line = Buffer.from("x".repeat(size));
   for (let read = 1; read < reads; read++) decoder.feed(line);
-  expect(() => decoder.feed(line)).toThrow(expect.objectContaining({ code: "stream_corrupted", scope: "again" }));
+  const message = "the upstream sent a long line that is no event";
+  expect(() => decoder.feed(line)).toThrow(expect.objectContaining({ code: "stream_corrupted", scope: "again", message }));
 });
 
 test.each(["\n", "\r\n", "\r"])("a body that stops within an event says so (%j)", (eol) => {

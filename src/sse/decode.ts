@@ -100,7 +100,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
       }
     }
     const wasAtLineStart = isAtLineStart;
-    isAtLineStart = begun !== "" || text === "" ? startsLine : lineStart === text.length;
+    isAtLineStart = text === "" ? startsLine : lineStart === text.length;
     let fed = 0;
     for (const { name, from, to } of lostData.find(text, wasAtLineStart)) {
       parser.feed(text.slice(fed, from));
