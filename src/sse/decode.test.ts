@@ -75,20 +75,42 @@ test.each([
 
 test("the events before bytes that are no UTF-8 are handed over, behind a byte order mark as well", () => {
   for (const mark of ["", "\uFEFF"]) {
-    for (const first of [[], [Buffer.from(`${mark}data: 1\n\n`)]]) {
-      const data: string[] = [];
-      const decoder = createSseDecoder(
-        { onEvent: (event) => data.push(event.data), onStrayLine: (line) => data.push(line) },
-        1_000,
-      );
-      for (const read of first) decoder.feed(read);
-      const bytes = Buffer.concat([Buffer.from(`${first.length === 0 ? mark : ""}data: 水\n\ndata: `), Buffer.from([0xff])]);
-      expect(() => decoder.feed(bytes)).toThrow(
-        expect.objectContaining({ code: "stream_corrupted", cause: expect.any(TypeError) }),
-      );
-      expect(data).toEqual(first.length === 0 ? ["水"] : ["1", "水"]);
+    for (const end of ["\n\n", "\r\n\r\n"]) {
+      for (const first of [[], [Buffer.from(`${mark}data: 1${end}`)]]) {
+        const data: string[] = [];
+        const decoder = createSseDecoder(
+          { onEvent: (event) => data.push(event.data), onStrayLine: (line) => data.push(line) },
+          1_000,
+        );
+        for (const read of first) decoder.feed(read);
+        const isFirst = first.length === 0;
+        const bytes = Buffer.concat([Buffer.from(`${isFirst ? mark : ""}data: 水${end}data: `), Buffer.from([0xff])]);
+        const cause = expect.any(TypeError);
+        expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted", cause }));
+        expect(data).toEqual(isFirst ? ["水"] : ["1", "水"]);
+      }
     }
   }
+});
+
+test("nothing is handed over behind an event over the limit, however its lines end", () => {
+  for (const end of ["\n\n", "\r\n\r\n", "\r\r"]) {
+    const data: string[] = [];
+    const onStrayLine = (line: string): void => void data.push(line);
+    const decoder = createSseDecoder({ onEvent: (event) => data.push(event.data), onStrayLine }, 1_000);
+    const bytes = Buffer.from(`data: 1${end}data: ${"x".repeat(1_001)}${end}data: 2${end}: {}${end}error: {}${end}`);
+    expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted", scope: "never" }));
+    expect(data).toEqual(["1"]);
+  }
+});
+
+test.each([
+  ["a last event that lacks its blank line", "data: a\n\ndata: b", ["a", "b"]],
+  ["a last event that lacks half of it", "data: a\n\ndata: b\n", ["a", "b"]],
+  ["data within data, with empty lines behind it", 'data: data: {"a": 1}\ndata:\ndata: \n\n', ['{"a": 1}']],
+  ["text that begins as data does", "data: data: a \n\n", ["data: a "]],
+])("what is read of %s", (_what, text, data) => {
+  expect(decode([Buffer.from(text)]).events.map((event) => event.data)).toEqual(data);
 });
 
 test("so are they where the read before ended within a character of theirs, the first and the last of each length", () => {
