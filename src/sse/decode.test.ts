@@ -85,8 +85,9 @@ test("the events before bytes that are no UTF-8 are handed over, behind a byte o
         for (const read of first) decoder.feed(read);
         const isFirst = first.length === 0;
         const bytes = Buffer.concat([Buffer.from(`${isFirst ? mark : ""}data: 水${end}data: `), Buffer.from([0xff])]);
+        const message = "the upstream's stream is not valid UTF-8";
         const cause = expect.any(TypeError);
-        expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted", cause }));
+        expect(() => decoder.feed(bytes)).toThrow(expect.objectContaining({ code: "stream_corrupted", message, cause }));
         expect(data).toEqual(isFirst ? ["水"] : ["1", "水"]);
       }
     }

@@ -32,6 +32,8 @@ export interface SseDecoder {
 const FIELD_OR_COMMENT = /^(?:data|id|retry)?:/;
 /** What a body ends with that was not cut. The two line ends need not be the same, but one that is split is one that was cut. */
 const BLANK_LINE = /(?:\n\n|[\r\n]\r\n|(?<!\r)\n\r|\r\r)$/;
+/** In characters, with what it looks at before it. */
+const LONGEST_BLANK_LINE = 4;
 /** How the line of an event without data is told. */
 export const EVENT_FIELD = "event: ";
 /** How much of a line that is no field is kept until it is whole. */
@@ -80,7 +82,7 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   let begun = "";
   const lostData = new LostDataFinder();
   let isAtLineStart = true;
-  /** What came last; at least as much as a blank line takes, once there was so much. */
+  /** What came last: as much as a blank line takes, with the line end before it. */
   let last = "";
 
   function feedText(read: string): void {
@@ -125,12 +127,11 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
   function feed(chunk: Buffer): void {
     let at = 0;
     if (!isAtRest) {
-      const end = endOfEvent(chunk);
-      at = end === -1 || !plainEvents.areOn ? chunk.length : end;
-      feedBytes(at === chunk.length ? chunk : chunk.subarray(0, at));
+      at = plainEvents.areOn ? endOfEvent(chunk) : chunk.length;
+      feedBytes(chunk.subarray(0, at));
     }
-    if (isAtRest && at < chunk.length) at = readPlainEvents(chunk, at, maxEventBytes, onPlainEvent);
-    if (at < chunk.length) feedBytes(at === 0 ? chunk : chunk.subarray(at));
+    if (isAtRest) at = readPlainEvents(chunk, at, maxEventBytes, onPlainEvent);
+    if (at < chunk.length) feedBytes(chunk.subarray(at));
   }
 
   function feedBytes(chunk: Buffer): void {
@@ -142,12 +143,12 @@ export function createSseDecoder(sink: SseSink, maxEventBytes: number): SseDecod
     } catch (cause) {
       // The events before the bad bytes are as good as if they had come in a read of their own.
       const valid = validPart(half.length === 0 ? chunk : Buffer.concat([half, chunk]));
-      feedText(last === "" ? valid.replace(/^\uFEFF/, "") : valid);
+      feedText(valid);
       throw new Failure("stream_corrupted", "the upstream's stream is not valid UTF-8", { cause });
     }
-    last = text.length < 4 ? last.slice(-4) + text : text;
+    last = (last + text.slice(-LONGEST_BLANK_LINE)).slice(-LONGEST_BLANK_LINE);
     feedText(text);
-    if (BLANK_LINE.test(last.slice(-4))) unfinishedBytes = 0;
+    if (BLANK_LINE.test(last)) unfinishedBytes = 0;
     else if (events > eventsBefore || BLANK_LINES.some((line) => text.includes(line))) unfinishedBytes = chunk.length;
     else unfinishedBytes += chunk.length + LINE_BYTES * countLines(text);
     isAtRest = plainEvents.areOn && endsEvent(chunk);
@@ -192,7 +193,8 @@ function halfAtEnd(bytes: Buffer): Buffer {
   for (let length = 1; length <= Math.min(3, bytes.length); length++) {
     const byte = bytes[bytes.length - length] ?? 0;
     if (byte < 0x80) break;
-    if (byte >= 0xc0) {
+    // The lowest byte that begins a character of several.
+    if (byte >= 0xc2) {
       const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       return needed > length ? Buffer.from(bytes.subarray(bytes.length - length)) : NO_BYTES;
     }

@@ -46,16 +46,15 @@ class PlainEvent implements StreamEvent {
   }
 }
 
-/** @returns where the first event ends for certain, or -1. */
+/** @returns where the first event ends for certain; the end of the chunk where none does. */
 export function endOfEvent(chunk: Buffer): number {
   const at = chunk.indexOf(BLANK_LINE);
-  return at === -1 ? -1 : at + BLANK_LINE.length;
+  return at === -1 ? chunk.length : at + BLANK_LINE.length;
 }
 
 /** Whether behind these bytes nothing is held back, if they are valid UTF-8. */
 export function endsEvent(bytes: Buffer): boolean {
-  const { length } = bytes;
-  return length >= 2 && bytes[length - 1] === LINE_FEED && bytes[length - 2] === LINE_FEED;
+  return bytes[bytes.length - 1] === LINE_FEED && bytes[bytes.length - 2] === LINE_FEED;
 }
 
 /**
