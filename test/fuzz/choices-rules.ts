@@ -1,7 +1,7 @@
 /** Chat completions, the older completions, and Chatchat's routes that look like them: choices that finish. */
 import type { End } from "./case.ts";
 import { isError, isObject, type JsonObject, objectIn, type Rules, says, saysNothing, type Use } from "./rules.ts";
-import type { SseEvent } from "./strict-sse.ts";
+import { BARE_DONE, type SseEvent } from "./strict-sse.ts";
 
 const FINISHES = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"]);
 const OTHER_FINISHES = new Set(
@@ -16,6 +16,8 @@ export class ChoicesRules implements Rules {
   #wentOn = false;
   /** The terminator of a model server, where the dialect has none of its own. */
   #relayedDone = false;
+  /** The terminator came without the name of its field, and nothing has come behind it. */
+  #bareDone = false;
   #hasContent = false;
 
   /** @param hasDone the dialect has `[DONE]`. */
@@ -46,6 +48,10 @@ export class ChoicesRules implements Rules {
     return "keep";
   }
 
+  onOdd(odd: string): void {
+    if (odd === BARE_DONE) this.#bareDone = true;
+  }
+
   #onChoice(choice: unknown, note: (odd: string) => void): void {
     if (!isObject(choice)) {
       note("an odd choice");
@@ -56,7 +62,10 @@ export class ChoicesRules implements Rules {
     const before = this.#finished.get(index) ?? false;
     const content = saysSomething(choice);
     if (content) this.#hasContent = true;
-    if (before && content) this.#wentOn = true;
+    if (before && content) {
+      this.#wentOn = true;
+      this.#bareDone = false;
+    }
     this.#finished.set(index, before || readFinish(choice.finish_reason, note));
     if (choice.finish_reason === "content_filter") this.#hasContent = true;
   }
@@ -75,7 +84,7 @@ export class ChoicesRules implements Rules {
     if (this.#finished.size < this.#asked) note(ended ? "fewer choices than asked, then [DONE]" : "fewer choices than asked");
     if (this.#wentOn)
       note(
-        ended || this.#relayedDone
+        ended || this.#relayedDone || this.#bareDone
           ? "more after a finish, then [DONE]"
           : `more after a finish${isCleanEnd ? ", then a clean end" : ""}`,
       );

@@ -52,6 +52,19 @@ test.each([
     whole + DONE,
     "called whole in spite of: debris of JSON on a line that is no event",
   ],
+  ["more after a finish, then a bare terminator", `${whole}${chunk("b")} [DONE]\n\n`, whole + chunk("b") + DONE, "right"],
+  [
+    "more after a bare terminator",
+    `${whole}[DONE]\n\n${chunk("b")}`,
+    whole + chunk("b") + DONE,
+    "called whole in spite of: more after a finish",
+  ],
+  [
+    "more after a finish, then what is left of a terminator",
+    `${whole}${chunk("b")}ONE]\n\n`,
+    whole + chunk("b") + DONE,
+    "called whole in spite of: more after a finish",
+  ],
   ["a comment, and words that are nothing", `: hi\n\nhello\n\n${whole}`, whole + DONE, "right"],
 ])("%s", (_name, upstream, client, expected) => {
   expect(verdict(upstream, client)).toBe(expected);

@@ -5,6 +5,8 @@
 export const LENIENCIES: ReadonlyMap<string, string> = new Map([
   ["words on a line that is no event", "SSE: unknown fields are ignored; docs/architecture.md, native routes excepted"],
   ["[DONE] on a line that is no event", "it proves nothing, and its loss is repaired like any other missing terminator"],
+  ["a bare [DONE] on a line that is no event", "some servers write their terminator so: it ends what went on after a finish"],
+  ["on a native route, a bare [DONE] on a line that is no event", "an end of somebody else's; it says nothing of pieces"],
   ["on a native route, [DONE] on a line that is no event", "an end of somebody else's; it says nothing of pieces"],
   ["a line that is cut", "the body ended in a line: judged by what came before it"],
   ["an event without its blank line at the end", "a last event that parses lacks no more than its blank line"],

@@ -8,6 +8,8 @@ export type Use = "keep" | "drop" | "end" | "end and keep";
 export interface Rules {
   /** @param note names what is odd */
   onEvent(event: SseEvent, note: (odd: string) => void): Use;
+  /** Something that is no event, by its name. */
+  onOdd?(odd: string): void;
   /** An event of such a name is a part of the answer, so that one without data has lost it. */
   isPart(name: string): boolean;
   /** Everything has come that makes an answer whole, so that what follows cannot unmake it. */

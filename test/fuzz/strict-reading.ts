@@ -66,6 +66,7 @@ function readItems(played: Case, items: readonly Item[], torn: boolean): Reading
       odd.add(behind ? FINISHED : name);
     };
     if ("odd" in item) {
+      rules.onOdd?.(item.odd);
       if (!rules.allowsStrayLines && / on a line |a line that is cut/.test(item.odd)) note(`on a native route, ${item.odd}`);
       else note(item.odd);
       continue;

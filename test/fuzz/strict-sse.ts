@@ -24,6 +24,9 @@ export interface SseBody {
   readonly torn: boolean;
 }
 
+/** The terminator, whole, and without the name of its field. */
+export const BARE_DONE = "a bare [DONE] on a line that is no event";
+
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -50,6 +53,7 @@ function* linesOf(bytes: Buffer): Generator<{ line: Buffer; ended: boolean }> {
 /** A line that is no field: what has been lost, or who speaks there? */
 function nameOf(line: string): string {
   if (line.startsWith("error:")) return "an error on a line of its own";
+  if (/^\s*(?:data\s*:)?\s*\[DONE\]\s*$/i.test(line)) return BARE_DONE;
   // Or what is left of it.
   if (/^[^{}"]*\[DONE\]\s*$|^(?:data: ?|ata: ?|ta: ?|a: ?|: ?| )?(?:DONE|ONE|NE|E)?\]\s*$/.test(line))
     return "[DONE] on a line that is no event";
