@@ -38,24 +38,22 @@ type Holding = Extract<HoldState, { at: "holding" }>;
 const OPEN: HoldState = { at: "open" };
 
 export class ToolCallHold implements EventSink {
-  readonly #next: EventSink;
   readonly #options: ToolCallHoldOptions;
   #state: HoldState = OPEN;
   #toolBytesBefore = 0;
 
   constructor(options: ToolCallHoldOptions) {
-    this.#next = options.next;
     this.#options = options;
     options.held.onPressure(() => this.#releaseEarly());
   }
 
   push(event: StreamEvent, kind: EventKind): void {
+    const { next, inspector } = this.#options;
     // Nearly every event: no call is under way, and none begins.
     if (this.#state === OPEN && kind !== "tool-call") {
-      this.#next.push(event, kind);
+      next.push(event, kind);
       return;
     }
-    const { next, inspector } = this.#options;
     const isOpen = inspector.hasOpenToolCall();
     const holding = this.#holdingFor(kind, isOpen);
     if (holding === undefined) next.push(event, kind);
@@ -70,7 +68,7 @@ export class ToolCallHold implements EventSink {
   }
 
   flush(): boolean {
-    return this.#next.flush();
+    return this.#options.next.flush();
   }
 
   finish(): void {

@@ -77,22 +77,18 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
     if (phase === "reading") verdict ??= inspector.onStrayLine(line);
   }
 
-  /** What the decoder makes of more bytes, or of their end. A failure there, or of a station, is the stream's. */
-  function decode(chunk: Buffer | undefined): "event" | "line" | undefined {
-    let stopped: "event" | "line" | undefined;
-    try {
-      if (chunk === undefined) stopped = decoder.flush();
-      else decoder.feed(chunk);
-    } catch (thrown) {
-      verdict ??= toFailure(thrown);
-    }
-    // What came before a failure is part of the answer.
+  /** A failure of the decoder, or of a station, is the stream's. */
+  function onThrown(thrown: unknown): void {
+    verdict ??= toFailure(thrown);
+  }
+
+  /** The decoder has made what it can of more bytes, or of their end. What came before a failure is part of the answer. */
+  function onDecoded(): void {
     const isFlowing = sink.flush();
     countUnfinished();
     if (phase === "reading") control.notice(signOf());
     hasContent = false;
     if (!isFlowing) control.pause();
-    return stopped;
   }
 
   function countUnfinished(): void {
@@ -133,13 +129,24 @@ export function createStreamReader(options: StreamReaderOptions): BodyReader {
   return {
     onData(chunk) {
       if (phase === "over") return;
-      decode(chunk);
+      try {
+        decoder.feed(chunk);
+      } catch (thrown) {
+        onThrown(thrown);
+      }
+      onDecoded();
       if (verdict !== undefined) finish(undefined, false);
     },
     onEnd(cause) {
       if (phase === "over") return;
       phase = "flushing";
-      const stopped = decode(undefined);
+      let stopped: "event" | "line" | undefined;
+      try {
+        stopped = decoder.flush();
+      } catch (thrown) {
+        onThrown(thrown);
+      }
+      onDecoded();
       finish(cause, stopped === "line" || (stopped === "event" && !hasLastEvent));
     },
   };
